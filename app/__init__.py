@@ -1,0 +1,1 @@
+"""Milepost: tracks workflow runs and hands out their tasks over plain HTTP."""

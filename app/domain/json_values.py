@@ -1,0 +1,71 @@
+"""JSON values: when two are the same, and which ones cannot be stored."""
+
+import json
+import math
+from hashlib import sha256
+from typing import Any
+
+DEPTH_MAX = 64
+
+
+def canonical(value: Any) -> str:
+    """Return one text for all JSON texts that mean the same: keys sorted, no blanks, 1.0 as 1."""
+    return json.dumps(_normal(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Return whether both are the same JSON value; 1 and 1.0 are, 1 and true are not."""
+    return canonical(one) == canonical(other)
+
+
+def fingerprint(value: Any) -> bytes:
+    """Return 32 bytes that are the same for the same JSON value."""
+    return sha256(canonical(value).encode()).digest()
+
+
+def _normal(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _normal(member) for key, member in value.items()}
+        case list():
+            return [_normal(item) for item in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
+
+
+def find_unstorable(value: Any, pointer: str = "", depth: int = 0) -> tuple[str, str] | None:
+    """Return the JSON pointer of the first part that Postgres cannot hold, and why; None if all can be stored."""
+    match value:
+        case str():
+            return _check_text(value, pointer)
+        case float() if not math.isfinite(value):
+            return pointer, "is a number too large to be kept"
+        case dict() | list() if depth >= DEPTH_MAX:
+            return pointer, f"is nested deeper than {DEPTH_MAX} levels"
+        case dict():
+            members: Any = value.items()
+        case list():
+            members = enumerate(value)
+        case _:
+            return None
+    for key, member in members:
+        if isinstance(key, str) and (found := _check_text(key, pointer)):
+            return found
+        if found := find_unstorable(member, f"{pointer}/{escape_pointer(key)}", depth + 1):
+            return found
+    return None
+
+
+def _check_text(text: str, pointer: str) -> tuple[str, str] | None:
+    if "\0" in text:
+        return pointer, "contains the character NUL, which cannot be kept"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return pointer, "contains half of a surrogate pair, which is not a character"
+    return None
+
+
+def escape_pointer(part: str | int) -> str:
+    """Return ``part`` as a reference token of a JSON pointer. Source: RFC 6901, section 3."""
+    return str(part).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,40 @@
+"""What the filters of a list ask for, as the values of a statement."""
+
+from typing import Any
+
+from app.errors import ValidationFailed
+from app.schemas.workflow_runs import RunFilter
+
+_SEVERAL = {"workflow_name": "workflow_names", "workflow_version": "workflow_versions", "status": "statuses"}
+_ONE = (
+    "created_by",
+    "queue",
+    "parent_workflow_run_id",
+    *(f"{time}_{side}" for time in ("created", "started", "completed", "updated") for side in ("after", "before")),
+)
+
+
+def read_filters(query: RunFilter) -> dict[str, Any]:
+    """Return the values asked for by name: one value alone under its own name, several under the plural.
+
+    Raises ValidationFailed.
+    """
+    filters = {name: getattr(query, name) for name in _ONE if getattr(query, name) is not None}
+    for name, plural in _SEVERAL.items():
+        values = sorted(set(getattr(query, name)))
+        if len(values) == 1:
+            filters[name] = values[0]
+        elif values:
+            filters[plural] = values
+    return filters | _read_tags(query.tag)
+
+
+def _read_tags(tags: list[str]) -> dict[str, Any]:
+    wanted: dict[str, str] = {}
+    for tag in tags:
+        key, colon, value = tag.partition(":")
+        if not colon:
+            raise ValidationFailed.at("tag", "must be key:value")
+        if wanted.setdefault(key, value) != value:
+            raise ValidationFailed.at("tag", "asks for two values of one key, which no run has")
+    return {"tags": wanted} if wanted else {}

@@ -1,0 +1,212 @@
+"""Refusals: every way in which the service says no, one class a problem type.
+
+Refusal
+├── NotJson 400                  ├── PayloadTooLarge 413
+├── Unauthenticated 401          ├── UnsupportedMediaType 415
+├── Forbidden 403                ├── ValidationFailed 422
+├── NotFound 404                 │   └── IdempotencyKeyReused 422
+├── MethodNotAllowed 405         ├── InternalError 500
+├── Conflict 409                 ├── Unavailable 503
+│   ├── MoveNotAllowed           └── PreconditionFailed 412
+│   └── HeartbeatNotDeclared
+
+The docstring of each class is its page under ``/problems/{code}``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from app.schemas.problems import ConflictProblem, FieldError, Problem, ValidationProblem
+
+
+class Refusal(Exception):
+    """A request that was refused: nothing was written."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    body: ClassVar[type[Problem]] = Problem
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def members(self) -> dict[str, Any]:
+        """Return what this problem says beyond the standard members."""
+        return {}
+
+
+class NotJson(Refusal):
+    """The body could not be read as JSON (RFC 8259).
+
+    The detail says at which byte reading stopped. `NaN` and `Infinity` are not JSON; send null or a text instead.
+    """
+
+    status, code, title = 400, "not-json", "The body is not JSON"
+
+
+class Unauthenticated(Refusal):
+    """The request carries no API key that this service knows.
+
+    Send `Authorization: Bearer KEY`. Keys are made with `milepost keys create` and may have been revoked since.
+    """
+
+    status, code, title = 401, "unauthenticated", "An API key is needed"
+
+
+class Forbidden(Refusal):
+    """The API key is known, but does not have the scope that this operation needs.
+
+    Make a key that has it: `milepost keys create NAME --scope write`.
+    """
+
+    status, code, title = 403, "forbidden", "The API key lacks a scope"
+
+
+class NotFound(Refusal):
+    """There is nothing under this address: it never existed, or it was deleted."""
+
+    status, code, title = 404, "not-found", "Not found"
+
+
+class MethodNotAllowed(Refusal):
+    """The address exists, but not for this method. The `Allow` header lists the methods it has."""
+
+    status, code, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class Conflict(Refusal):
+    """A refusal because of where the resource stands."""
+
+    status = 409
+    body = ConflictProblem
+
+    def __init__(self, detail: str, *, current: Any = None, allowed: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.current = current
+        self.allowed = list(allowed)
+
+    def members(self) -> dict[str, Any]:
+        """Return the resource as it stands and what it can do from there."""
+        return {"current": self.current, "allowed": self.allowed}
+
+
+class MoveNotAllowed(Conflict):
+    """The resource stands where this change is not allowed.
+
+    `current` is the resource as it stands, and `allowed` lists what it can do from there: statuses first, then verbs.
+    Somebody else may have moved it: read `current` before you decide what to do next. A final status never changes,
+    but by a verb that says so.
+    """
+
+    code, title = "move-not-allowed", "Not allowed from where it stands"
+
+
+class HeartbeatNotDeclared(Conflict):
+    """The workflow run was created without `heartbeat_seconds`, so there is no clock that a heartbeat could extend."""
+
+    code, title = "heartbeat-not-declared", "This run has no heartbeat"
+
+
+class PreconditionFailed(Conflict):
+    """The resource has changed since you read it: `If-Match` names another revision than it has now.
+
+    `current` is the resource as it stands. Apply your change to that, and send its revision as `If-Match`.
+    """
+
+    status = 412
+    code, title = "precondition-failed", "It has changed since you read it"
+
+
+class PayloadTooLarge(Refusal):
+    """The body is larger than this service takes (1 MiB unless it is configured otherwise).
+
+    Keep large results elsewhere and store a reference to them.
+    """
+
+    status, code, title = 413, "payload-too-large", "The body is too large"
+
+
+class UnsupportedMediaType(Refusal):
+    """The body's `Content-Type` is not JSON.
+
+    Send `application/json` (or `application/merge-patch+json` with PATCH). `curl -d` alone announces a form:
+    use `curl --json '{...}'`.
+    """
+
+    status, code, title = 415, "unsupported-media-type", "Send JSON"
+
+
+class ValidationFailed(Refusal):
+    """The request was understood, but something in it cannot be accepted.
+
+    `errors` names each place: a JSON pointer (RFC 6901) into the body such as `/workflow_runs/1/workflow_name`, or the
+    bare name of a parameter or header. Unknown members and parameters are refused, so that a typing error never
+    silently changes what a request means.
+    """
+
+    status, code, title = 422, "validation-failed", "Something in the request cannot be accepted"
+    body = ValidationProblem
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.pointer or 'body'}: {error.detail}" for error in errors[:3]))
+        self.errors = list(errors)
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> "ValidationFailed":
+        """Return the refusal of one place."""
+        return cls([FieldError(pointer=pointer, detail=detail)])
+
+    def members(self) -> dict[str, Any]:
+        """Return each place that cannot be accepted."""
+        return {"errors": self.errors}
+
+
+class IdempotencyKeyReused(ValidationFailed):
+    """The `Idempotency-Key` was used before, on the same address and by the same caller, with another body.
+
+    A key stands for one request. Make a new one for each new request, and keep it for repeats of the same.
+    """
+
+    code, title = "idempotency-key-reused", "The idempotency key belongs to another request"
+
+
+class InternalError(Refusal):
+    """Something went wrong here that should not have. The request id finds it in the service's log."""
+
+    status, code, title = 500, "internal-error", "An error of ours"
+
+
+class Unavailable(Refusal):
+    """The service cannot answer at the moment: its database is away, busy, or it is about to stop.
+
+    Send the same request again after `Retry-After` seconds; with an `Idempotency-Key` it has its effect once.
+    """
+
+    status, code, title = 503, "unavailable", "Not available at the moment"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+PROBLEMS: Mapping[str, type[Refusal]] = {
+    problem.code: problem
+    for problem in (
+        NotJson,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        MethodNotAllowed,
+        MoveNotAllowed,
+        HeartbeatNotDeclared,
+        PreconditionFailed,
+        PayloadTooLarge,
+        UnsupportedMediaType,
+        ValidationFailed,
+        IdempotencyKeyReused,
+        InternalError,
+        Unavailable,
+    )
+}
+"""Every problem type by its code."""

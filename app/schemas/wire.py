@@ -1,0 +1,83 @@
+"""The types that every body and parameter is built from."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter
+from typing_extensions import TypeAliasType
+
+_RFC3339 = re.compile(
+    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
+)
+_AWARE = TypeAdapter(AwareDatetime)
+
+
+class Body(BaseModel):
+    """What a client sends: unknown members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoBody(Body):
+    """Nothing, or `{}`."""
+
+
+class Answer(BaseModel):
+    """What the service sends: every member is always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True, use_attribute_docstrings=True)
+
+
+def _read_time(value: object) -> datetime:
+    """Return the moment that an RFC 3339 text with an offset names.
+
+    Source: RFC 3339, section 5.6; pydantic alone would also take numbers and times without an offset.
+    """
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be an RFC 3339 time with an offset, such as 2026-01-31T09:30:00Z")
+    try:
+        return _AWARE.validate_python(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is not a time that exists") from None
+
+
+Time = Annotated[datetime, BeforeValidator(_read_time)]
+
+JsonValue = TypeAliasType("JsonValue", Any)
+JsonObject = TypeAliasType("JsonObject", dict[str, Any])
+
+Seconds = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+WholeNumber = Annotated[int, Strict()]
+
+WorkflowName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[a-z](?:_?[a-z0-9])*_?$",
+        description="Lower-case letters, digits and single underscores, starting with a letter.",
+        examples=["nightly_etl"],
+    ),
+]
+WorkflowVersion = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^_?(?:[a-zA-Z0-9.-]_?)*$",
+        description="Letters, digits, dots, dashes and single underscores.",
+        examples=["1.0.0"],
+    ),
+]
+QueueName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$",
+        description="A queue is made on first use.",
+        examples=["default"],
+    ),
+]
+ShortText = Annotated[str, Field(min_length=1, max_length=255)]
