@@ -1,0 +1,1 @@
+"""Postgres: reaching it, running one, waiting for it."""

@@ -1,0 +1,108 @@
+"""The way to the database: connections, transactions and what happens after a commit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import URL, Executable, event, make_url
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.settings import Prepare, Settings
+
+_CONNECT_ARGS: Mapping[str, object] = {
+    "application_name": "milepost",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+}
+
+
+class Publisher(Protocol):
+    """Whoever tells the waiting about topics that have news."""
+
+    def publish(self, topics: set[str]) -> None:
+        """Wake everybody who waits for one of ``topics``, in all replicas."""
+
+
+class Tx:
+    """One transaction, and the topics whose waiters are to be woken once it is committed."""
+
+    __slots__ = ("_connection", "topics")
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.topics: set[str] = set()
+
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """Execute one statement in this transaction."""
+        return await self._connection.execute(statement, parameters)
+
+
+class Database:
+    """A pool of connections to one Postgres."""
+
+    def __init__(self, settings: Settings, url: str, publisher: Publisher) -> None:
+        self._engine = make_engine(settings, url)
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._timeout_seconds = settings.database_timeout_seconds
+        self._publisher = publisher
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Commit at the end of the block, then wake whoever waits for what it changed."""
+        async with asyncio.timeout(self._timeout_seconds), self._engine.begin() as connection:
+            tx = Tx(connection)
+            yield tx
+        if tx.topics:
+            self._publisher.publish(tx.topics)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """Each statement of the block reads on its own: one round trip, no transaction around it."""
+        async with asyncio.timeout(self._timeout_seconds), self._autocommit.connect() as connection:
+            yield Tx(connection)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+def read_url(url: str) -> URL:
+    """Return ``url`` for psycopg, also when it is written the old way as `postgres://`."""
+    return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
+
+
+def make_engine(settings: Settings, url: str) -> AsyncEngine:
+    """Return an engine whose connections speak UTC and keep JSON as it was given."""
+    target = read_url(url)
+    connect_args = {name: value for name, value in _CONNECT_ARGS.items() if name not in target.query}
+    if settings.database_prepare is Prepare.off:
+        connect_args["prepare_threshold"] = None
+    engine = create_async_engine(
+        target,
+        connect_args=connect_args,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_timeout_seconds,
+        json_serializer=lambda value: to_json(value).decode(),
+        json_deserializer=from_json,
+    )
+    event.listen(engine.sync_engine, "connect", _speak_utc)
+    return engine
+
+
+def _speak_utc(connection: Any, _record: object) -> None:
+    """Set the time zone where it is not UTC already: a parameter that PgBouncer keeps for each client."""
+    if connection.driver_connection.info.parameter_status("TimeZone") == "UTC":
+        return
+    cursor = connection.cursor()
+    cursor.execute("SET TIME ZONE 'UTC'")
+    cursor.close()
+    connection.commit()

@@ -1,0 +1,28 @@
+"""Idempotency keys: what was answered to a creating request, for its repeats."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary, Text, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class IdempotencyKey(Base):
+    """One `Idempotency-Key` of one caller on one address."""
+
+    __tablename__ = "idempotency_keys"
+
+    scope: Mapped[bytes] = mapped_column(
+        LargeBinary, primary_key=True, comment="SHA-256 of method, path, caller and key"
+    )
+    body: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of the canonical JSON of the body")
+    answer: Mapped[str | None] = mapped_column(
+        Text, comment="The body of the first answer; NULL only inside the transaction that made it"
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Pruned some time after")
+
+    __table_args__ = (
+        Index("ix_idempotency_keys_created", "created_at"),
+        {"comment": "Answers to creating requests, kept for their repeats"},
+    )

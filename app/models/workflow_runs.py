@@ -1,0 +1,117 @@
+"""Workflow runs: one row for each execution that is tracked."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, Integer, Text, func, literal_column, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.moves import FINAL, OPEN
+from app.models.base import Base
+from app.schemas.workflow_runs import RunStatus
+
+
+def _list_of(statuses: tuple[RunStatus, ...] | list[RunStatus]) -> str:
+    return "(" + ", ".join(f"'{status}'" for status in statuses) + ")"
+
+
+_ALL = _list_of(list(RunStatus))
+_FINAL = _list_of([status for status in RunStatus if status in FINAL])
+_OPEN = _list_of(OPEN)
+_NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
+
+
+class WorkflowRun(Base):
+    """One execution of a named, versioned workflow."""
+
+    __tablename__ = "workflow_runs"
+
+    workflow_run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="UUIDv7 made in the service")
+    workflow_name: Mapped[str] = mapped_column(comment="Set at creation")
+    workflow_version: Mapped[str] = mapped_column(comment="Set at creation")
+    workflow_hash: Mapped[str | None] = mapped_column(comment="Set at creation; NULL: the caller gave none")
+    status: Mapped[RunStatus] = mapped_column(Text, comment="Moves as app/domain/moves.py says")
+    reason: Mapped[str | None] = mapped_column(comment="Why the service ended it; NULL: a caller's report did")
+    queue: Mapped[str] = mapped_column(comment="Set at creation; where its tasks go unless they say otherwise")
+    inputs: Mapped[Any | None] = mapped_column(comment="Set at creation, kept as text; NULL: JSON null")
+    result: Mapped[Any | None] = mapped_column(comment="As last reported; NULL: none yet, or JSON null")
+    error: Mapped[dict[str, Any] | None] = mapped_column(comment="As reported or made by the service; NULL: none")
+    tags: Mapped[dict[str, Any]] = mapped_column(comment="As given and merged since; {} when there are none")
+    tag_texts: Mapped[dict[str, str] | None] = mapped_column(
+        JSONB(none_as_null=True), comment="The tags' values as texts, for the filter; NULL: no tags"
+    )
+    created_by: Mapped[str | None] = mapped_column(comment="Set at creation; NULL: the caller gave none")
+    absurd_run_id: Mapped[str | None] = mapped_column(comment="The caller's root task id, opaque; NULL: none")
+    parent_workflow_run_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("workflow_runs.workflow_run_id", ondelete="SET NULL"),
+        comment="Set at creation; NULL: none, or the parent was deleted",
+    )
+    task_count: Mapped[int | None] = mapped_column(
+        Integer, comment="Declared by the caller at any time; NULL: count the linked tasks"
+    )
+    attempt: Mapped[int] = mapped_column(Integer, server_default="1", comment="From 1; one more for each retry")
+    revision: Mapped[int] = mapped_column(server_default="1", comment="From 1; one more for each change; the ETag")
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(comment="NULL: nobody asked to cancel it")
+    deadline_at: Mapped[datetime | None] = mapped_column(comment="Fails when open at this time; NULL: no deadline")
+    heartbeat_seconds: Mapped[float | None] = mapped_column(comment="Set at creation; NULL: it sends no heartbeats")
+    heartbeat_expires_at: Mapped[datetime | None] = mapped_column(
+        comment="Lost at this time; moves with each heartbeat; NULL: not running, or no heartbeats"
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="The database's time of creation")
+    started_at: Mapped[datetime | None] = mapped_column(comment="Set once; NULL: not started, or unknown")
+    completed_at: Mapped[datetime | None] = mapped_column(comment="Set when it ends; NULL: it is open")
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(), comment="Moves with the revision, not with heartbeats"
+    )
+
+    __table_args__ = (
+        CheckConstraint(f"status IN {_ALL}", name="status"),
+        CheckConstraint(f"(status IN {_FINAL}) = (completed_at IS NOT NULL)", name="ended_has_completed_at"),
+        CheckConstraint("status <> 'running' OR started_at IS NOT NULL", name="running_has_started_at"),
+        CheckConstraint("completed_at >= started_at", name="ends_after_start"),
+        CheckConstraint("status = 'running' OR heartbeat_expires_at IS NULL", name="heartbeat_only_while_running"),
+        Index("ix_workflow_runs_created", "created_at", "workflow_run_id"),
+        Index("ix_workflow_runs_updated", "updated_at", "workflow_run_id"),
+        Index("ix_workflow_runs_started", func.coalesce(text("started_at"), _NEVER), "workflow_run_id"),
+        Index("ix_workflow_runs_completed", func.coalesce(text("completed_at"), _NEVER), "workflow_run_id"),
+        Index("ix_workflow_runs_by_status", "status", "created_at", "workflow_run_id"),
+        Index("ix_workflow_runs_by_name", "workflow_name", "created_at", "workflow_run_id"),
+        Index("ix_workflow_runs_by_queue", "queue", "created_at", "workflow_run_id"),
+        Index(
+            "ix_workflow_runs_by_creator",
+            "created_by",
+            "created_at",
+            "workflow_run_id",
+            postgresql_where=text("created_by IS NOT NULL"),
+        ),
+        Index(
+            "ix_workflow_runs_by_parent",
+            "parent_workflow_run_id",
+            "created_at",
+            "workflow_run_id",
+            postgresql_where=text("parent_workflow_run_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_workflow_runs_by_tag",
+            "tag_texts",
+            postgresql_using="gin",
+            postgresql_ops={"tag_texts": "jsonb_path_ops"},
+            postgresql_where=text("tag_texts IS NOT NULL"),
+        ),
+        Index(
+            "ix_workflow_runs_deadline_due",
+            "deadline_at",
+            postgresql_where=text(f"deadline_at IS NOT NULL AND status IN {_OPEN}"),
+        ),
+        Index(
+            "ix_workflow_runs_heartbeat_due",
+            "heartbeat_expires_at",
+            postgresql_where=text("heartbeat_expires_at IS NOT NULL"),
+        ),
+        {
+            "comment": "One execution of a named, versioned workflow",
+            "postgresql_with": {"fillfactor": "85", "autovacuum_vacuum_scale_factor": "0.05"},
+        },
+    )

@@ -1,0 +1,1 @@
+"""SQL: one function, one statement, built once over the models."""

@@ -1,0 +1,59 @@
+"""SQL of API keys."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, LargeBinary, Row, Text, Uuid, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.engine import Tx
+from app.models import ApiKey
+
+_PUBLIC = (ApiKey.api_key_id, ApiKey.name, ApiKey.scopes, ApiKey.created_at, ApiKey.revoked_at)
+_INSERT = (
+    insert(ApiKey)
+    .values(
+        api_key_id=bindparam("api_key_id", type_=Uuid),
+        name=bindparam("name", type_=Text),
+        secret_hash=bindparam("secret_hash", type_=LargeBinary),
+        scopes=bindparam("scopes", type_=ARRAY(Text)),
+    )
+    .on_conflict_do_nothing()
+    .returning(*_PUBLIC)
+)
+_GET_BY_HASH = select(*_PUBLIC).where(ApiKey.secret_hash == bindparam("secret_hash", type_=LargeBinary))
+_ANY = select(select(ApiKey.api_key_id).exists())
+_LIST = select(*_PUBLIC).order_by(ApiKey.created_at, ApiKey.api_key_id)
+_REVOKE = (
+    update(ApiKey)
+    .where(ApiKey.name == bindparam("name", type_=Text))
+    .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
+    .returning(*_PUBLIC)
+)
+
+
+async def insert_key(tx: Tx, api_key_id: UUID, name: str, secret_hash: bytes, scopes: Sequence[str]) -> Row[Any] | None:
+    """INSERT a key; None if its name or its secret exists."""
+    values = {"api_key_id": api_key_id, "name": name, "secret_hash": secret_hash, "scopes": list(scopes)}
+    return (await tx.execute(_INSERT, values)).one_or_none()
+
+
+async def get_key(tx: Tx, secret_hash: bytes) -> Row[Any] | None:
+    """SELECT the key with this secret, revoked or not."""
+    return (await tx.execute(_GET_BY_HASH, {"secret_hash": secret_hash})).one_or_none()
+
+
+async def has_keys(tx: Tx) -> bool:
+    """SELECT whether a key was ever made."""
+    return bool((await tx.execute(_ANY)).scalar_one())
+
+
+async def list_keys(tx: Tx) -> Sequence[Row[Any]]:
+    """SELECT all keys, oldest first."""
+    return (await tx.execute(_LIST)).all()
+
+
+async def revoke_key(tx: Tx, name: str) -> Row[Any] | None:
+    """UPDATE the key of this name to revoked; None if there is none."""
+    return (await tx.execute(_REVOKE, {"name": name})).one_or_none()

@@ -1,0 +1,25 @@
+"""Many rows in one parameter: a JSON array that Postgres reads as a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_json
+from sqlalchemy import CTE, JSON, ColumnClause, Text, bindparam, cast, column, func, select
+
+from app.models import Base
+
+
+def rows_like(model: type[Base], names: Sequence[str], *extra: ColumnClause[Any]) -> CTE:
+    """Return the parameter `rows` as a table with these columns of ``model``, and ``extra`` ones.
+
+    JSON columns keep their text: nothing is reordered or rounded.
+    """
+    columns = [*(column(name, model.__table__.c[name].type) for name in names), *extra]
+    array = cast(bindparam("rows", type_=Text), JSON)
+    rows = func.json_to_recordset(array).table_valued(*columns).render_derived(name="row", with_types=True)
+    return select(rows).cte("item")
+
+
+def as_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the parameter of a statement over ``rows_like``."""
+    return {"rows": to_json(rows).decode()}

@@ -1,0 +1,279 @@
+"""SQL of workflow runs."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    ColumnElement,
+    Float,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    column,
+    delete,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy.orm import SQLORMExpression
+
+from app.db.engine import Tx
+from app.domain.moves import FINAL, OPEN
+from app.models import WorkflowRun, WorkflowRunHistory
+from app.schemas.workflow_runs import HistoryVerb, Reason, RunStatus
+from app.store.recordsets import as_rows, rows_like
+
+RUN_COLUMNS = tuple(stored for stored in WorkflowRun.__table__.c if stored.name != "tag_texts")
+"""What a run is read with; `tag_texts` only serves the filter."""
+
+_GIVEN_AT_CREATION = (
+    "workflow_run_id",
+    "workflow_name",
+    "workflow_version",
+    "workflow_hash",
+    "queue",
+    "inputs",
+    "tags",
+    "tag_texts",
+    "created_by",
+    "absurd_run_id",
+    "parent_workflow_run_id",
+    "task_count",
+    "heartbeat_seconds",
+)
+CHANGED_BY_UPDATE = (
+    "status",
+    "reason",
+    "result",
+    "error",
+    "tags",
+    "tag_texts",
+    "task_count",
+    "heartbeat_expires_at",
+    "started_at",
+    "completed_at",
+    "updated_at",
+    "revision",
+)
+_WHO = (column("actor", Text), column("request_id", Text))
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_HAS_ONE_OF_IDS = WorkflowRun.workflow_run_id == any_(_IDS)
+
+
+def _seconds(amount: SQLORMExpression[Any] | ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return ``amount`` seconds as an interval."""
+    return amount * cast("1 second", INTERVAL)
+
+
+def _text(value: str) -> ColumnElement[str]:
+    return cast(value, Text)
+
+
+def _history_of(run: CTE, source: CTE, **values: ColumnElement[Any]) -> CTE:
+    """Return the insertion of one history row for each row of ``run``, joined with ``source``, whose status changed.
+
+    ``values`` are at, verb, from_status, actor, reason and request_id.
+    """
+    names = ["workflow_run_id", "to_status", "attempt", *values]
+    rows = (
+        select(run.c.workflow_run_id, run.c.status, run.c.attempt, *values.values())
+        .join(source, source.c.workflow_run_id == run.c.workflow_run_id)
+        .where(values["from_status"].is_distinct_from(run.c.status))
+        .order_by(run.c.workflow_run_id)
+    )
+    return insert(WorkflowRunHistory).from_select(names, rows).cte("history")
+
+
+def _insert_runs() -> Select[Any]:
+    item = rows_like(WorkflowRun, _GIVEN_AT_CREATION, column("deadline_seconds", Float), *_WHO)
+    values = [
+        *(item.c[name] for name in _GIVEN_AT_CREATION),
+        _text(RunStatus.pending),
+        func.now() + _seconds(item.c.deadline_seconds),
+    ]
+    run = (
+        insert(WorkflowRun)
+        .from_select([*_GIVEN_AT_CREATION, "status", "deadline_at"], select(*values))
+        .returning(
+            WorkflowRun.workflow_run_id,
+            WorkflowRun.status,
+            WorkflowRun.attempt,
+            WorkflowRun.created_at,
+            WorkflowRun.deadline_at,
+        )
+        .cte("run")
+    )
+    history = _history_of(
+        run,
+        item,
+        at=func.now(),
+        verb=_text(HistoryVerb.create),
+        from_status=cast(null(), Text),
+        actor=item.c.actor,
+        reason=cast(null(), Text),
+        request_id=item.c.request_id,
+    )
+    return select(run.c.workflow_run_id, run.c.created_at, run.c.deadline_at).add_cte(history)
+
+
+def _update_runs() -> Select[Any]:
+    item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE), column("from_status", Text), *_WHO)
+    run = (
+        update(WorkflowRun)
+        .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id, WorkflowRun.revision < item.c.revision)
+        .values({name: item.c[name] for name in CHANGED_BY_UPDATE})
+        .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
+        .cte("run")
+    )
+    history = _history_of(
+        run,
+        item,
+        at=item.c.updated_at,
+        verb=_text(HistoryVerb.update),
+        from_status=item.c.from_status,
+        actor=item.c.actor,
+        reason=item.c.reason,
+        request_id=item.c.request_id,
+    )
+    return select(run.c.workflow_run_id).add_cte(history)
+
+
+def _end_overdue(due_at: SQLORMExpression[Any], reason: Reason, error: ColumnElement[Any]) -> Select[Any]:
+    """Return the statement that fails open runs whose ``due_at`` has passed, skipping those being changed just now."""
+    due = (
+        select(WorkflowRun.workflow_run_id, WorkflowRun.status.label("from_status"))
+        .where(due_at <= func.now(), WorkflowRun.status.in_([literal_column(f"'{status}'") for status in OPEN]))
+        .order_by(due_at)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("due")
+    )
+    ended_at = func.greatest(func.now(), WorkflowRun.started_at, WorkflowRun.updated_at)
+    run = (
+        update(WorkflowRun)
+        .where(WorkflowRun.workflow_run_id == due.c.workflow_run_id)
+        .values(
+            status=_text(RunStatus.failed),
+            reason=_text(reason),
+            error=error,
+            completed_at=ended_at,
+            updated_at=ended_at,
+            heartbeat_expires_at=None,
+            revision=WorkflowRun.revision + 1,
+        )
+        .returning(
+            WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt, WorkflowRun.completed_at.label("at")
+        )
+        .cte("run")
+    )
+    history = _history_of(
+        run,
+        due,
+        at=run.c.at,
+        verb=_text(HistoryVerb.expire),
+        from_status=due.c.from_status,
+        actor=_text("housekeeping"),
+        reason=_text(reason),
+        request_id=cast(null(), Text),
+    )
+    return select(run.c.workflow_run_id).add_cte(history)
+
+
+def _error(name: str, *message: ColumnElement[Any] | str) -> ColumnElement[Any]:
+    """Return an error object as the service makes it, its message put together from texts and columns."""
+    parts = [_text(part) if isinstance(part, str) else part for part in message]
+    return func.json_build_object(_text("name"), _text(name), _text("message"), func.concat(*parts))
+
+
+_INSERT = _insert_runs()
+_UPDATE = _update_runs()
+_GET = select(*RUN_COLUMNS).where(WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid))
+_GET_MANY = select(*RUN_COLUMNS).where(_HAS_ONE_OF_IDS)
+_LOCK = (
+    select(*RUN_COLUMNS, func.now().label("now"))
+    .where(_HAS_ONE_OF_IDS)
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(key_share=True)
+)
+_LOCK_KEYS = select(WorkflowRun.workflow_run_id).where(_HAS_ONE_OF_IDS).with_for_update(read=True, key_share=True)
+_BEAT = (
+    update(WorkflowRun)
+    .where(_HAS_ONE_OF_IDS, WorkflowRun.heartbeat_expires_at.is_not(None))
+    .values(heartbeat_expires_at=func.now() + _seconds(WorkflowRun.heartbeat_seconds))
+    .returning(*RUN_COLUMNS)
+)
+_DELETE = delete(WorkflowRun).where(
+    WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
+    WorkflowRun.status.in_([literal_column(f"'{status}'") for status in sorted(FINAL)]),
+)
+_END_PAST_DEADLINE = _end_overdue(
+    WorkflowRun.deadline_at,
+    Reason.deadline,
+    _error("DeadlineExceeded", "the run had not ended by its deadline"),
+)
+_END_LOST = _end_overdue(
+    WorkflowRun.heartbeat_expires_at,
+    Reason.lost,
+    _error("HeartbeatLost", "no heartbeat arrived within ", cast(WorkflowRun.heartbeat_seconds, Text), " seconds"),
+)
+
+
+async def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row[Any]]:
+    """INSERT runs and the first entries of their histories; (created_at, deadline_at) by id."""
+    return {row.workflow_run_id: row for row in await tx.execute(_INSERT, as_rows(rows))}
+
+
+async def update_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """UPDATE locked runs, each once, and INSERT the history of those whose status changes."""
+    await tx.execute(_UPDATE, as_rows(rows))
+
+
+async def get_run(tx: Tx, workflow_run_id: UUID) -> Row[Any] | None:
+    """SELECT one run."""
+    return (await tx.execute(_GET, {"workflow_run_id": workflow_run_id})).one_or_none()
+
+
+async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT those of the runs that exist."""
+    return (await tx.execute(_GET_MANY, {"ids": ids})).all()
+
+
+async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other; with `now`."""
+    return (await tx.execute(_LOCK, {"ids": ids})).all()
+
+
+async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """SELECT which of ``ids`` exist, and keep them from being deleted."""
+    return set((await tx.execute(_LOCK_KEYS, {"ids": ids})).scalars())
+
+
+async def beat_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """UPDATE the clocks of those runs that have one ticking."""
+    return (await tx.execute(_BEAT, {"ids": ids})).all()
+
+
+async def delete_run(tx: Tx, workflow_run_id: UUID) -> bool:
+    """DELETE one run if it has ended, with all that hangs on it."""
+    return (await tx.execute(_DELETE, {"workflow_run_id": workflow_run_id})).rowcount > 0
+
+
+async def end_runs_past_deadline(tx: Tx, most: int) -> Sequence[UUID]:
+    """UPDATE to failed up to ``most`` open runs whose deadline has passed."""
+    return (await tx.execute(_END_PAST_DEADLINE, {"most": most})).scalars().all()
+
+
+async def end_lost_runs(tx: Tx, most: int) -> Sequence[UUID]:
+    """UPDATE to failed up to ``most`` running runs whose heartbeat did not arrive."""
+    return (await tx.execute(_END_LOST, {"most": most})).scalars().all()
