@@ -1,0 +1,63 @@
+"""Building answers: JSON once, without a second validation, or a table for a terminal."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.preconditions import entity_tag
+from app.services.idempotency import Reply
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def answer(model: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return ``model`` as JSON."""
+    return Response(model.model_dump_json(by_alias=True), status, headers, "application/json")
+
+
+def answer_revision(model: Any, *, status: int = 200) -> Response:
+    """Return a resource that has a revision, as JSON with its ETag."""
+    return answer(model, status=status, headers={"ETag": entity_tag(model.revision)})
+
+
+def answer_created(reply: Reply, location: str | None = None) -> Response:
+    """Return what was created with 201, or with 200 what had been created by the same request before."""
+    headers = {"Idempotency-Replayed": "true"} if reply.replayed else {}
+    if location is not None:
+        headers |= {"Location": f"{location}/{reply.resource_id}", "ETag": entity_tag(1)}
+    return Response(reply.body, 200 if reply.replayed else 201, headers, "application/json")
+
+
+def answer_page(request: Request, page: Any, table: Callable[[Any], str]) -> Response:
+    """Return a page with a link to the next one: as JSON, or as ``table`` writes it where text is asked for."""
+    headers = {"Vary": "Accept"}
+    if page.next_cursor is not None:
+        query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        query.append(("cursor", page.next_cursor))
+        headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
+    if prefers_text(request):
+        return Response(table(page), headers=headers, media_type="text/plain")
+    return answer(page, headers=headers)
+
+
+def prefers_text(request: Request) -> bool:
+    """Return whether the caller asks for text and not for JSON. Source: RFC 9110, section 12.5.1."""
+    accept = request.headers.get("accept", "")
+    return _quality(accept, "text/plain") > _quality(accept, "application/json")
+
+
+def _quality(accept: str, media_type: str) -> float:
+    """Return how much ``accept`` wants exactly ``media_type``, from 0 to 1."""
+    for part in accept.split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        if name.lower() == media_type:
+            weights = [piece[2:] for piece in parameters if piece.startswith("q=")]
+            try:
+                return float(weights[0]) if weights else 1.0
+            except ValueError:
+                return 0.0
+    return 0.0

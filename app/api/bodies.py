@@ -1,0 +1,97 @@
+"""Reading request bodies: JSON only, of bounded size, without what Postgres cannot hold."""
+
+import json
+import re
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.requests import Request
+
+from app.domain.json_values import DEPTH_MAX, find_unstorable
+from app.errors import NotJson, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+
+JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
+
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[eE]\+?\d{3}|\d{300}")
+"""What every text has that could hold a NUL, half a surrogate pair or a number too large for a float."""
+
+
+class JsonRequest(Request):
+    """A request whose body was read and parsed before the endpoint sees it."""
+
+    def __init__(self, request: Request, body: bytes, value: Any) -> None:
+        super().__init__(request.scope, request.receive)
+        self._body = body
+        self._value = value
+
+    async def json(self) -> Any:
+        """Return the parsed body; None when there was none."""
+        return self._value
+
+
+async def read_json(request: Request, most_bytes: int) -> JsonRequest:
+    """Return ``request`` with its body parsed.
+
+    Raises NotJson, PayloadTooLarge, UnsupportedMediaType, ValidationFailed.
+    """
+    body = await _read_body(request, most_bytes)
+    if not body:
+        return JsonRequest(request, body, None)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in JSON_TYPES:
+        raise UnsupportedMediaType(
+            f"the body is announced as {media_type or 'nothing'}; send application/json, with curl by --json"
+        )
+    return JsonRequest(request, body, parse_json(body))
+
+
+async def _read_body(request: Request, most_bytes: int) -> bytes:
+    too_large = PayloadTooLarge(f"at most {most_bytes} bytes are taken")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most_bytes:
+        raise too_large
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most_bytes:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the JSON value of ``body``. Raises NotJson, ValidationFailed."""
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise _explain(body, str(error)) from None
+    if _SUSPICIOUS.search(body) or body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        _refuse_unstorable(value)
+    return value
+
+
+def _explain(body: bytes, reason: str) -> Exception:
+    """Return why ``body`` was not read: it is not JSON, or it is JSON that cannot be stored."""
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant)
+    except RecursionError:
+        return ValidationFailed.at("", f"is nested deeper than {DEPTH_MAX} levels")
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return NotJson(reason)
+    except ValueError:
+        return ValidationFailed.at("", "holds a number with too many digits to be kept")
+    try:
+        _refuse_unstorable(value)
+    except ValidationFailed as refusal:
+        return refusal
+    return NotJson(reason)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise json.JSONDecodeError(f"{name} is not JSON", "", 0)
+
+
+def _refuse_unstorable(value: Any) -> None:
+    if found := find_unstorable(value):
+        raise ValidationFailed.at(*found)

@@ -1,0 +1,67 @@
+"""What endpoints ask for: the caller, a transaction, headers of concurrency and idempotency."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Header
+from starlette.requests import Request
+
+from app.api.kernel import Kernel, kernel_of
+from app.db.engine import Tx
+from app.domain.preconditions import Precondition, read_if_match
+from app.services.callers import Caller
+from app.services.idempotency import IdempotencyKey, make_key
+
+
+async def _kernel(request: Request) -> Kernel:
+    return kernel_of(request)
+
+
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.scope["caller"]
+    return caller
+
+
+async def _transaction(request: Request) -> AsyncIterator[Tx]:
+    async with kernel_of(request).database.transaction() as tx:
+        yield tx
+
+
+async def _reading(request: Request) -> AsyncIterator[Tx]:
+    async with kernel_of(request).database.reading() as tx:
+        yield tx
+
+
+async def _idempotency_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            description="Makes repeats safe: the same key with the same body has its effect once and gives the same "
+            "answer, for at least 24 hours.",
+            examples=["nightly-etl-2026-01-31"],
+        ),
+    ] = None,
+) -> IdempotencyKey | None:
+    if idempotency_key is None:
+        return None
+    caller: Caller = request.scope["caller"]
+    return make_key(idempotency_key, request.method, request.url.path, caller, await request.json())
+
+
+async def _precondition(
+    if_match: Annotated[
+        str | None, Header(description="Do it only if the revision is still this one.", examples=['"3"'])
+    ] = None,
+) -> Precondition | None:
+    return read_if_match(if_match)
+
+
+InKernel = Annotated[Kernel, Depends(_kernel)]
+CurrentCaller = Annotated[Caller, Depends(_caller)]
+WriteTx = Annotated[Tx, Depends(_transaction, scope="function")]
+ReadTx = Annotated[Tx, Depends(_reading, scope="function")]
+Once = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
+IfMatch = Annotated[Precondition | None, Depends(_precondition)]

@@ -1,0 +1,122 @@
+"""The door of every operation: who may come in, with which parameters, and with which body."""
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar, get_origin
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.bodies import read_json
+from app.api.kernel import kernel_of
+from app.api.problems import problems
+from app.errors import (
+    Forbidden,
+    NotJson,
+    PayloadTooLarge,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from app.schemas.operations import Scope
+from app.schemas.problems import FieldError
+from app.services.callers import Caller
+
+_DOOR_REFUSALS = (ValidationFailed, Unavailable)
+_KEY_REFUSALS = (Unauthenticated, Forbidden)
+_BODY_REFUSALS = (NotJson, PayloadTooLarge, UnsupportedMediaType)
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def needs(scope: Scope | None) -> Callable[[Endpoint], Endpoint]:
+    """Declare the scope that a caller's key needs for an operation; None: it is open to everybody."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.__milepost_scope__ = scope  # type: ignore[attr-defined]
+        return endpoint
+
+    return declare
+
+
+class Door(APIRoute):
+    """A route that checks the caller, then the parameters' names, then the body, before anything else is done."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options["responses"] = problems(*_DOOR_REFUSALS, *_KEY_REFUSALS, *_BODY_REFUSALS) | options["responses"]
+        options["operation_id"] = endpoint.__name__
+        super().__init__(path, endpoint, **options)
+        self._forget_problems([] if self.scope else _KEY_REFUSALS)
+        self._forget_problems([] if self.body_field else _BODY_REFUSALS)
+
+    def _forget_problems(self, refusals: Sequence[type[Refusal]]) -> None:
+        """Take refusals out of the documentation that cannot happen here."""
+        for refusal in refusals:
+            del self.responses[refusal.status], self.response_fields[refusal.status]
+
+    @property
+    def scope(self) -> Scope | None:
+        """What a caller needs. Raises AttributeError where an endpoint does not declare it."""
+        declared: Scope | None = self.endpoint.__milepost_scope__  # type: ignore[attr-defined]
+        return declared
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route, behind the door."""
+        handle = super().get_route_handler()
+        scope = self.scope
+        takes_body = self.body_field is not None
+        single, repeatable = _query_names(self.dependant)
+
+        async def enter(request: Request) -> Response:
+            kernel = kernel_of(request)
+            if scope is not None:
+                name = await kernel.doorkeeper.admit(request.headers.get("authorization"), scope)
+                request.scope["caller"] = Caller(name, request.scope["request_id"])
+            if request.scope["query_string"]:
+                _check_query(request, single, repeatable)
+            if takes_body:
+                request = await read_json(request, kernel.settings.max_body_bytes)
+            return await handle(request)
+
+        return enter
+
+
+def _query_names(dependant: Dependant) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the query parameters of an operation: those given once, and those that may be repeated."""
+    single: set[str] = set()
+    repeatable: set[str] = set()
+    for name, annotation in _query_parameters(dependant):
+        (repeatable if get_origin(annotation) is list else single).add(name)
+    return frozenset(single), frozenset(repeatable)
+
+
+def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
+    """Yield the name and type of each query parameter; those of a model are the model's fields."""
+    for field in dependant.query_params:
+        annotation = field.field_info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from ((name, info.annotation) for name, info in annotation.model_fields.items())
+        else:
+            yield field.alias, annotation
+    for dependency in dependant.dependencies:
+        yield from _query_parameters(dependency)
+
+
+def _check_query(request: Request, single: frozenset[str], repeatable: frozenset[str]) -> None:
+    errors = []
+    seen: set[str] = set()
+    for name, value in request.query_params.multi_items():
+        if name not in single and name not in repeatable:
+            known = ", ".join(sorted(single | repeatable)) or "none"
+            errors.append(FieldError(pointer=name, detail=f"is not a parameter of this operation; it has: {known}"))
+        elif name in seen and name in single:
+            errors.append(FieldError(pointer=name, detail="may be given only once"))
+        elif "\0" in value:
+            errors.append(FieldError(pointer=name, detail="contains the character NUL"))
+        seen.add(name)
+    if errors:
+        raise ValidationFailed(errors)

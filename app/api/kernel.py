@@ -1,0 +1,37 @@
+"""What the endpoints of one process share."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.requests import Request
+
+from app.db.batching import Batching
+from app.db.engine import Database
+from app.db.wakeups import Wakeups
+from app.services.doorkeeper import Doorkeeper
+from app.settings import Settings
+
+
+class Watched(Protocol):
+    """Whatever does the housekeeping, as far as a health check looks."""
+
+    def overdue(self, seconds: float) -> list[str]:
+        """Return the chores that are late by more than ``seconds``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The parts of a running service; made at its start, found at ``app.state.kernel``."""
+
+    settings: Settings
+    database: Database
+    batching: Batching
+    wakeups: Wakeups
+    doorkeeper: Doorkeeper
+    housekeeping: Watched
+
+
+def kernel_of(request: Request) -> Kernel:
+    """Return the parts of the service that answers ``request``."""
+    kernel: Kernel = request.app.state.kernel
+    return kernel

@@ -1,0 +1,80 @@
+"""Around every request: its id, its time, and the problem when an error of ours escapes."""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from app.api.problems import answer_problem
+from app.errors import InternalError
+from app.metrics import REQUEST_SECONDS, REQUESTS
+
+SLOW_SECONDS = 1.0
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+log = structlog.get_logger()
+
+
+class Observe:
+    """Takes or makes `X-Request-ID`, returns it, measures, and logs what is slow or goes wrong."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["request_id"] = _take_request_id(scope)
+        header = (b"x-request-id", request_id.encode())
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            log.exception("internal_error", request_id=request_id, method=scope["method"], path=scope["path"])
+            if status:
+                raise
+            problem = answer_problem(Request(scope), InternalError(f"the log of the service knows {request_id}"))
+            await problem(scope, receive, send_with_id)
+        _record(scope, status, time.perf_counter() - started)
+
+
+def _take_request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
+            return str(text)
+    return str(uuid7())
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route: Any = scope.get("route")
+    operation = getattr(route, "name", "none")
+    REQUESTS.labels(operation=operation, status=status).inc()
+    if not operation.startswith("wait_for"):
+        REQUEST_SECONDS.labels(operation=operation).observe(seconds)
+        slow = seconds > SLOW_SECONDS
+    else:
+        slow = False
+    if slow or status >= 500:  # noqa: PLR2004 - server errors
+        log.warning(
+            "slow_request" if slow else "request_failed",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            seconds=round(seconds, 3),
+            request_id=scope["request_id"],
+        )

@@ -1,0 +1,56 @@
+"""Health, version and metrics over HTTP."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.responses import PlainTextResponse, Response
+
+from app.api.answers import answer
+from app.api.calls import InKernel
+from app.api.door import Door, needs
+from app.schemas.operations import Health, Scope, Version
+from app.services import operations as service
+
+router = APIRouter(tags=["operations"], route_class=Door)
+
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    503: {"model": Health, "description": "Something does not work; `checks` says what."}
+}
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get("/livez", response_model=Health)
+@needs(None)
+async def check_liveness() -> Response:
+    """Answer 200 as long as the process can answer at all."""
+    return answer(Health(status=service.OK, checks={}))
+
+
+@router.get("/readyz", response_model=Health, responses=_UNAVAILABLE)
+@needs(None)
+async def check_readiness(kernel: InKernel) -> Response:
+    """Answer 200 when requests can be served: the database answers, its schema fits, the housekeeping runs.
+
+    503 otherwise, also while the process is about to stop; `checks` says what is wrong.
+    """
+    health = await service.check_health(
+        kernel.database, kernel.housekeeping.overdue(10), draining=kernel.wakeups.draining
+    )
+    return answer(health, status=200 if health.status == service.OK else 503)
+
+
+@router.get("/v1/version", response_model=Version)
+@needs(None)
+async def get_version(kernel: InKernel) -> Response:
+    """Return the versions of the service, of Python, of Postgres and of the schema."""
+    return answer(await service.get_version(kernel.database))
+
+
+@router.get("/metrics", response_class=PlainTextResponse, responses=_METRICS)
+@needs(Scope.read)
+async def get_metrics() -> Response:
+    """Return the metrics of this process for Prometheus."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,124 @@
+"""Refusals as HTTP: problem details, and their place in the OpenAPI document."""
+
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from app.db.failures import explain_failure
+from app.domain.json_values import escape_pointer
+from app.errors import InternalError, MethodNotAllowed, NotFound, Refusal, ValidationFailed
+from app.schemas.problems import FieldError
+
+PROBLEM_JSON = "application/problem+json"
+_PYDANTIC_SAYS = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "uuid_parsing": "must be a UUID",
+    "uuid_type": "must be a UUID",
+}
+
+log = structlog.get_logger()
+
+
+def problems(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of ``refusals`` for a route's documentation, those of one status together."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for refusal in refusals:
+        text = f"`{refusal.code}`: {refusal.title}."
+        if refusal.status in responses:
+            text = f"{responses[refusal.status]['description']} {text}"
+        responses[refusal.status] = {"model": refusal.body, "description": text}
+    return responses
+
+
+def answer_problem(request: Request, refusal: Refusal) -> Response:
+    """Return ``refusal`` as problem details."""
+    problem = refusal.body.model_construct(
+        type=f"/problems/{refusal.code}",
+        title=refusal.title,
+        status=refusal.status,
+        detail=refusal.detail,
+        instance=_instance(request),
+        code=refusal.code,
+        request_id=request.scope.get("request_id", ""),
+        **refusal.members(),
+    )
+    return Response(problem.model_dump_json(by_alias=True), refusal.status, refusal.headers, PROBLEM_JSON)
+
+
+def _instance(request: Request) -> str:
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return quote(raw.partition(b"?")[0], safe="/%:@!$&'()*+,;=~-._")
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make every way of failing a problem."""
+    app.add_exception_handler(Refusal, _on_refusal)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    for failure in (SQLAlchemyError, OSError, TimeoutError):
+        app.add_exception_handler(failure, _on_database_failure)
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - what it is registered for
+    return answer_problem(request, error)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    return answer_problem(request, ValidationFailed([_field_error(found) for found in error.errors()]))
+
+
+def _field_error(found: dict[str, Any]) -> FieldError:
+    """Return the place that pydantic found, without what was sent."""
+    where, *path = found["loc"]
+    if where == "body":
+        pointer = "".join(f"/{escape_pointer(part)}" for part in path)
+    else:
+        pointer = str(path[0] if path else where).lower() if where != "header" else _header_name(path)
+    detail = _PYDANTIC_SAYS.get(found["type"]) or found["msg"].removeprefix("Value error, ")
+    return FieldError(pointer=pointer, detail=detail)
+
+
+def _header_name(path: list[Any]) -> str:
+    return "-".join(word.capitalize() for word in str(path[0]).replace("_", "-").split("-"))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    if error.status_code == MethodNotAllowed.status:
+        methods = sorted(_methods_of(request))
+        refusal = MethodNotAllowed(f"this address takes {', '.join(methods)}", headers={"Allow": ", ".join(methods)})
+        return answer_problem(request, refusal)
+    if error.status_code == NotFound.status:
+        return answer_problem(request, NotFound("there is nothing at this address; GET / lists what there is"))
+    log.error("unexpected_http_exception", status=error.status_code, detail=error.detail)
+    return answer_problem(request, InternalError("an error of ours"))
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Return the methods of all routes that have this path: each route alone knows only its own."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches({**request.scope, "method": "*"})
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return methods
+
+
+async def _on_database_failure(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SQLAlchemyError | OSError | TimeoutError)  # noqa: S101 - what it is registered for
+    refusal = explain_failure(error)
+    if refusal is None:
+        raise error
+    log.warning("database_refusal", error=str(error).splitlines()[0], request_id=request.scope.get("request_id"))
+    return answer_problem(request, refusal)

@@ -1,0 +1,1 @@
+"""The housekeeping loops: what happens when nobody calls."""

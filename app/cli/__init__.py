@@ -1,0 +1,23 @@
+"""The command `milepost`: thin; parse, call, print."""
+
+import typer
+
+from app.cli import keys, runs, service
+
+app = typer.Typer(
+    name="milepost",
+    help="Tracks workflow runs and hands out their tasks over plain HTTP, on Postgres.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(service.serve)
+app.command("migrate")(service.migrate)
+app.command("version")(service.show_version)
+app.add_typer(keys.app, name="keys")
+app.add_typer(runs.app, name="runs")
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()

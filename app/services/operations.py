@@ -1,0 +1,49 @@
+"""Whether the service can do its work, and what it runs on."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from app.db.engine import Database
+from app.db.failures import DATABASE_FAILURES
+from app.db.migrations import head_revision
+from app.schemas.operations import Health, Version
+from app.store import operations as store
+
+OK = "ok"
+
+
+def service_version() -> str:
+    """Return the version of this distribution."""
+    return version("milepost")
+
+
+async def check_health(database: Database, overdue_chores: Sequence[str], *, draining: bool) -> Health:
+    """Return what works and what does not, check by check."""
+    checks = {
+        "database": OK,
+        "migrations": OK,
+        "housekeeping": f"no successful round lately: {', '.join(overdue_chores)}" if overdue_chores else OK,
+        "draining": "the process is about to stop" if draining else OK,
+    }
+    try:
+        async with database.reading() as tx:
+            revision = await store.get_schema_revision(tx)
+        if revision != head_revision():
+            checks["migrations"] = f"the schema is at {revision}, this version needs {head_revision()}"
+    except DATABASE_FAILURES:
+        checks |= {"database": "does not answer", "migrations": "not known"}
+    return Health(status=OK if set(checks.values()) == {OK} else "unavailable", checks=checks)
+
+
+async def get_version(database: Database) -> Version:
+    """Return the versions of what runs here; null for what the database would have to tell and cannot."""
+    postgres = revision = None
+    try:
+        async with database.reading() as tx:
+            postgres, revision = await store.get_server_version(tx), await store.get_schema_revision(tx)
+    except DATABASE_FAILURES:
+        pass
+    return Version(
+        version=service_version(), python=platform.python_version(), postgres=postgres, schema_revision=revision
+    )

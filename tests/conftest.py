@@ -1,0 +1,178 @@
+"""What all tests share: one Postgres a run, one database a worker, one application a database."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from psycopg import sql
+from sqlalchemy import make_url
+
+from app.api.kernel import Kernel
+from app.db.embedded import Cluster, start_embedded
+from app.db.engine import Database, Tx, read_url
+from app.db.migrations import upgrade
+from app.main import create_app
+from app.models import Base
+from app.settings import Settings
+from tests.contract import Contract
+
+SERVER = "MILEPOST_TEST_SERVER_URL"
+"""Where the Postgres of this run is; set by the run itself, or from outside to test another server."""
+TEMPLATE = "milepost_template"
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "400"}
+
+_cluster: Cluster | None = None
+_home: Path | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start Postgres once, in the process that controls the run, and build the template by the migrations."""
+    global _cluster, _home  # noqa: PLW0603 - pytest's hooks share nothing else
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    for name in [name for name in os.environ if name.startswith("MILEPOST_") and name != SERVER]:
+        del os.environ[name]
+    if SERVER not in os.environ:
+        _home = Path(tempfile.mkdtemp(prefix="milepost-tests-"))
+        _home.chmod(0o755)
+        _cluster = start_embedded(_home, settings=FAST)
+        os.environ[SERVER] = _cluster.url
+    _create_database(TEMPLATE)
+    upgrade(url_of(TEMPLATE))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop Postgres and leave nothing behind."""
+    if hasattr(config, "workerinput"):
+        return
+    if _cluster is not None:
+        _cluster.close()
+    if _home is not None:
+        shutil.rmtree(_home, ignore_errors=True)
+
+
+def url_of(name: str) -> str:
+    """Return the address of a database on the server of this run."""
+    return make_url(os.environ[SERVER]).set(database=name).render_as_string(hide_password=False)
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """Return a connection that commits each statement."""
+    plain = read_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=True)
+
+
+def _create_database(name: str, template: str = "template0") -> None:
+    with connect(os.environ[SERVER]) as server:
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+
+
+@pytest.fixture(scope="session")
+def new_database(worker_id: str) -> Iterator[Any]:
+    """Give a function that makes a migrated database and returns its address; all are dropped at the end."""
+    made: list[str] = []
+
+    def make(template: str = TEMPLATE) -> str:
+        name = f"milepost_{worker_id}_{len(made)}"
+        _create_database(name, template)
+        made.append(name)
+        return url_of(name)
+
+    yield make
+    with connect(os.environ[SERVER]) as server:
+        for name in made:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def database_url(new_database: Any) -> str:
+    """Return the address of this worker's database."""
+    url: str = new_database()
+    return url
+
+
+def make_settings(url: str, **changes: Any) -> Settings:
+    """Return the settings of a service under test."""
+    return Settings(database_url=url, housekeeping_seconds=0.05, database_pool_size=8, **changes)
+
+
+@pytest.fixture(scope="session")
+async def app(database_url: str) -> AsyncIterator[FastAPI]:
+    """Give the application of this worker, running."""
+    application = create_app(make_settings(database_url))
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+def kernel(app: FastAPI) -> Kernel:
+    """Return the parts of the running application."""
+    kernel: Kernel = app.state.kernel
+    return kernel
+
+
+@pytest.fixture(scope="session")
+def contract(app: FastAPI) -> Contract:
+    """Return what the OpenAPI document promises."""
+    return Contract(app.openapi())
+
+
+@pytest.fixture
+async def client(app: FastAPI, contract: Contract, clean_database: None) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of the running application; every answer is checked against the OpenAPI document."""
+    async with make_client(app, contract) as client:
+        yield client
+
+
+def make_client(app: FastAPI, contract: Contract | None = None, **options: Any) -> httpx.AsyncClient:
+    """Return a client of ``app`` without a network."""
+    hooks = {"response": [contract.check]} if contract else {}
+    transport = httpx.ASGITransport(app=app)
+    return httpx.AsyncClient(transport=transport, base_url="http://milepost", event_hooks=hooks, **options)
+
+
+@pytest.fixture
+async def clean_database(app: FastAPI) -> AsyncIterator[None]:
+    """Empty the tables after the test."""
+    yield
+    kernel: Kernel = app.state.kernel
+    kernel.doorkeeper.forget()
+    async with kernel.database.transaction() as tx:
+        await empty_tables(tx)
+    kernel.doorkeeper.forget()
+
+
+async def empty_tables(tx: Tx) -> None:
+    """Delete every row; much faster than TRUNCATE on small tables."""
+    for table in reversed(Base.metadata.sorted_tables):
+        await tx.execute(table.delete())
+
+
+@pytest.fixture
+async def tx(app: FastAPI) -> AsyncIterator[Tx]:
+    """Give a transaction that is rolled back after the test."""
+    kernel: Kernel = app.state.kernel
+    try:
+        async with kernel.database.transaction() as tx:
+            yield tx
+            raise _RollBackError  # noqa: TRY301 - leaving the block is the point
+    except _RollBackError:
+        pass
+
+
+class _RollBackError(Exception):
+    pass
+
+
+@pytest.fixture
+def database(kernel: Kernel) -> Database:
+    """Return the database of the running application, for tests that commit."""
+    return kernel.database
