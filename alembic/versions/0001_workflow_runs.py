@@ -202,7 +202,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("created_by IS NOT NULL"),
     )
     op.create_index(
-        "ix_workflow_runs_by_name", "workflow_runs", ["workflow_name", "created_at", "workflow_run_id"], unique=False
+        "ix_workflow_runs_by_name",
+        "workflow_runs",
+        ["workflow_name", "status", "created_at", "workflow_run_id"],
+        unique=False,
     )
     op.create_index(
         "ix_workflow_runs_by_parent",

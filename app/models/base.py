@@ -1,5 +1,6 @@
 """What all tables share: names of constraints and the types of columns."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,11 @@ from uuid import UUID
 from sqlalchemy import JSON, BigInteger, DateTime, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import Uuid
+
+
+def list_of(statuses: Iterable[str]) -> str:
+    """Return ``statuses`` as the list of an SQL condition, in the order in which they are declared."""
+    return "(" + ", ".join(f"'{status}'" for status in statuses) + ")"
 
 
 class Base(DeclarativeBase):

@@ -9,17 +9,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.moves import FINAL, OPEN
-from app.models.base import Base
+from app.models.base import Base, list_of
 from app.schemas.workflow_runs import RunStatus
 
-
-def _list_of(statuses: tuple[RunStatus, ...] | list[RunStatus]) -> str:
-    return "(" + ", ".join(f"'{status}'" for status in statuses) + ")"
-
-
-_ALL = _list_of(list(RunStatus))
-_FINAL = _list_of([status for status in RunStatus if status in FINAL])
-_OPEN = _list_of(OPEN)
+_ALL = list_of(RunStatus)
+_FINAL = list_of(FINAL)
+_OPEN = list_of(OPEN)
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
 
 
@@ -54,6 +49,9 @@ class WorkflowRun(Base):
     attempt: Mapped[int] = mapped_column(Integer, server_default="1", comment="From 1; one more for each retry")
     revision: Mapped[int] = mapped_column(server_default="1", comment="From 1; one more for each change; the ETag")
     cancel_requested_at: Mapped[datetime | None] = mapped_column(comment="NULL: nobody asked to cancel it")
+    cancel_due_at: Mapped[datetime | None] = mapped_column(
+        comment="End of the grace of a requested cancel; NULL: nobody asked, or it has ended"
+    )
     deadline_at: Mapped[datetime | None] = mapped_column(comment="Fails when open at this time; NULL: no deadline")
     heartbeat_seconds: Mapped[float | None] = mapped_column(comment="Set at creation; NULL: it sends no heartbeats")
     heartbeat_expires_at: Mapped[datetime | None] = mapped_column(
@@ -77,7 +75,7 @@ class WorkflowRun(Base):
         Index("ix_workflow_runs_started", func.coalesce(text("started_at"), _NEVER), "workflow_run_id"),
         Index("ix_workflow_runs_completed", func.coalesce(text("completed_at"), _NEVER), "workflow_run_id"),
         Index("ix_workflow_runs_by_status", "status", "created_at", "workflow_run_id"),
-        Index("ix_workflow_runs_by_name", "workflow_name", "created_at", "workflow_run_id"),
+        Index("ix_workflow_runs_by_name", "workflow_name", "status", "created_at", "workflow_run_id"),
         Index("ix_workflow_runs_by_queue", "queue", "created_at", "workflow_run_id"),
         Index(
             "ix_workflow_runs_by_creator",
@@ -104,6 +102,11 @@ class WorkflowRun(Base):
             "ix_workflow_runs_deadline_due",
             "deadline_at",
             postgresql_where=text(f"deadline_at IS NOT NULL AND status IN {_OPEN}"),
+        ),
+        Index(
+            "ix_workflow_runs_cancel_due",
+            "cancel_due_at",
+            postgresql_where=text("cancel_due_at IS NOT NULL"),
         ),
         Index(
             "ix_workflow_runs_heartbeat_due",
