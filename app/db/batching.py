@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.db.engine import Database, Tx
+from app.db.failures import is_worth_another_try
 from app.errors import Refusal
 from app.metrics import BATCH_SIZE
 
@@ -16,20 +18,28 @@ Outcome = TypeVar("Outcome")
 Work = Callable[[Tx, Sequence[Item]], Awaitable[Sequence[Outcome | Refusal]]]
 """Does the work of all items in one transaction; gives each its outcome, or its refusal, in their order."""
 
+Entry = tuple[Item, asyncio.Future[Outcome]]
+"""What a caller asked for, and where it waits for the answer."""
+
 ITEMS_MOST = 200
+TRIES_MOST = 5
+"""How often a batch is tried that loses to other transactions, before its items are tried one by one."""
+BEYOND_ITEMS = frozenset({"08", "25", "53", "57"})
+"""Classes of SQLSTATE that no item is to blame for: connection, standby, no room, shutting down."""
 
 
 class Batcher(Generic[Item, Outcome]):
     """Calls that arrive while a batch is written go together into the next one; there is no timer.
 
     A call returns after the commit. When a batch as a whole fails, its items are tried one by one, so that each
-    caller gets its own error; not so when the connection broke, for then nobody knows whether it was committed.
+    caller gets its own error; not so when the connection broke, for then nobody knows whether it was committed, nor
+    when the database is away or full, for then each try would only take its time.
     """
 
     def __init__(self, database: Database, work: Work[Item, Outcome]) -> None:
         self._database = database
         self._work = work
-        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
+        self._waiting: deque[Entry[Item, Outcome]] = deque()
         self._flusher: asyncio.Task[None] | None = None
         self._sizes = BATCH_SIZE.labels(work=getattr(work, "__name__", "work"))
 
@@ -49,31 +59,66 @@ class Batcher(Generic[Item, Outcome]):
                 await self._flush([self._waiting.popleft() for _ in range(size)])
         finally:
             self._flusher = None
+            _let_go(self._waiting)
 
-    async def _flush(self, entries: Sequence[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+    async def _flush(self, entries: Sequence[Entry[Item, Outcome]]) -> None:
+        try:
+            failure = await self._write(entries)
+            if failure is not None and len(entries) > 1 and _may_be_of_an_item(failure):
+                failure = await self._write_one_by_one(entries)
+            for _, future in entries:
+                _settle(future, failure)
+        finally:
+            _let_go(entries)
+
+    async def _write_one_by_one(self, entries: Sequence[Entry[Item, Outcome]]) -> Exception | None:
+        """Return the failure that those get who were not tried any more; the others have their own."""
+        for entry in entries:
+            failure = await self._write([entry])
+            if failure is not None and not _may_be_of_an_item(failure):
+                return failure
+            _settle(entry[1], failure)
+        return None
+
+    async def _write(self, entries: Sequence[Entry[Item, Outcome]]) -> Exception | None:
+        """Write ``entries``, again if another transaction won; return the failure if that did not help."""
+        for _ in range(TRIES_MOST):
+            failure = await self._write_once(entries)
+            if failure is None or not is_worth_another_try(failure):
+                break
+        return failure
+
+    async def _write_once(self, entries: Sequence[Entry[Item, Outcome]]) -> Exception | None:
+        """Do the work of ``entries`` in one transaction and settle them; return the failure if it was rolled back."""
         try:
             async with self._database.transaction() as tx:
                 outcomes = await self._work(tx, [item for item, _ in entries])
+                settled = list(zip(entries, outcomes, strict=True))
         except Exception as failure:  # noqa: BLE001 - whatever it is, it belongs to the callers
-            if len(entries) > 1 and _left_nothing(failure):
-                for entry in entries:
-                    await self._flush([entry])
-                return
-            for _, future in entries:
-                _settle(future, failure)
-            return
-        for (_, future), outcome in zip(entries, outcomes, strict=True):
+            return failure
+        for (_, future), outcome in settled:
             _settle(future, outcome)
+        return None
 
 
-def _left_nothing(failure: Exception) -> bool:
-    """Return whether the transaction is known to be rolled back, and trying its items again may help."""
+def _may_be_of_an_item(failure: Exception) -> bool:
+    """Return whether the transaction is known to be rolled back, and trying its items alone may help some of them."""
     if isinstance(failure, DBAPIError):
-        return not failure.connection_invalidated
-    return not isinstance(failure, OSError | TimeoutError)
+        state: str | None = getattr(failure.orig, "sqlstate", None)
+        if failure.connection_invalidated or (state is None and isinstance(failure, OperationalError | InterfaceError)):
+            return False
+        return (state or "")[:2] not in BEYOND_ITEMS
+    return not isinstance(failure, PoolTimeoutError | OSError | TimeoutError)
+
+
+def _let_go(entries: Iterable[Entry[Any, Any]]) -> None:
+    """Cancel who was not answered: the process is ending, and nobody else will answer."""
+    for _, future in entries:
+        future.cancel()
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
+    """Answer a caller who still waits for it, once."""
     if future.done():
         return
     if isinstance(outcome, Exception):

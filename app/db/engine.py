@@ -1,6 +1,7 @@
 """The way to the database: connections, transactions and what happens after a commit."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.settings import Prepare, Settings
 
-_CONNECT_ARGS: Mapping[str, object] = {
+CONNECT_ARGS: Mapping[str, str | int] = {
     "application_name": "milepost",
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -25,24 +26,34 @@ _CONNECT_ARGS: Mapping[str, object] = {
 class Publisher(Protocol):
     """Whoever tells the waiting about topics that have news."""
 
-    def publish(self, topics: set[str]) -> None:
-        """Wake everybody who waits for one of ``topics``, in all replicas."""
+    def publish(self, topics: set[str], ready: Mapping[str, int] | None = None) -> None:
+        """Wake everybody who waits for one of ``topics``, and for each queue as many as tasks got ready there."""
 
 
 class Tx:
-    """One transaction, and the topics whose waiters are to be woken once it is committed."""
+    """One transaction, and who is to be woken once it is committed: topics with news, queues with ready tasks."""
 
-    __slots__ = ("_connection", "topics")
+    __slots__ = ("_connection", "ready", "topics")
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self.topics: set[str] = set()
+        self.ready: Counter[str] = Counter()
 
     async def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
         """Execute one statement in this transaction."""
         return await self._connection.execute(statement, parameters)
+
+    async def execute_planned(self, statement: Executable, parameters: Mapping[str, Any]) -> CursorResult[Any]:
+        """Execute one statement with a plan for these very values: where a plan for all values may be a bad one."""
+        connection: Any = (await self._connection.get_raw_connection()).driver_connection
+        usual, connection.prepare_threshold = connection.prepare_threshold, None
+        try:
+            return await self.execute(statement, parameters)
+        finally:
+            connection.prepare_threshold = usual
 
 
 class Database:
@@ -60,8 +71,8 @@ class Database:
         async with asyncio.timeout(self._timeout_seconds), self._engine.begin() as connection:
             tx = Tx(connection)
             yield tx
-        if tx.topics:
-            self._publisher.publish(tx.topics)
+        if tx.topics or tx.ready:
+            self._publisher.publish(tx.topics, tx.ready)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
@@ -82,7 +93,7 @@ def read_url(url: str) -> URL:
 def make_engine(settings: Settings, url: str) -> AsyncEngine:
     """Return an engine whose connections speak UTC and keep JSON as it was given."""
     target = read_url(url)
-    connect_args = {name: value for name, value in _CONNECT_ARGS.items() if name not in target.query}
+    connect_args: dict[str, Any] = {name: value for name, value in CONNECT_ARGS.items() if name not in target.query}
     if settings.database_prepare is Prepare.off:
         connect_args["prepare_threshold"] = None
     engine = create_async_engine(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.errors import Refusal, Unavailable, ValidationFailed
@@ -14,6 +14,8 @@ DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 TRY_AGAIN: Mapping[str, str] = {
     "40001": "two transactions got in each other's way",
     "40P01": "two transactions waited for each other",
+    "53100": "the database's disk is full",
+    "53200": "the database has no memory left",
     "53300": "the database has no connection left",
     "55P03": "a lock was not to be had in time",
     "57014": "the database took too long",
@@ -26,8 +28,29 @@ TRY_AGAIN: Mapping[str, str] = {
 
 CONSTRAINTS: Mapping[str, tuple[str, str]] = {
     "fk_workflow_runs_parent_workflow_run_id": ("/parent_workflow_run_id", "there is no such workflow run"),
+    "fk_tasks_parent_task_id": ("/parent_task_id", "there is no such task"),
 }
 """Constraints that a caller can break: which place, and what is wrong with it."""
+
+WON_BY_ANOTHER = frozenset({"40001", "40P01"})
+"""SQLSTATEs of a transaction that was rolled back because of another that goes on: there is nothing wrong with it."""
+ONE_AT_A_TIME = frozenset({"uq_tasks_running_concurrency_key", "fk_late_reports_task_id"})
+"""Constraints that only another transaction of the same moment can make a statement break: it had looked before.
+
+Another replica has just claimed a task of the key; the task that a late report is about has just been deleted.
+"""
+
+
+def is_worth_another_try(failure: Exception) -> bool:
+    """Return whether the same work will most likely succeed at once: it only lost to another transaction.
+
+    Not so after a time-out or when the database is away or full: trying again would only add to the load.
+    """
+    if not isinstance(failure, DBAPIError) or failure.connection_invalidated:
+        return False
+    state: str = getattr(failure.orig, "sqlstate", None) or ""
+    constraint: str = getattr(getattr(failure.orig, "diag", None), "constraint_name", None) or ""
+    return state in WON_BY_ANOTHER or constraint in ONE_AT_A_TIME
 
 
 def explain_failure(failure: SQLAlchemyError | OSError | TimeoutError) -> Refusal | None:
@@ -42,7 +65,8 @@ def explain_failure(failure: SQLAlchemyError | OSError | TimeoutError) -> Refusa
         return ValidationFailed.at(*CONSTRAINTS[constraint])
     if state in TRY_AGAIN:
         return _unavailable(state, TRY_AGAIN[state])
-    if failure.connection_invalidated or not state or state.startswith("08"):
+    lost = not state and isinstance(failure, OperationalError | InterfaceError)
+    if failure.connection_invalidated or lost or state.startswith("08"):
         return _unavailable("connection", "the database cannot be reached")
     return None
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import structlog
 
-from app.db.engine import read_url
+from app.db.engine import CONNECT_ARGS, read_url
 from app.metrics import LISTENING, WAITERS
 
 CHANNEL = "milepost"
@@ -21,9 +22,18 @@ DEAF_LOOK_SECONDS = 1.0
 """How often the waiting look for themselves while no notification can be heard."""
 LISTENING_LOOK_SECONDS = 15.0
 """How often they look although one can: a replica may die between its commit and its NOTIFY."""
+NUMBER_BYTES = 12
+"""For a separator, and for the number that a queue has beside it."""
 RECONNECT_SECONDS = 0.5
+STOP_SECONDS = 1.0
+"""How long a stop waits until the other replicas are told."""
 
 log = structlog.get_logger()
+
+
+def queue_topic(queue: str, *, choosy: bool = False) -> str:
+    """Return the topic of ready tasks on ``queue``; ``choosy`` claimers, who take only some, are woken all."""
+    return f"{'choosy' if choosy else 'queue'}:{queue}"
 
 
 class Waiter:
@@ -32,6 +42,11 @@ class Waiter:
     def __init__(self, wakeups: "Wakeups") -> None:
         self._wakeups = wakeups
         self._news = asyncio.Event()
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether there is news that was not looked at yet."""
+        return self._news.is_set()
 
     def wake(self) -> None:
         """Say that there is news."""
@@ -56,10 +71,13 @@ class Wakeups:
     def __init__(self, url: str) -> None:
         self._url = _direct(url)
         self._name = uuid4().hex
-        self._waiters: defaultdict[str, set[Waiter]] = defaultdict(set)
+        self._waiters: defaultdict[str, dict[Waiter, None]] = defaultdict(dict)
         self._hooks: dict[str, Callable[[], None]] = {}
         self._unsent: set[str] = set()
+        self._unsent_ready: Counter[str] = Counter()
         self._something_unsent = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._all_sent.set()
         self._tasks: list[asyncio.Task[None]] = []
         self.listening = False
         self.draining = False
@@ -69,7 +87,10 @@ class Wakeups:
         self._tasks = [asyncio.create_task(self._keep(self._listen)), asyncio.create_task(self._keep(self._notify))]
 
     async def stop(self) -> None:
-        """Stop listening and telling."""
+        """Tell what there is to tell, then stop listening and telling."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._all_sent.wait()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -87,21 +108,41 @@ class Wakeups:
     def waiting(self, topic: str) -> Iterator[Waiter]:
         """Give a waiter for news of ``topic``; take it before looking, so that nothing is missed in between."""
         waiter = Waiter(self)
-        self._waiters[topic].add(waiter)
+        self._waiters[topic][waiter] = None
         WAITERS.inc()
         try:
             yield waiter
         finally:
             WAITERS.dec()
-            self._waiters[topic].discard(waiter)
+            self._waiters[topic].pop(waiter, None)
+            if waiter.is_woken:
+                self._wake_one(topic)
             if not self._waiters[topic]:
                 del self._waiters[topic]
 
-    def publish(self, topics: set[str]) -> None:
-        """Wake everybody who waits for one of ``topics``, in all replicas."""
+    def publish(self, topics: set[str], ready: Mapping[str, int] | None = None) -> None:
+        """Wake everybody who waits for one of ``topics``, and for each queue as many as tasks got ready there.
+
+        So in all replicas; of those who wait for a queue, who has waited longest is woken first.
+        """
         self._wake(topics)
+        self._wake_claimers(ready or {})
         self._unsent |= topics
+        self._unsent_ready.update(ready or {})
         self._something_unsent.set()
+        self._all_sent.clear()
+
+    def _wake_claimers(self, ready: Mapping[str, int]) -> None:
+        for queue, tasks in ready.items():
+            asleep = (waiter for waiter in self._waiters.get(queue_topic(queue), ()) if not waiter.is_woken)
+            for waiter in list(islice(asleep, tasks)):
+                waiter.wake()
+            self._wake([queue_topic(queue, choosy=True)])
+
+    def _wake_one(self, topic: str) -> None:
+        """Hand on the news that came for one who leaves without having looked at it: nobody else was told."""
+        if heir := next((waiter for waiter in self._waiters[topic] if not waiter.is_woken), None):
+            heir.wake()
 
     def _wake(self, topics: Iterable[str]) -> None:
         for topic in topics:
@@ -124,49 +165,70 @@ class Wakeups:
 
     async def _listen(self) -> None:
         try:
-            async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            async with await _connect(self._url) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 self.listening = True
                 LISTENING.set(1)
                 self._wake_all()
                 async for notification in connection.notifies():
-                    message = json.loads(notification.payload)
-                    if message["from"] != self._name:
-                        self._wake(message["topics"])
+                    self._hear(notification.payload)
         finally:
             self.listening = False
             LISTENING.set(0)
             self._wake_all()
 
+    def _hear(self, payload: str) -> None:
+        """Wake whom a notification is for; everybody may send one, so one that is not understood is passed over."""
+        try:
+            message = json.loads(payload)
+            if message["from"] != self._name:
+                self._wake(message.get("topics", ()))
+                self._wake_claimers(message.get("ready", {}))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            log.warning("wakeup_not_understood", payload=payload[:200])
+
     async def _notify(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+        async with await _connect(self._url) as connection:
             while True:
                 await self._something_unsent.wait()
                 self._something_unsent.clear()
                 topics, self._unsent = self._unsent, set()
+                ready, self._unsent_ready = self._unsent_ready, Counter()
                 try:
-                    await _send(connection, self._name, topics)
+                    await _send(connection, self._name, topics, ready)
                 except psycopg.Error:
-                    self.publish(topics)
+                    self.publish(topics, ready)
                     raise
+                if not self._something_unsent.is_set():
+                    self._all_sent.set()
 
 
 async def send_wakeups(url: str, topics: set[str]) -> None:
     """Tell all replicas of news of ``topics``, from outside of any."""
     if topics:
-        async with await psycopg.AsyncConnection.connect(_direct(url), autocommit=True) as connection:
-            await _send(connection, "outside", topics)
+        async with await _connect(_direct(url)) as connection:
+            await _send(connection, "outside", topics, {})
 
 
-async def _send(connection: psycopg.AsyncConnection[Any], sender: str, topics: set[str]) -> None:
-    for part in _in_parts(sorted(topics)):
-        payload = json.dumps({"from": sender, "topics": part})
+async def _send(
+    connection: psycopg.AsyncConnection[Any], sender: str, topics: set[str], ready: Mapping[str, int]
+) -> None:
+    messages: list[dict[str, Any]] = [{"topics": part} for part in _in_parts(sorted(topics))]
+    messages += [{"ready": {queue: ready[queue] for queue in part}} for part in _in_parts(sorted(ready))]
+    for message in messages:
+        payload = json.dumps({"from": sender, **message})
         await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
 
 
+async def _connect(url: str) -> psycopg.AsyncConnection[Any]:
+    return await psycopg.AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
+
+
 def _direct(url: str) -> str:
-    """Return ``url`` as libpq writes it."""
-    return read_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """Return ``url`` as libpq writes it, so that a dead connection is found also when nothing is said on it."""
+    target = read_url(url).set(drivername="postgresql")
+    missing = {name: str(value) for name, value in CONNECT_ARGS.items() if name not in target.query}
+    return target.update_query_dict(missing).render_as_string(hide_password=False)
 
 
 def _in_parts(topics: Sequence[str]) -> Iterator[list[str]]:
@@ -174,10 +236,11 @@ def _in_parts(topics: Sequence[str]) -> Iterator[list[str]]:
     part: list[str] = []
     size = 0
     for topic in topics:
-        if part and size + len(topic) > PAYLOAD_MOST:
+        more = len(json.dumps(topic)) + NUMBER_BYTES
+        if part and size + more > PAYLOAD_MOST:
             yield part
             part, size = [], 0
         part.append(topic)
-        size += len(topic.encode()) + 4
+        size += more
     if part:
         yield part

@@ -1,0 +1,131 @@
+"""Connections: UTC, JSON as it was given, and a refusal when the database does not answer."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import JSON, bindparam, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.engine import Database, read_url
+from app.db.failures import explain_failure
+from app.errors import Unavailable
+from tests.conftest import connect, make_settings
+
+
+class Silent:
+    """Tells nobody."""
+
+    def publish(self, topics: set[str], ready: Any = None) -> None:
+        """Do nothing."""
+
+
+def open_pool(url: str, **changes: Any) -> Database:
+    return Database(make_settings(url, **changes), url, Silent())
+
+
+@pytest.fixture
+async def far_away(new_database: Any) -> AsyncIterator[Database]:
+    """Give a pool on a database that stands in another time zone."""
+    url = new_database()
+    with connect(url) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET timezone = 'Asia/Kolkata'".encode())
+    pool = open_pool(url)
+    yield pool
+    await pool.close()
+
+
+class TestDatabase:
+    async def test_times_are_utc_whatever_the_server_is_set_to(self, far_away: Database) -> None:
+        statement = text("SELECT CAST('2026-01-01T00:00:00Z' AS timestamptz), current_setting('timezone')")
+        for way in (far_away.reading, far_away.transaction):
+            async with way() as tx:
+                row: Any = (await tx.execute(statement)).one()
+            at, zone = row
+            assert (at, at.utcoffset()) == (datetime(2026, 1, 1, tzinfo=UTC), UTC.utcoffset(None))
+            assert zone == "UTC"
+
+    @pytest.mark.parametrize(
+        "value", [{"b": 1, "a": [1.0, 1, None]}, {}, [], 0, "", "é\u2028😀", 12345678901234567890, 0.1, True]
+    )
+    async def test_json_comes_back_as_it_was_given(self, database: Database, value: Any) -> None:
+        async with database.reading() as tx:
+            got = (await tx.execute(select(bindparam("value", type_=JSON)), {"value": value})).scalar_one()
+        assert json.dumps(got) == json.dumps(value)
+
+    @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+    def test_every_way_of_writing_an_address_means_psycopg(self, scheme: str) -> None:
+        url = read_url(f"{scheme}://user:postgres%3A%2F%2F@host/name")
+        assert url.drivername == "postgresql+psycopg"
+        assert url.password == "postgres://"
+
+    async def test_statement_that_takes_too_long_is_unavailable_and_its_connection_works_on(
+        self, database_url: str
+    ) -> None:
+        pool = open_pool(database_url, database_timeout_seconds=0.3)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError) as failure:
+            async with pool.reading() as tx:
+                await tx.execute(text("SELECT pg_sleep(20)"))
+        assert time.monotonic() - began < 3
+        assert isinstance(explain_failure(failure.value), Unavailable)
+        async with pool.reading() as tx:
+            assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+        await pool.close()
+
+    async def test_transaction_that_takes_too_long_writes_nothing(self, database_url: str) -> None:
+        pool = open_pool(database_url, database_timeout_seconds=0.3)
+        with pytest.raises(TimeoutError):  # noqa: PT012 - the block is what takes too long
+            async with pool.transaction() as tx:
+                await tx.execute(text("INSERT INTO idempotency_keys (scope, body) VALUES ('late', 'late')"))
+                await asyncio.sleep(5)
+        with connect(database_url) as connection:
+            assert connection.execute("SELECT FROM idempotency_keys WHERE scope = 'late'").fetchall() == []
+        await pool.close()
+
+    async def test_broken_connections_cost_one_refusal(self, database_url: str) -> None:
+        pool = open_pool(database_url)
+        async with pool.reading() as one, pool.reading() as other:
+            pids = [(await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one() for tx in (one, other)]
+        with connect(database_url) as connection:
+            for pid in pids:
+                connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        with pytest.raises(SQLAlchemyError) as failure:
+            async with pool.reading() as tx:
+                await tx.execute(text("SELECT 1"))
+        assert isinstance(explain_failure(failure.value), Unavailable)
+        for _ in range(3):
+            async with pool.reading() as tx:
+                assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+        await pool.close()
+
+
+class TestExplainFailure:
+    @pytest.mark.parametrize(
+        ("statement", "refusal"),
+        [
+            ("SELECT 1 / 0", None),
+            ("SELECT * FROM nowhere", None),
+            ("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$", Unavailable),
+            ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", Unavailable),
+            ("DO $$ BEGIN RAISE SQLSTATE '08006'; END $$", Unavailable),
+        ],
+    )
+    async def test_only_what_may_pass_is_unavailable(
+        self, database: Database, statement: str, refusal: type[Unavailable] | None
+    ) -> None:
+        with pytest.raises(SQLAlchemyError) as failure:
+            async with database.transaction() as tx:
+                await tx.execute(text(statement))
+        explained = explain_failure(failure.value)
+        assert (explained and type(explained)) is refusal
+
+    async def test_value_that_cannot_be_sent_is_our_error(self, database: Database) -> None:
+        with pytest.raises(SQLAlchemyError) as failure:
+            async with database.transaction() as tx:
+                await tx.execute(text("SELECT CAST(:value AS text)"), {"value": "a\0b"})
+        assert explain_failure(failure.value) is None

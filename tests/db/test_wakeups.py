@@ -1,0 +1,192 @@
+"""Wake-ups across replicas: quick, in parts that fit, and back after the connection broke."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import event
+
+from app.db.engine import Database
+from app.db.wakeups import CHANNEL, DEAF_LOOK_SECONDS, Wakeups, _in_parts, send_wakeups
+from tests.conftest import connect, make_settings
+from tests.factories import RUNS, create_run, patch_run
+
+QUICK = 0.5
+
+
+async def until(fact: Callable[[], object], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not fact():  # noqa: ASYNC110 - the condition is the signal
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def replicas(database_url: str) -> AsyncIterator[tuple[Wakeups, Wakeups]]:
+    """Give the wake-ups of two replicas, both listening."""
+    one, other = Wakeups(database_url), Wakeups(database_url)
+    for wakeups in (one, other):
+        await wakeups.start()
+    await until(lambda: one.listening and other.listening)
+    yield one, other
+    for wakeups in (one, other):
+        await wakeups.stop()
+
+
+async def seconds_until_woken(wakeups: Wakeups, topic: str, tell: Callable[[], Any]) -> float:
+    with wakeups.waiting(topic) as waiter:
+        began = time.monotonic()
+        told = tell()
+        if told is not None:
+            await told
+        await waiter.wait(10)
+        return time.monotonic() - began
+
+
+def break_listeners(url: str) -> None:
+    with connect(url) as connection:
+        query = """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND query LIKE 'LISTEN %'
+        """
+        assert connection.execute(query).fetchall()
+
+
+class TestWakeups:
+    async def test_waiter_in_the_same_replica_is_woken_at_once(self, replicas: tuple[Wakeups, Wakeups]) -> None:
+        one, _ = replicas
+        assert await seconds_until_woken(one, "run:1", lambda: one.publish({"run:1"})) < 0.05
+
+    async def test_waiter_in_another_replica_is_woken_quickly(self, replicas: tuple[Wakeups, Wakeups]) -> None:
+        one, other = replicas
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < QUICK
+
+    async def test_word_from_outside_wakes_every_replica(
+        self, replicas: tuple[Wakeups, Wakeups], database_url: str
+    ) -> None:
+        for wakeups in replicas:
+            assert await seconds_until_woken(wakeups, "keys", lambda: send_wakeups(database_url, {"keys"})) < QUICK
+
+    async def test_waiter_for_something_else_sleeps_on(self, replicas: tuple[Wakeups, Wakeups]) -> None:
+        one, other = replicas
+        with other.waiting("run:2") as waiter, other.waiting("run:1") as woken:
+            one.publish({"run:1"})
+            await woken.wait(5)
+            assert not waiter._news.is_set()
+
+    async def test_many_topics_are_told_in_parts_that_fit(self, replicas: tuple[Wakeups, Wakeups]) -> None:
+        one, other = replicas
+        topics = {f"run:{number:036d}" for number in range(2000)}
+        heard: set[str] = set()
+        for topic in topics:
+            other.on(topic, lambda topic=topic: heard.add(topic))  # type: ignore[misc]
+        one.publish(topics)
+        await until(lambda: heard == topics)
+
+    def test_no_part_is_too_long_for_postgres(self) -> None:
+        for topics in (["é" * 50 + str(number) for number in range(500)], ["a"] * 5000, ["run:" + "x" * 36] * 3000):
+            parts = list(_in_parts(topics))
+            assert [topic for part in parts for topic in part] == topics
+            for part in parts:
+                assert len(json.dumps({"from": "f" * 32, "topics": part})) < 8000
+                assert len(json.dumps({"from": "f" * 32, "ready": dict.fromkeys(part, 999_999)})) < 8000
+
+    async def test_broken_connection_wakes_everybody_and_is_made_again(
+        self, replicas: tuple[Wakeups, Wakeups], database_url: str
+    ) -> None:
+        one, other = replicas
+        assert await seconds_until_woken(other, "run:1", lambda: break_listeners(database_url)) < QUICK
+        await until(lambda: one.listening and other.listening)
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < QUICK
+
+    async def test_word_that_could_not_be_sent_is_sent_after_the_connection_is_back(
+        self, replicas: tuple[Wakeups, Wakeups], database_url: str
+    ) -> None:
+        one, other = replicas
+        with connect(database_url) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND application_name = 'milepost'"
+            )
+        await until(lambda: not other.listening)
+        await until(lambda: other.listening)
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < 2
+
+    @pytest.mark.parametrize("payload", ["", "hello", "[]", "null", "{}", '{"from": "x", "topics": 3}', '{"from": []}'])
+    async def test_strange_notification_is_passed_over(
+        self, replicas: tuple[Wakeups, Wakeups], database_url: str, payload: str
+    ) -> None:
+        one, other = replicas
+        with connect(database_url) as connection:
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < QUICK
+        assert other.listening
+
+    async def test_stop_tells_what_is_still_untold(self, replicas: tuple[Wakeups, Wakeups], database_url: str) -> None:
+        _, other = replicas
+        leaving = Wakeups(database_url)
+        await leaving.start()
+
+        async def tell_and_stop() -> None:
+            leaving.publish({"run:1"})
+            await leaving.stop()
+
+        assert await seconds_until_woken(other, "run:1", tell_and_stop) < QUICK
+
+    async def test_deaf_replica_looks_for_itself(self) -> None:
+        deaf = Wakeups("postgresql://nobody@/nothing?host=/nowhere")
+        await deaf.start()
+        try:
+            assert await seconds_until_woken(deaf, "run:1", lambda: None) < DEAF_LOOK_SECONDS + QUICK
+        finally:
+            await deaf.stop()
+
+    async def test_drain_wakes_everybody(self, replicas: tuple[Wakeups, Wakeups]) -> None:
+        one, _ = replicas
+        assert await seconds_until_woken(one, "run:1", one.drain) < 0.05
+
+
+class TestNotify:
+    async def test_notify_stands_in_no_transaction_that_writes(self, client: Any, database: Database) -> None:
+        statements: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(statement)
+
+        engine = database._engine.sync_engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            run = await create_run(client)
+            assert (await patch_run(client, run, status="completed")).status_code == 200
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        assert any("INSERT" in statement for statement in statements)
+        assert not [statement for statement in statements if "notify" in statement.lower()]
+
+    async def test_news_are_told_after_the_commit(self, client: Any, database_url: str) -> None:
+        run = await create_run(client)
+        with connect(database_url) as listener:
+            listener.execute(f"LISTEN {CHANNEL}".encode())
+            await patch_run(client, run, status="completed")
+            heard = await asyncio.to_thread(next_notification, listener)
+            assert f"run:{run['workflow_run_id']}" in json.loads(heard)["topics"]
+            row = listener.execute(
+                "SELECT status FROM workflow_runs WHERE workflow_run_id = %s", (run["workflow_run_id"],)
+            ).fetchone()
+        assert row == ("completed",)
+        assert (await client.get(f"{RUNS}/{run['workflow_run_id']}")).json()["status"] == "completed"
+
+
+def next_notification(listener: psycopg.Connection[Any]) -> str:
+    for notification in listener.notifies(timeout=5, stop_after=1):
+        return notification.payload
+    raise AssertionError
+
+
+def test_listen_url_is_its_own_setting(database_url: str) -> None:
+    settings = make_settings("postgresql://pooler/x", listen_url=database_url)
+    assert settings.listen_url
+    assert settings.listen_url.get_secret_value() == database_url
