@@ -8,7 +8,9 @@ Refusal
 ├── MethodNotAllowed 405         ├── InternalError 500
 ├── Conflict 409                 ├── Unavailable 503
 │   ├── MoveNotAllowed           └── PreconditionFailed 412
-│   └── HeartbeatNotDeclared
+│   ├── HeartbeatNotDeclared
+│   ├── LeaseLost, TaskCancelled, AttemptFailed
+│   └── OpenTasks
 
 The docstring of each class is its page under ``/problems/{code}``.
 """
@@ -109,6 +111,34 @@ class HeartbeatNotDeclared(Conflict):
     code, title = "heartbeat-not-declared", "This run has no heartbeat"
 
 
+class LeaseLost(Conflict):
+    """You do not hold this task: the token is not that of its current lease, or the lease is past its end.
+
+    Stop working on it: somebody else may be at it already. What you reported is kept as evidence on the attempt
+    (`late_reports`), and not applied.
+    """
+
+    code, title = "lease-lost", "You do not hold this task any more"
+
+
+class TaskCancelled(Conflict):
+    """The task was cancelled. Stop working on it; what you reported is kept as evidence, and not applied."""
+
+    code, title = "task-cancelled", "The task was cancelled"
+
+
+class AttemptFailed(Conflict):
+    """You have reported this attempt as failed. What comes after that is for the next attempt, under a new lease."""
+
+    code, title = "attempt-failed", "You have reported this attempt as failed"
+
+
+class OpenTasks(Conflict):
+    """The run has open tasks, and you asked with `"open_tasks": "refuse"` that it does not end before they have."""
+
+    code, title = "open-tasks", "The run has open tasks"
+
+
 class PreconditionFailed(Conflict):
     """The resource has changed since you read it: `If-Match` names another revision than it has now.
 
@@ -200,6 +230,10 @@ PROBLEMS: Mapping[str, type[Refusal]] = {
         MethodNotAllowed,
         MoveNotAllowed,
         HeartbeatNotDeclared,
+        LeaseLost,
+        TaskCancelled,
+        AttemptFailed,
+        OpenTasks,
         PreconditionFailed,
         PayloadTooLarge,
         UnsupportedMediaType,

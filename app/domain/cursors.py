@@ -42,20 +42,36 @@ def read_cursor(cursor: str, order: str, filters: Mapping[str, Any]) -> Position
     return position
 
 
-def write_offset(row_id: int) -> str:
-    """Return the cursor that continues a list that is only ever added to, after the row ``row_id``."""
-    return _pack(row_id)
+def write_offset(row_id: int, owner: UUID | str) -> str:
+    """Return the cursor that continues a list of ``owner`` that is only ever added to, after the row ``row_id``."""
+    return _pack([owner, row_id])
 
 
-def read_offset(cursor: str) -> int:
-    """Return the row that ``cursor`` stands for. Raises ValidationFailed if it is not of such a list."""
+def read_offset(cursor: str, owner: UUID | str) -> int:
+    """Return the row that ``cursor`` stands for. Raises ValidationFailed if it is not of such a list of ``owner``."""
     try:
-        row_id = _unpack(cursor)
-    except ValueError:
+        of, row_id = _unpack(cursor)
+    except (ValueError, TypeError):
         raise _unreadable() from None
-    if type(row_id) is not int or not 0 <= row_id < 2**63:
+    if of != str(owner) or type(row_id) is not int or not 0 <= row_id < 2**63:
         raise _unreadable()
     return row_id
+
+
+def write_name(name: str) -> str:
+    """Return the cursor that continues a list by name after ``name``."""
+    return _pack(name)
+
+
+def read_name(cursor: str) -> str:
+    """Return the name that ``cursor`` stands for. Raises ValidationFailed if it is not of such a list."""
+    try:
+        name = _unpack(cursor)
+    except ValueError:
+        raise _unreadable() from None
+    if not isinstance(name, str) or "\0" in name:
+        raise _unreadable()
+    return name
 
 
 def _pack(value: Any) -> str:

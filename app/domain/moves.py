@@ -2,26 +2,52 @@
 
 from collections.abc import Mapping
 
+from app.schemas.tasks import TaskStatus
 from app.schemas.workflow_runs import RunStatus
 
-FINAL: frozenset[RunStatus] = frozenset({RunStatus.completed, RunStatus.failed, RunStatus.cancelled})
-
-RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.pending: frozenset({RunStatus.running, *FINAL}),
-    RunStatus.running: FINAL,
-    **{status: frozenset() for status in FINAL},
-}
-
-RUN_VERBS: Mapping[RunStatus, tuple[str, ...]] = {
-    RunStatus.pending: (),
-    RunStatus.running: (),
-    **dict.fromkeys(FINAL, ("delete",)),
-}
-
+FINAL: tuple[RunStatus, ...] = (RunStatus.completed, RunStatus.failed, RunStatus.cancelled)
 OPEN: tuple[RunStatus, ...] = tuple(status for status in RunStatus if status not in FINAL)
 
+RUN_MOVES: Mapping[RunStatus, tuple[RunStatus, ...]] = {
+    RunStatus.pending: (RunStatus.running, *FINAL),
+    RunStatus.running: FINAL,
+    **dict.fromkeys(FINAL, ()),
+}
+"""Where a workflow run may go by itself; only the verb `retry` leads out of a final status."""
 
-def allowed_for(status: RunStatus) -> list[str]:
+RUN_VERBS: Mapping[RunStatus, tuple[str, ...]] = {
+    RunStatus.pending: ("cancel",),
+    RunStatus.running: ("cancel",),
+    RunStatus.completed: ("delete",),
+    RunStatus.failed: ("retry", "delete"),
+    RunStatus.cancelled: ("retry", "delete"),
+}
+
+TASK_FINAL: tuple[TaskStatus, ...] = (TaskStatus.completed, TaskStatus.failed, TaskStatus.cancelled)
+TASK_OPEN: tuple[TaskStatus, ...] = tuple(status for status in TaskStatus if status not in TASK_FINAL)
+TASK_WAITING: tuple[TaskStatus, ...] = (TaskStatus.pending, TaskStatus.sleeping)
+
+TASK_MOVES: Mapping[TaskStatus, tuple[TaskStatus, ...]] = {
+    TaskStatus.pending: (TaskStatus.running, TaskStatus.failed, TaskStatus.cancelled),
+    TaskStatus.running: (TaskStatus.pending, TaskStatus.sleeping, *TASK_FINAL),
+    TaskStatus.sleeping: (TaskStatus.running, TaskStatus.failed, TaskStatus.cancelled),
+    **dict.fromkeys(TASK_FINAL, ()),
+}
+"""Where a task may go by itself; only the verb `retry` leads out of a final status."""
+
+TASK_VERBS: Mapping[TaskStatus, tuple[str, ...]] = {
+    **dict.fromkeys(TASK_OPEN, ("cancel",)),
+    TaskStatus.completed: (),
+    TaskStatus.failed: ("retry",),
+    TaskStatus.cancelled: ("retry",),
+}
+
+
+def allowed_for_run(status: RunStatus) -> list[str]:
     """Return what a run in ``status`` can do: the statuses it may move to, then the verbs."""
-    statuses = [target.value for target in RunStatus if target in RUN_MOVES[status]]
-    return [*statuses, *RUN_VERBS[status]]
+    return [*RUN_MOVES[status], *RUN_VERBS[status]]
+
+
+def allowed_for_task(status: TaskStatus) -> list[str]:
+    """Return what a task in ``status`` can do: the statuses it may move to, then the verbs."""
+    return [*TASK_MOVES[status], *TASK_VERBS[status]]

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from app.errors import ValidationFailed
 
-_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_ENTITY_TAG = r'(?:W/)?"[!#-~]*"'
+ENTITY_TAGS = rf"^(?:\*|{_ENTITY_TAG}(?: *, *{_ENTITY_TAG})*)$"
+"""What `If-Match` may hold; a tag may hold commas itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,6 @@ def read_if_match(text: str | None) -> Precondition | None:
     """Return what an `If-Match` header asks for. Raises ValidationFailed if it is neither `*` nor quoted tags."""
     if text is None:
         return None
-    if text.strip() == "*":
-        return Precondition(None)
-    tags = [part.strip() for part in text.split(",")]
-    if not all(_ENTITY_TAG.fullmatch(tag) for tag in tags):
+    if not re.fullmatch(ENTITY_TAGS, text.strip()):
         raise ValidationFailed.at("If-Match", 'must be * or entity tags in quotes, such as "3"')
-    return Precondition(frozenset(tags))
+    return Precondition(None if text.strip() == "*" else frozenset(re.findall(_ENTITY_TAG, text)))

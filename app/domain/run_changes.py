@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import MISSING
 
 from app.domain.json_values import same_json
-from app.domain.moves import FINAL, RUN_MOVES, allowed_for
+from app.domain.moves import FINAL, RUN_MOVES, allowed_for_run
 from app.domain.progress import make_progress
 from app.errors import MoveNotAllowed, ValidationFailed
+from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import TAG_KEY_MAX_LENGTH, TAGS_MAX, RunStatus, WorkflowRun, WorkflowRunUpdate
 
 
@@ -28,7 +29,7 @@ def apply_update(run: WorkflowRun, change: WorkflowRunUpdate, now: datetime) -> 
         return run
     if "task_count" in news:
         news["progress"] = make_progress(news["task_count"], run.progress.model_dump())
-    return run.model_copy(update={**news, "revision": run.revision + 1, "updated_at": now})
+    return _changed(run, news, now)
 
 
 def end_run(run: WorkflowRun, status: RunStatus, ended_at: datetime) -> dict[str, Any]:
@@ -38,15 +39,53 @@ def end_run(run: WorkflowRun, status: RunStatus, ended_at: datetime) -> dict[str
     return {"status": status, "completed_at": ended_at, "heartbeat_expires_at": None}
 
 
+def cancel_facts(run: WorkflowRun, ended_at: datetime) -> dict[str, Any]:
+    """Return the facts that change when ``run`` ends because somebody asked for it."""
+    return end_run(run, RunStatus.cancelled, ended_at) | {"reason": Reason.cancel_requested}
+
+
+def request_cancel(run: WorkflowRun, now: datetime) -> WorkflowRun:
+    """Return the open ``run`` after somebody asked to cancel it; asked again, it is the first request that counts."""
+    return _changed(run, {"cancel_requested_at": run.cancel_requested_at or now}, now)
+
+
+def cancel_run(run: WorkflowRun, now: datetime) -> WorkflowRun:
+    """Return the open ``run`` cancelled."""
+    now = max(now, run.updated_at)
+    return _changed(run, cancel_facts(run, max(now, run.started_at or now)), now)
+
+
+def reopen_run(run: WorkflowRun, now: datetime) -> WorkflowRun:
+    """Return a failed or cancelled ``run`` opened for another attempt: its clocks start anew.
+
+    Raises MoveNotAllowed.
+    """
+    if run.status not in (RunStatus.failed, RunStatus.cancelled):
+        raise move_refused(run, f"a {run.status} run cannot be retried")
+    facts: dict[str, Any] = {"status": RunStatus.pending, "attempt": run.attempt + 1}
+    if run.started_at is not None:
+        facts |= start_run(run, run.started_at, now)
+    if run.deadline_at is not None:
+        facts["deadline_at"] = now + (run.deadline_at - run.created_at)
+    cleared = dict.fromkeys(("reason", "error", "result", "completed_at", "cancel_requested_at"))
+    return _changed(run, cleared | facts, now)
+
+
+def _changed(run: WorkflowRun, facts: dict[str, Any], now: datetime) -> WorkflowRun:
+    return run.model_copy(update={**facts, "revision": run.revision + 1, "updated_at": max(now, run.updated_at)})
+
+
 def move_refused(run: WorkflowRun, detail: str) -> MoveNotAllowed:
     """Return the refusal that tells where ``run`` stands and what it can do from there."""
-    return MoveNotAllowed(detail, current=run, allowed=allowed_for(run.status))
+    return MoveNotAllowed(detail, current=run, allowed=allowed_for_run(run.status))
 
 
 def _ended_facts(run: WorkflowRun, change: WorkflowRunUpdate) -> dict[str, Any]:
     """Return the only fact that may still come to an ended run: its start, when it is not known yet."""
     for name in ("status", "result", "error", "completed_at"):
         given = getattr(change, name)
+        if name == "status" and given is RunStatus.failed and run.reason is Reason.cancel_requested:
+            continue  # the cancel had won over this report
         if given is not MISSING and not _is_same(getattr(run, name), given):
             raise move_refused(run, f"the run has ended as {run.status}; its {name} does not change any more")
     facts = {"started_at": _first_start(run, change)}
@@ -66,6 +105,8 @@ def _open_facts(run: WorkflowRun, change: WorkflowRunUpdate, now: datetime) -> d
     if target in FINAL:
         ended_at = completed_at or max(now, facts["started_at"] or now)
         _check_order(facts["started_at"], ended_at, pointer="/completed_at")
+        if target is RunStatus.failed and run.cancel_requested_at is not None:
+            return facts | cancel_facts(run, ended_at)
         return facts | end_run(run, target, ended_at)
     if completed_at is not None:
         raise ValidationFailed.at("/completed_at", "may only be given together with a final status")

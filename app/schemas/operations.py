@@ -1,8 +1,12 @@
 """Health, version and keys on the wire."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from app.schemas.wire import Answer
+from pydantic import Field
+from typing_extensions import TypeAliasType
+
+from .wire import Answer
 
 
 class Scope(StrEnum):
@@ -14,17 +18,26 @@ class Scope(StrEnum):
     admin = "admin"
 
 
+Checks = TypeAliasType(
+    "Checks",
+    Annotated[
+        dict[str, str],
+        Field(description="What was looked at, and what was found.", examples=[{"database": "ok", "migrations": "ok"}]),
+    ],
+)
+
+
 class Health(Answer):
     """Whether the service can do its work, check by check."""
 
-    status: str
-    checks: dict[str, str]
+    status: str = Field(examples=["ok"])
+    checks: Checks
 
 
 class Version(Answer):
     """What runs here."""
 
-    version: str
-    python: str
-    postgres: str | None
-    schema_revision: str | None
+    version: str = Field(examples=["0.1.0"])
+    python: str = Field(examples=["3.14.1"])
+    postgres: str | None = Field(examples=["18.1"])
+    schema_revision: str | None = Field(examples=["0001"])

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.schemas.wire import Answer, JsonValue
+from .wire import Answer, JsonValue
 
 
 class FieldError(Answer):
@@ -10,7 +10,7 @@ class FieldError(Answer):
 
     pointer: str = Field(examples=["/workflow_name"])
     """An RFC 6901 pointer into the body, or the bare name of a parameter or header."""
-    detail: str
+    detail: str = Field(examples=["is required"])
 
 
 class Problem(Answer):
@@ -21,11 +21,11 @@ class Problem(Answer):
     title: str
     status: int
     detail: str
-    instance: str
+    instance: str = Field(examples=["/v1/workflow-runs/0197c2a4-5b1e-7c3d-9f00-6a1b2c3d4e5f"])
     """The path that was asked for."""
     code: str = Field(examples=["not-found"])
     """The last part of `type`: branch on this."""
-    request_id: str
+    request_id: str = Field(examples=["0197c2a4-6d00-7a10-8000-1f2e3d4c5b6a"])
 
 
 class ValidationProblem(Problem):
@@ -39,5 +39,5 @@ class ConflictProblem(Problem):
 
     current: JsonValue = None
     """The resource as it stands; null where there is none."""
-    allowed: list[str] = Field(default_factory=list)
+    allowed: list[str] = Field(default_factory=list, examples=[["delete"]])
     """What it can do from there: statuses first, then verbs."""

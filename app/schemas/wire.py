@@ -44,11 +44,12 @@ def _read_time(value: object) -> datetime:
 
 Time = Annotated[datetime, BeforeValidator(_read_time)]
 
-JsonValue = TypeAliasType("JsonValue", Any)
-JsonObject = TypeAliasType("JsonObject", dict[str, Any])
+JsonValue = TypeAliasType("JsonValue", Annotated[Any, Field(description="Any JSON value.")])
+JsonObject = TypeAliasType("JsonObject", Annotated[dict[str, Any], Field(description="Any JSON object.")])
 
 Seconds = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 WholeNumber = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
 
 WorkflowName = Annotated[
     str,
@@ -81,3 +82,12 @@ QueueName = Annotated[
     ),
 ]
 ShortText = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class PageQuery(BaseModel):
+    """Which part of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=50, ge=1, le=200, description="Items on a page.")
+    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before.")

@@ -6,12 +6,17 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import MISSING, AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from typing_extensions import TypeAliasType
 
-from app.schemas.wire import (
+from . import examples
+from .reasons import Reason
+from .tasks import TASKS_PER_BATCH, TaskSpec
+from .wire import (
     Answer,
     Body,
     JsonObject,
     JsonValue,
+    PageQuery,
     QueueName,
     Seconds,
     ShortText,
@@ -35,13 +40,6 @@ class RunStatus(StrEnum):
     completed = "completed"
     failed = "failed"
     cancelled = "cancelled"
-
-
-class Reason(StrEnum):
-    """Why something stands where it stands, when nobody's report says so."""
-
-    deadline = "deadline"
-    lost = "lost"
 
 
 def check_tag_keys(tags: Any) -> Any:
@@ -70,23 +68,39 @@ _SCALAR = {"type": ["string", "number", "boolean"]}
 _SCALAR_OR_NULL = {"type": ["string", "number", "boolean", "null"]}
 Tag = Annotated[Any, AfterValidator(_check_tag), Field(json_schema_extra=_SCALAR)]
 TagOrRemoval = Annotated[Any, AfterValidator(_check_scalar), Field(json_schema_extra=_SCALAR_OR_NULL)]
-Tags = Annotated[dict[str, Tag], BeforeValidator(check_tag_keys), Field(max_length=TAGS_MAX)]
-TagChanges = Annotated[dict[str, TagOrRemoval], Field(description="Merged into the tags; null removes a key.")]
+_TAG_KEYS: dict[str, Any] = {"propertyNames": {"minLength": 1, "maxLength": TAG_KEY_MAX_LENGTH}}
+Tags = TypeAliasType(
+    "Tags",
+    Annotated[
+        dict[str, Tag],
+        Field(max_length=TAGS_MAX, description="Scalars to find it by.", json_schema_extra=_TAG_KEYS),
+        BeforeValidator(check_tag_keys),
+    ],
+)
+TagChanges = TypeAliasType(
+    "TagChanges",
+    Annotated[
+        dict[str, TagOrRemoval],
+        Field(description="Merged into the tags; null removes a key.", json_schema_extra=_TAG_KEYS),
+    ],
+)
 TaskCount = Annotated[WholeNumber, Field(ge=0, le=2_147_483_647)]
 
 
 class WorkflowRunCreate(Body):
     """A workflow run to record."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN_CREATE]})
+
     workflow_name: WorkflowName
     workflow_version: WorkflowVersion
     inputs: JsonValue = Field(default_factory=dict, description="Any JSON; comes back exactly as given.")
     created_by: ShortText | None = Field(default=None, description="Who or what started it.", examples=["cron@db1"])
-    tags: Tags = Field(default_factory=dict, description="Scalars to find it by.", examples=[{"env": "prod"}])
+    tags: Tags = Field(default_factory=dict)
     workflow_hash: ShortText | None = Field(default=None, description="What was executed, such as a commit or digest.")
     absurd_run_id: ShortText | None = Field(default=None, description="The caller's own root task id; opaque here.")
     queue: QueueName = "default"
-    parent_workflow_run_id: UUID | None = None
+    parent_workflow_run_id: UUID | None = Field(default=None, description="The run that it is a part of.")
     task_count: TaskCount | None = Field(default=None, description="How many tasks it is going to have.")
     deadline_seconds: Annotated[Seconds, Field(gt=0, le=TEN_YEARS_SECONDS)] | None = Field(
         default=None, description="Counted from creation; a run that has not ended by then fails, reason `deadline`."
@@ -95,16 +109,46 @@ class WorkflowRunCreate(Body):
         default=None,
         description="While running, a heartbeat must arrive this often; else the run fails, reason `lost`.",
     )
+    tasks: Annotated[list[TaskSpec], Field(max_length=TASKS_PER_BATCH)] = Field(
+        default_factory=list, description="Tasks of the run, spawned in the same transaction."
+    )
 
 
 class WorkflowRunBatch(Body):
     """Workflow runs to record together: all of them or none."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN_BATCH]})
+
     workflow_runs: Annotated[list[WorkflowRunCreate], Field(min_length=1, max_length=RUNS_PER_BATCH)]
+
+
+class OpenTasks(StrEnum):
+    """What becomes of open tasks when their run is completed."""
+
+    keep = "keep"
+    cancel = "cancel"
+    refuse = "refuse"
+
+
+class WorkflowRunCancel(Body):
+    """How to cancel a workflow run."""
+
+    reason: ShortText | None = Field(default=None, description="Kept in the history.", examples=["wrong inputs"])
+    grace_seconds: Annotated[Seconds, Field(ge=0, le=86_400)] = Field(
+        default=30, description="How long running tasks may take to stop by themselves."
+    )
+
+
+class WorkflowRunRetry(Body):
+    """Why a workflow run is opened again."""
+
+    reason: ShortText | None = Field(default=None, description="Kept in the history.", examples=["upstream is back"])
 
 
 class WorkflowRunUpdate(Body):
     """What to change on a workflow run; what is absent stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN_UPDATE]})
 
     status: RunStatus | MISSING = MISSING
     result: JsonValue | MISSING = Field(default=MISSING, description="Any JSON; comes back exactly as given.")
@@ -120,10 +164,16 @@ class WorkflowRunUpdate(Body):
     )
     task_count: TaskCount | None | MISSING = MISSING
     tags: TagChanges | MISSING = MISSING
+    open_tasks: OpenTasks = Field(
+        default=OpenTasks.keep,
+        description="With `completed`: open tasks finish (`keep`), are cancelled, or make it refused with 409.",
+    )
 
 
 class Progress(Answer):
     """How many of a run's tasks stand where."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PROGRESS]})
 
     total: int
     """The declared `task_count`, else the number of linked tasks."""
@@ -139,6 +189,8 @@ class Progress(Answer):
 
 class WorkflowRun(Answer):
     """One execution of a named, versioned workflow."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN]})
 
     workflow_run_id: UUID
     workflow_name: str
@@ -194,8 +246,8 @@ class WorkflowRunCount(Answer):
     """How many workflow runs share a status (and a name, when counted by it)."""
 
     workflow_name: str | None = Field(default=None, exclude_if=lambda name: name is None)
-    status: RunStatus
-    count: int
+    status: RunStatus = Field(examples=["failed"])
+    count: int = Field(examples=[3])
 
 
 class WorkflowRunCounts(Answer):
@@ -207,9 +259,9 @@ class WorkflowRunCounts(Answer):
 class RunHeartbeat(Answer):
     """Where the run stands, for the process that keeps it alive."""
 
-    status: RunStatus
+    status: RunStatus = Field(examples=["running"])
     cancel_requested: bool
-    heartbeat_expires_at: datetime | None
+    heartbeat_expires_at: datetime | None = Field(examples=["2026-02-01T02:01:30Z"])
 
 
 class HistoryVerb(StrEnum):
@@ -218,20 +270,22 @@ class HistoryVerb(StrEnum):
     create = "create"
     update = "update"
     expire = "expire"
+    cancel = "cancel"
+    retry = "retry"
 
 
 class HistoryEntry(Answer):
     """One status change or verb in the life of a workflow run."""
 
     at: datetime
-    verb: HistoryVerb
-    from_: RunStatus | None = Field(serialization_alias="from", validation_alias="from")
-    to: RunStatus
+    verb: HistoryVerb = Field(examples=["update"])
+    from_: RunStatus | None = Field(serialization_alias="from", validation_alias="from", examples=["pending"])
+    to: RunStatus = Field(examples=["running"])
     attempt: int
-    actor: str
+    actor: str = Field(examples=["etl-host"])
     """The name of the API key, `anonymous` without keys, or `housekeeping`."""
     reason: str | None
-    request_id: str | None
+    request_id: str | None = Field(examples=["0197c2a4-6d00-7a10-8000-1f2e3d4c5b6a"])
 
 
 class HistoryPage(Answer):
@@ -275,31 +329,26 @@ class RunFilter(BaseModel):
     workflow_name: list[ShortText] = Field(default_factory=list, description="Repeat it for any of several.")
     workflow_version: list[ShortText] = Field(default_factory=list, description="Repeat it for any of several.")
     status: list[RunStatus] = Field(default_factory=list, description="Repeat it for any of several.")
-    created_by: ShortText | None = None
-    queue: QueueName | None = None
-    parent_workflow_run_id: UUID | None = None
-    tag: list[str] = Field(
+    created_by: ShortText | None = Field(default=None, description="Who or what started it.")
+    queue: QueueName | None = Field(default=None, description="The queue of its tasks.")
+    parent_workflow_run_id: UUID | None = Field(default=None, description="The run that it is a part of.")
+    tag: list[Annotated[str, Field(json_schema_extra={"pattern": ":"})]] = Field(
         default_factory=list,
         description="`key:value`, split at the first colon; compared with the value's text. Repeated, all must hold.",
         examples=[["env:prod"]],
     )
-    created_after: Time | None = Field(default=None, description="Exclusive, as all bounds are.")
-    created_before: Time | None = None
-    started_after: Time | None = None
-    started_before: Time | None = None
-    completed_after: Time | None = None
-    completed_before: Time | None = None
-    updated_after: Time | None = None
-    updated_before: Time | None = None
-
-
-class PageQuery(BaseModel):
-    """Which part of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(default=50, ge=1, le=200, description="Items on a page.")
-    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before.")
+    created_after: Time | None = Field(
+        default=None,
+        description="Created after this moment; all bounds are exclusive.",
+        examples=["2026-01-31T00:00:00Z"],
+    )
+    created_before: Time | None = Field(default=None, description="Created before this moment.")
+    started_after: Time | None = Field(default=None, description="Started after this moment.")
+    started_before: Time | None = Field(default=None, description="Started before this moment.")
+    completed_after: Time | None = Field(default=None, description="Ended after this moment.")
+    completed_before: Time | None = Field(default=None, description="Ended before this moment.")
+    updated_after: Time | None = Field(default=None, description="Changed after this moment.")
+    updated_before: Time | None = Field(default=None, description="Changed before this moment.")
 
 
 class RunQuery(RunFilter, PageQuery):
@@ -314,4 +363,4 @@ class RunQuery(RunFilter, PageQuery):
 class RunCountQuery(RunFilter):
     """Which workflow runs are counted, and by what."""
 
-    by: CountBy = CountBy.status
+    by: CountBy = Field(default=CountBy.status, description="What is counted apart.")

@@ -27,7 +27,7 @@ _ANY = select(select(ApiKey.api_key_id).exists())
 _LIST = select(*_PUBLIC).order_by(ApiKey.created_at, ApiKey.api_key_id)
 _REVOKE = (
     update(ApiKey)
-    .where(ApiKey.name == bindparam("name", type_=Text))
+    .where(ApiKey.name == bindparam("of_name", type_=Text))
     .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
     .returning(*_PUBLIC)
 )
@@ -56,4 +56,4 @@ async def list_keys(tx: Tx) -> Sequence[Row[Any]]:
 
 async def revoke_key(tx: Tx, name: str) -> Row[Any] | None:
     """UPDATE the key of this name to revoked; None if there is none."""
-    return (await tx.execute(_REVOKE, {"name": name})).one_or_none()
+    return (await tx.execute(_REVOKE, {"of_name": name})).one_or_none()

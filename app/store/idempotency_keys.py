@@ -9,7 +9,6 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     Row,
-    Text,
     any_,
     bindparam,
     delete,
@@ -21,19 +20,18 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.models import IdempotencyKey
+from app.store.recordsets import as_bytes, as_rows, rows_like
 
 _SCOPES = bindparam("scopes", type_=ARRAY(LargeBinary))
-_BODIES = bindparam("bodies", type_=ARRAY(LargeBinary))
-_ANSWERS = bindparam("answers", type_=ARRAY(Text))
 
-_new = select(func.unnest(_SCOPES).label("scope"), func.unnest(_BODIES).label("body")).subquery("new")
+_new = rows_like(IdempotencyKey, ("scope", "body"))
 _CLAIM = (
     insert(IdempotencyKey)
     .from_select(["scope", "body"], select(_new).order_by(_new.c.scope))
     .on_conflict_do_nothing()
     .returning(IdempotencyKey.scope)
 )
-_answered = select(func.unnest(_SCOPES).label("scope"), func.unnest(_ANSWERS).label("answer")).subquery("answered")
+_answered = rows_like(IdempotencyKey, ("scope", "answer"))
 _ANSWER = update(IdempotencyKey).where(IdempotencyKey.scope == _answered.c.scope).values(answer=_answered.c.answer)
 _GET = select(IdempotencyKey.scope, IdempotencyKey.body, IdempotencyKey.answer).where(
     IdempotencyKey.scope == any_(_SCOPES)
@@ -47,17 +45,19 @@ _old = (
     .with_for_update(skip_locked=True)
     .cte("old")
 )
-_PRUNE = delete(IdempotencyKey).where(IdempotencyKey.scope == _old.c.scope)
+_PRUNE = delete(IdempotencyKey).where(IdempotencyKey.scope == any_(func.array(select(_old.c.scope).scalar_subquery())))
 
 
 async def insert_keys(tx: Tx, scopes: Sequence[bytes], bodies: Sequence[bytes]) -> set[bytes]:
     """INSERT keys that are new, in the order of their scopes; waits for a request under way with the same key."""
-    return set((await tx.execute(_CLAIM, {"scopes": scopes, "bodies": bodies})).scalars())
+    rows = [{"scope": as_bytes(scope), "body": as_bytes(body)} for scope, body in zip(scopes, bodies, strict=True)]
+    return set((await tx.execute(_CLAIM, as_rows(rows))).scalars())
 
 
 async def update_answers(tx: Tx, scopes: Sequence[bytes], answers: Sequence[str]) -> None:
     """UPDATE keys with the answers their requests got."""
-    await tx.execute(_ANSWER, {"scopes": scopes, "answers": answers})
+    rows = [{"scope": as_bytes(scope), "answer": answer} for scope, answer in zip(scopes, answers, strict=True)]
+    await tx.execute(_ANSWER, as_rows(rows))
 
 
 async def get_keys(tx: Tx, scopes: Sequence[bytes]) -> dict[bytes, Row[Any]]:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import CTE, JSON, ColumnClause, Text, bindparam, cast, column, func, select
+from sqlalchemy import CTE, JSON, ColumnClause, ColumnElement, Text, bindparam, cast, column, func, select
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy.orm import SQLORMExpression
 
 from app.models import Base
 
@@ -23,3 +25,13 @@ def rows_like(model: type[Base], names: Sequence[str], *extra: ColumnClause[Any]
 def as_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the parameter of a statement over ``rows_like``."""
     return {"rows": to_json(rows).decode()}
+
+
+def as_bytes(value: bytes | None) -> str | None:
+    """Return ``value`` as the text that Postgres reads as bytea."""
+    return None if value is None else f"\\x{value.hex()}"
+
+
+def seconds(amount: SQLORMExpression[Any] | ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return ``amount`` seconds as an interval."""
+    return amount * cast("1 second", INTERVAL)

@@ -1,4 +1,4 @@
-"""SQL that finds and counts workflow runs: one statement for each shape of filters, built once."""
+"""SQL that finds and counts workflow runs: one statement for each shape of filters, built once, planned each time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,24 +12,30 @@ from sqlalchemy import (
     DateTime,
     Row,
     Select,
+    TableValuedAlias,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
+    cast,
     func,
     literal_column,
     select,
-    true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, array
 
 from app.db.engine import Tx
 from app.domain.cursors import Position
+from app.domain.moves import FINAL
 from app.models import WorkflowRun
+from app.schemas.workflow_runs import RunStatus
 from app.store.workflow_runs import RUN_COLUMNS
 
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
+_ID: ColumnElement[Any] = WorkflowRun.workflow_run_id.expression
+_EVERY_STATUS: ColumnElement[Any] = cast(array([literal_column(f"'{status}'") for status in RunStatus]), ARRAY(Text))
 
 ORDERS: Mapping[str, ColumnElement[Any]] = {
     "created_at": WorkflowRun.created_at.expression,
@@ -40,6 +46,19 @@ ORDERS: Mapping[str, ColumnElement[Any]] = {
 """What each order sorts by: a row without the time stands where the end of time would."""
 
 _TIMES = ("created", "started", "completed", "updated")
+
+
+def _after(time: str) -> ColumnElement[bool]:
+    """Return the bound as the index of the order has it; a row without the time does not lie behind anything."""
+    stored = WorkflowRun.__table__.c[f"{time}_at"]
+    behind = ORDERS[stored.name] > bindparam(f"{time}_after", type_=DateTime(timezone=True))
+    return and_(behind, stored.is_not(None)) if stored.nullable else behind
+
+
+def _before(time: str) -> ColumnElement[bool]:
+    return ORDERS[f"{time}_at"] < bindparam(f"{time}_before", type_=DateTime(timezone=True))
+
+
 FILTERS: Mapping[str, ColumnElement[bool]] = {
     "workflow_names": WorkflowRun.workflow_name == any_(bindparam("workflow_names", type_=ARRAY(Text))),
     "workflow_versions": WorkflowRun.workflow_version == any_(bindparam("workflow_versions", type_=ARRAY(Text))),
@@ -51,15 +70,8 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
     "queue": WorkflowRun.queue == bindparam("queue", type_=Text),
     "parent_workflow_run_id": WorkflowRun.parent_workflow_run_id == bindparam("parent_workflow_run_id", type_=Uuid),
     "tags": WorkflowRun.tag_texts.contains(bindparam("tags", type_=JSONB)),
-    **{
-        f"{time}_after": getattr(WorkflowRun, f"{time}_at") > bindparam(f"{time}_after", type_=DateTime(timezone=True))
-        for time in _TIMES
-    },
-    **{
-        f"{time}_before": getattr(WorkflowRun, f"{time}_at")
-        < bindparam(f"{time}_before", type_=DateTime(timezone=True))
-        for time in _TIMES
-    },
+    **{f"{time}_after": _after(time) for time in _TIMES},
+    **{f"{time}_before": _before(time) for time in _TIMES},
 }
 """What each filter asks for."""
 
@@ -71,38 +83,78 @@ class Shape:
     order: str
     filters: frozenset[str]
     continued: bool
+    only_open: bool = False
+    """Whether only runs that have not ended are wanted."""
 
 
 @lru_cache(maxsize=1024)
 def _page(shape: Shape) -> Select[Any]:
     """Return the statement of a page.
 
-    With several statuses each is read by its own index scan and the results are merged, so that a page costs a page
-    also when one of them is rare; one scan for all would read the whole table for it.
+    In the order of creation each wanted status of each wanted name is read by its own index scan and the results are
+    merged, so that a page costs a page also when one of them is rare; one scan for all would read the whole table for
+    it. The other orders have no index that begins with the status. There open runs are sorted: they are few and stand
+    together at one end of the order, which the planner does not know.
     """
     name = shape.order.removeprefix("-")
-    if "statuses" not in shape.filters:
-        return _ordered(_filtered(select(*RUN_COLUMNS), shape.filters), shape, ORDERS[name], WorkflowRun)
-    wanted = func.unnest(bindparam("statuses", type_=ARRAY(Text))).table_valued("status").render_derived(name="wanted")
-    branch = select(*RUN_COLUMNS, ORDERS[name].label("position")).where(WorkflowRun.status == wanted.c.status)
-    branch = _ordered(_filtered(branch, shape.filters - {"statuses"}), shape, ORDERS[name], WorkflowRun)
-    run = branch.lateral("run")
-    columns = [run.c[column.name] for column in RUN_COLUMNS]
-    merged = select(*columns).select_from(wanted.join(run, true()))
-    return _sorted(merged, shape.order, run.c.position, run.c.workflow_run_id)
+    if name == "created_at" and (lines := _lines(shape.filters)):
+        return _read(_merged(shape, lines), shape)
+    if name != "created_at" and shape.only_open:
+        return _read(_sorted_open(shape, ORDERS[name]), shape)
+    return _ordered(_filtered(select(*RUN_COLUMNS), shape.filters), shape, ORDERS[name], _ID)
+
+
+def _merged(shape: Shape, lines: Mapping[str, TableValuedAlias]) -> Select[Any]:
+    """Return the ids of a page in the order of creation, merged from a scan for each combination of values."""
+    position = ORDERS["created_at"]
+    wanted = (WorkflowRun.__table__.c[name] == line.c[0] for name, line in lines.items())
+    branch = _filtered(select(_ID, position).where(*wanted), shape.filters - {"statuses", "workflow_names"})
+    run = _ordered(branch, shape, position, _ID).lateral("run")
+    ids = select(run.c.workflow_run_id).select_from(*lines.values(), run)
+    return _sorted(ids, shape.order, run.c.created_at, run.c.workflow_run_id)
+
+
+def _sorted_open(shape: Shape, position: ColumnElement[Any]) -> Select[Any]:
+    """Return the ids of a page of open runs: all that match are read before they are sorted."""
+    run = _filtered(select(_ID, position.label("position")), shape.filters).cte("run").prefix_with("MATERIALIZED")
+    return _ordered(select(run.c.workflow_run_id), shape, run.c.position, run.c.workflow_run_id)
+
+
+def _read(ids: Select[Any], shape: Shape) -> Select[Any]:
+    page = ids.subquery("page")
+    statement = select(*RUN_COLUMNS).join_from(page, WorkflowRun, page.c.workflow_run_id == _ID)
+    return _sorted(statement, shape.order, ORDERS[shape.order.removeprefix("-")], _ID)
+
+
+def _lines(filters: frozenset[str]) -> dict[str, TableValuedAlias]:
+    """Return, by column, the values of which each is read on its own: the index of names has the status in between."""
+    lines = {}
+    if "workflow_names" in filters:
+        lines["workflow_name"] = _each_of(bindparam("workflow_names", type_=ARRAY(Text)), "wanted_name")
+    if "statuses" in filters:
+        lines["status"] = _each_of(bindparam("statuses", type_=ARRAY(Text)), "wanted_status")
+    elif "status" not in filters and filters & {"workflow_name", "workflow_names"}:
+        lines["status"] = _each_of(_EVERY_STATUS, "wanted_status")
+    return lines
+
+
+def _each_of(values: ColumnElement[Any], name: str) -> TableValuedAlias:
+    return func.unnest(values).table_valued("value").render_derived(name=name)
 
 
 def _filtered(statement: Select[Any], filters: frozenset[str]) -> Select[Any]:
     return statement.where(*(FILTERS[name] for name in sorted(filters)))
 
 
-def _ordered(statement: Select[Any], shape: Shape, position: ColumnElement[Any], run: type[WorkflowRun]) -> Select[Any]:
+def _ordered(
+    statement: Select[Any], shape: Shape, position: ColumnElement[Any], row_id: ColumnElement[Any]
+) -> Select[Any]:
     if shape.continued:
-        here = tuple_(position, run.workflow_run_id)
+        here = tuple_(position, row_id)
         value = func.coalesce(bindparam("position_value", type_=DateTime(timezone=True)), _NEVER)
         last = tuple_(value, bindparam("position_id", type_=Uuid))
         statement = statement.where(here < last if shape.order.startswith("-") else here > last)
-    return _sorted(statement, shape.order, position, run.workflow_run_id)
+    return _sorted(statement, shape.order, position, row_id)
 
 
 def _sorted(statement: Select[Any], order: str, position: Any, row_id: Any) -> Select[Any]:
@@ -113,12 +165,15 @@ def _sorted(statement: Select[Any], order: str, position: Any, row_id: Any) -> S
 @lru_cache(maxsize=256)
 def _count(groups: tuple[str, ...], filters: frozenset[str]) -> Select[Any]:
     columns = [WorkflowRun.__table__.c[name] for name in groups]
-    return _filtered(select(*columns, func.count().label("amount")), filters).group_by(*columns).order_by(*columns)
+    counted = select(*columns, func.count().label("amount")).select_from(WorkflowRun)
+    return _filtered(counted, filters).group_by(*columns).order_by(*columns)
 
 
 def list_statement(order: str, filters: Mapping[str, Any], *, continued: bool) -> Select[Any]:
     """Return the statement that reads a page of this order and these filters."""
-    return _page(Shape(order, frozenset(filters), continued))
+    statuses = filters.get("statuses") or [filters[name] for name in ("status",) if name in filters]
+    only_open = bool(statuses) and not set(statuses) & set(FINAL)
+    return _page(Shape(order, frozenset(filters), continued, only_open))
 
 
 async def list_runs(
@@ -127,9 +182,9 @@ async def list_runs(
     """SELECT up to ``most`` runs that match, in ``order``, behind the position ``after``."""
     position = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = list_statement(order, filters, continued=after is not None)
-    return (await tx.execute(statement, {**filters, **position, "most": most})).all()
+    return (await tx.execute_planned(statement, {**filters, **position, "most": most})).all()
 
 
 async def count_runs(tx: Tx, groups: tuple[str, ...], filters: Mapping[str, Any]) -> Sequence[Row[Any]]:
     """SELECT how many runs match, for each combination of ``groups`` that occurs; one row when there are none."""
-    return (await tx.execute(_count(groups, frozenset(filters)), dict(filters))).all()
+    return (await tx.execute_planned(_count(groups, frozenset(filters)), dict(filters))).all()

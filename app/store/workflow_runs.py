@@ -13,8 +13,10 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
+    case,
     cast,
     column,
     delete,
@@ -22,20 +24,39 @@ from sqlalchemy import (
     insert,
     literal_column,
     null,
+    or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.orm import SQLORMExpression
 
 from app.db.engine import Tx
 from app.domain.moves import FINAL, OPEN
-from app.models import WorkflowRun, WorkflowRunHistory
-from app.schemas.workflow_runs import HistoryVerb, Reason, RunStatus
-from app.store.recordsets import as_rows, rows_like
+from app.models import Task, WorkflowRun, WorkflowRunHistory
+from app.schemas.reasons import Reason
+from app.schemas.tasks import TaskStatus
+from app.schemas.workflow_runs import HistoryVerb, RunStatus
+from app.store.recordsets import as_rows, rows_like, seconds
 
-RUN_COLUMNS = tuple(stored for stored in WorkflowRun.__table__.c if stored.name != "tag_texts")
-"""What a run is read with; `tag_texts` only serves the filter."""
+
+def _count_tasks() -> ColumnElement[Any]:
+    """Return the linked tasks of a run counted by status, as a JSON object: read from one index, never stored."""
+    task = Task.__table__.c
+    counts = [
+        (status.value, func.count().filter(task.status == literal_column(f"'{status}'"))) for status in TaskStatus
+    ]
+    pairs: list[ColumnElement[Any]] = []
+    for name, count in counts:
+        pairs += (literal_column(f"'{name}'"), count)
+    counted = select(func.json_build_object(*pairs)).where(
+        task.workflow_run_id == WorkflowRun.__table__.c.workflow_run_id
+    )
+    return counted.correlate(WorkflowRun.__table__).scalar_subquery().label("task_counts")
+
+
+_NOT_READ = frozenset({"tag_texts", "cancel_due_at"})
+RUN_COLUMNS = (*(stored for stored in WorkflowRun.__table__.c if stored.name not in _NOT_READ), _count_tasks())
+"""What a run is read with; the columns left out only serve statements."""
 
 _GIVEN_AT_CREATION = (
     "workflow_run_id",
@@ -60,6 +81,9 @@ CHANGED_BY_UPDATE = (
     "tags",
     "tag_texts",
     "task_count",
+    "attempt",
+    "cancel_requested_at",
+    "deadline_at",
     "heartbeat_expires_at",
     "started_at",
     "completed_at",
@@ -67,13 +91,9 @@ CHANGED_BY_UPDATE = (
     "revision",
 )
 _WHO = (column("actor", Text), column("request_id", Text))
+_WHAT = (column("from_status", Text), column("verb", Text), column("why", Text))
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _HAS_ONE_OF_IDS = WorkflowRun.workflow_run_id == any_(_IDS)
-
-
-def _seconds(amount: SQLORMExpression[Any] | ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return ``amount`` seconds as an interval."""
-    return amount * cast("1 second", INTERVAL)
 
 
 def _text(value: str) -> ColumnElement[str]:
@@ -81,7 +101,9 @@ def _text(value: str) -> ColumnElement[str]:
 
 
 def _history_of(run: CTE, source: CTE, **values: ColumnElement[Any]) -> CTE:
-    """Return the insertion of one history row for each row of ``run``, joined with ``source``, whose status changed.
+    """Return the insertion of one history row for each row of ``run``, joined with ``source``.
+
+    An update that leaves the status as it is makes none.
 
     ``values`` are at, verb, from_status, actor, reason and request_id.
     """
@@ -89,7 +111,7 @@ def _history_of(run: CTE, source: CTE, **values: ColumnElement[Any]) -> CTE:
     rows = (
         select(run.c.workflow_run_id, run.c.status, run.c.attempt, *values.values())
         .join(source, source.c.workflow_run_id == run.c.workflow_run_id)
-        .where(values["from_status"].is_distinct_from(run.c.status))
+        .where(or_(values["from_status"].is_distinct_from(run.c.status), values["verb"] != HistoryVerb.update))
         .order_by(run.c.workflow_run_id)
     )
     return insert(WorkflowRunHistory).from_select(names, rows).cte("history")
@@ -100,7 +122,7 @@ def _insert_runs() -> Select[Any]:
     values = [
         *(item.c[name] for name in _GIVEN_AT_CREATION),
         _text(RunStatus.pending),
-        func.now() + _seconds(item.c.deadline_seconds),
+        func.now() + seconds(item.c.deadline_seconds),
     ]
     run = (
         insert(WorkflowRun)
@@ -128,11 +150,13 @@ def _insert_runs() -> Select[Any]:
 
 
 def _update_runs() -> Select[Any]:
-    item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE), column("from_status", Text), *_WHO)
+    item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE, "cancel_due_at"), *_WHAT, *_WHO)
+    ended = item.c.completed_at.is_not(None)
+    cancel_due_at = case((ended, None), else_=func.coalesce(item.c.cancel_due_at, WorkflowRun.cancel_due_at))
     run = (
         update(WorkflowRun)
         .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id, WorkflowRun.revision < item.c.revision)
-        .values({name: item.c[name] for name in CHANGED_BY_UPDATE})
+        .values({name: item.c[name] for name in CHANGED_BY_UPDATE} | {"cancel_due_at": cancel_due_at})
         .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
         .cte("run")
     )
@@ -140,10 +164,10 @@ def _update_runs() -> Select[Any]:
         run,
         item,
         at=item.c.updated_at,
-        verb=_text(HistoryVerb.update),
+        verb=item.c.verb,
         from_status=item.c.from_status,
         actor=item.c.actor,
-        reason=item.c.reason,
+        reason=func.coalesce(item.c.why, item.c.reason),
         request_id=item.c.request_id,
     )
     return select(run.c.workflow_run_id).add_cte(history)
@@ -170,6 +194,7 @@ def _end_overdue(due_at: SQLORMExpression[Any], reason: Reason, error: ColumnEle
             completed_at=ended_at,
             updated_at=ended_at,
             heartbeat_expires_at=None,
+            cancel_due_at=None,
             revision=WorkflowRun.revision + 1,
         )
         .returning(
@@ -206,16 +231,46 @@ _LOCK = (
     .order_by(WorkflowRun.workflow_run_id)
     .with_for_update(key_share=True)
 )
+_SHARE = (
+    select(WorkflowRun.workflow_run_id, WorkflowRun.queue, WorkflowRun.completed_at)
+    .where(_HAS_ONE_OF_IDS)
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(read=True)
+)
+_is_running_task = (
+    select(1)
+    .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == literal_column("'running'"))
+    .exists()
+)
+_LOCK_CANCELLED = (
+    select(WorkflowRun.workflow_run_id)
+    .where(WorkflowRun.cancel_due_at.is_not(None))
+    .where(
+        or_(
+            WorkflowRun.cancel_due_at <= func.now(),
+            and_(WorkflowRun.heartbeat_expires_at.is_(None), ~_is_running_task),
+        )
+    )
+    .order_by(WorkflowRun.cancel_due_at)
+    .limit(bindparam("most"))
+    .with_for_update(key_share=True, skip_locked=True)
+)
 _LOCK_KEYS = select(WorkflowRun.workflow_run_id).where(_HAS_ONE_OF_IDS).with_for_update(read=True, key_share=True)
 _BEAT = (
     update(WorkflowRun)
     .where(_HAS_ONE_OF_IDS, WorkflowRun.heartbeat_expires_at.is_not(None))
-    .values(heartbeat_expires_at=func.now() + _seconds(WorkflowRun.heartbeat_seconds))
-    .returning(*RUN_COLUMNS)
+    .values(heartbeat_expires_at=func.now() + seconds(WorkflowRun.heartbeat_seconds))
+    .returning(
+        WorkflowRun.workflow_run_id,
+        WorkflowRun.status,
+        WorkflowRun.cancel_requested_at,
+        WorkflowRun.heartbeat_seconds,
+        WorkflowRun.heartbeat_expires_at,
+    )
 )
 _DELETE = delete(WorkflowRun).where(
     WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
-    WorkflowRun.status.in_([literal_column(f"'{status}'") for status in sorted(FINAL)]),
+    WorkflowRun.status.in_([literal_column(f"'{status}'") for status in FINAL]),
 )
 _END_PAST_DEADLINE = _end_overdue(
     WorkflowRun.deadline_at,
@@ -252,6 +307,16 @@ async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
 async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other; with `now`."""
     return (await tx.execute(_LOCK, {"ids": ids})).all()
+
+
+async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT runs FOR SHARE: until the end of the transaction nobody ends or deletes them."""
+    return (await tx.execute(_SHARE, {"ids": ids})).all()
+
+
+async def lock_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT FOR UPDATE runs whose cancel was requested and that have nothing to wait for any more."""
+    return (await tx.execute(_LOCK_CANCELLED, {"most": most})).scalars().all()
 
 
 async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:

@@ -1,0 +1,40 @@
+"""Which workflow run a task belongs to."""
+
+from typing import Any
+from uuid import UUID
+
+from app.errors import ValidationFailed
+from app.schemas.tasks import TaskSpec
+
+
+def find_link(spec: TaskSpec, path_id: UUID | None, at: str) -> UUID | None:
+    """Return the run that ``spec`` is linked to: by the path, by itself, or as older clients do in params or headers.
+
+    ``at`` is the pointer of the spec in the request. Raises ValidationFailed if two of them disagree.
+    """
+    found = path_id
+    for pointer, value in _places(spec):
+        run_id = _read_id(value, f"{at}{pointer}")
+        if found is not None and run_id != found:
+            raise ValidationFailed.at(f"{at}{pointer}", f"names another workflow run than {found}")
+        found = run_id
+    return found
+
+
+def _places(spec: TaskSpec) -> list[tuple[str, Any]]:
+    params = spec.params if isinstance(spec.params, dict) else {}
+    places = {
+        "/workflow_run_id": spec.workflow_run_id,
+        "/params/workflow_run_id": params.get("workflow_run_id"),
+        "/headers/workflow_run_id": spec.headers.get("workflow_run_id"),
+    }
+    return [(pointer, value) for pointer, value in places.items() if value is not None]
+
+
+def _read_id(value: Any, pointer: str) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        raise ValidationFailed.at(pointer, "must be the UUID of a workflow run") from None

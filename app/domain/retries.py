@@ -1,0 +1,74 @@
+"""What follows a failed attempt: another one, and when, or the end of the task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.schemas.reasons import Reason
+from app.schemas.tasks import DAY_SECONDS, RetryKind, TaskStatus
+
+_FIRST_PAUSE_SECONDS = {RetryKind.fixed: 60.0, RetryKind.exponential: 30.0}
+_FACTOR = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed."""
+
+    retryable: bool = True
+    retry_at: datetime | None = None
+    """When to try again, if the worker said so."""
+    reason: Reason | None = None
+    """Why the service ended the attempt; None: its worker reported it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequel:
+    """How the task goes on: ended with ``reason``, or with another attempt from ``available_at``."""
+
+    status: TaskStatus
+    reason: Reason | None
+    available_at: datetime | None = None
+
+
+def after_failure(task: Mapping[str, Any], failure: Failure, now: datetime, chance: float) -> Sequel:
+    """Return how a task goes on after its running attempt failed; ``chance`` from 0 to 1 decides the jitter.
+
+    ``task`` is the task as it is stored. Nothing is retried once a cancel was requested.
+    """
+    if task["cancel_requested_at"] is not None:
+        return Sequel(TaskStatus.cancelled, Reason.cancel_requested)
+    if not failure.retryable:
+        return Sequel(TaskStatus.failed, Reason.not_retryable)
+    if task["attempt"] >= task["max_attempts"]:
+        return Sequel(TaskStatus.failed, Reason.attempts_exhausted)
+    pause = timedelta(seconds=pause_seconds(task["retry_strategy"], task["attempt"], chance))
+    available_at = failure.retry_at or now + pause
+    if available_at > now:
+        return Sequel(TaskStatus.sleeping, None, available_at)
+    return Sequel(TaskStatus.pending, None, now)
+
+
+def pause_seconds(strategy: Mapping[str, Any] | None, attempt: int, chance: float) -> float:
+    """Return the pause after the failure of ``attempt`` (from 1), in seconds: base x factor^(attempt - 1), capped."""
+    kind = RetryKind(strategy["kind"]) if strategy else RetryKind.none
+    if strategy is None or kind is RetryKind.none:
+        return 0
+    base = _given(strategy, "base_seconds", _FIRST_PAUSE_SECONDS[kind])
+    most = _given(strategy, "max_seconds", DAY_SECONDS)
+    growth = 1.0 if kind is RetryKind.fixed else _power(_given(strategy, "factor", _FACTOR), attempt - 1)
+    pause = min(base * growth, most)
+    return pause * (1 - float(_given(strategy, "jitter", 0)) * chance)
+
+
+def _given(strategy: Mapping[str, Any], name: str, default: float) -> float:
+    value: float | None = strategy.get(name)
+    return default if value is None else value
+
+
+def _power(factor: float, exponent: int) -> float:
+    try:
+        return factor**exponent
+    except OverflowError:
+        return float("inf")

@@ -1,0 +1,9 @@
+"""Kinds of advisory locks with two numbers: the first says what the second, a hash, is of.
+
+Those of event names are of the other sort, with one number, and never in their way.
+"""
+
+KEYS_OF_CLAIMS = 1
+"""Concurrency keys of tasks that are being claimed."""
+KEYS_OF_SPAWNS = 2
+"""Idempotency keys of tasks that are being spawned."""

@@ -1,0 +1,251 @@
+"""SQL of the hot path: handing tasks out, taking results in, extending leases."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    Boolean,
+    ColumnElement,
+    Float,
+    Integer,
+    Row,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    case,
+    cast,
+    column,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from app.db.engine import Tx
+from app.models import Queue, Task
+from app.schemas.tasks import TaskStatus
+from app.store.advisory_locks import KEYS_OF_CLAIMS
+from app.store.recordsets import as_rows, rows_like, seconds
+
+_RUNNING: ColumnElement[str] = literal_column(f"'{TaskStatus.running}'")
+_TAKE_KEY = func.pg_try_advisory_xact_lock(
+    KEYS_OF_CLAIMS, func.hashtext(Task.queue + "/" + Task.concurrency_key).op("&", return_type=Integer)(1023)
+)
+"""Whether no other claim of this moment takes a task of the key (or, now and then, of another with the same hash).
+
+Two that did would wait for each other at the unique index. A thousand hashes: more locks would fill Postgres's table.
+"""
+_CLAIMED_COLUMNS = (
+    Task.task_id,
+    Task.run_id,
+    Task.attempt,
+    Task.lease_token,
+    Task.lease_expires_at,
+    Task.task_name,
+    Task.params,
+    Task.headers,
+    Task.retry_strategy,
+    Task.max_attempts,
+    Task.workflow_run_id,
+    Task.step,
+    Task.traceparent,
+    Task.wake_event,
+    Task.event_payload,
+)
+CLAIMED = (*(attribute.key for attribute in _CLAIMED_COLUMNS), "server_time")
+"""What the first columns of a claimed row are, as `ClaimedTask` has them."""
+
+
+@lru_cache(maxsize=2)
+def _claim(*, named: bool) -> Select[Any]:
+    """Return the statement that hands the ready tasks of one queue to claimers, each of whom has a range of places.
+
+    Guarantee 2: a task is taken by exactly one of any number of claims, for its row is locked and not ready any more
+    afterwards; those being taken just now are skipped. The order is the index's own, so nothing is sorted.
+    """
+    item = rows_like(
+        Task,
+        (),
+        column("claimer", Integer),
+        column("first", Integer),
+        column("last", Integer),
+        column("worker", Text),
+        column("lease", Float),
+    )
+    rival = aliased(Task)
+    is_taken = select(1).where(
+        rival.queue == Task.queue, rival.concurrency_key == Task.concurrency_key, rival.status == _RUNNING
+    )
+    ready = (
+        select(Task.task_id, Task.priority, Task.sequence, Task.concurrency_key)
+        .where(Task.queue == bindparam("of_queue", type_=Text), Task.ready_at.is_not(None))
+        .where(case((Task.concurrency_key.is_(None), true()), (is_taken.exists(), false()), else_=_TAKE_KEY))
+        .order_by(Task.priority.desc(), Task.sequence)
+        .limit(bindparam("most"))
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    if named:
+        ready = ready.where(Task.task_name == any_(bindparam("names", type_=ARRAY(Text))))
+    chosen = ready.cte("ready")
+    order = (chosen.c.priority.desc(), chosen.c.sequence)
+    key = func.coalesce(chosen.c.concurrency_key, cast(chosen.c.task_id, Text))
+    ranked = select(
+        chosen.c.task_id,
+        func.row_number().over(order_by=order).label("place"),
+        func.row_number().over(partition_by=key, order_by=order).label("of_key"),
+    ).cte("ranked")
+    task = (
+        update(Task)
+        .where(Task.task_id == ranked.c.task_id, ranked.c.of_key == 1)
+        .where(ranked.c.place.between(item.c.first, item.c.last))
+        .values(
+            status=cast(TaskStatus.running, Text),
+            reason=None,
+            claimed_by=item.c.worker,
+            lease_token=func.gen_random_uuid(),
+            lease_expires_at=func.now() + seconds(item.c.lease),
+            ready_at=None,
+            wake_at=None,
+            started_at=func.coalesce(Task.started_at, func.now()),
+            first_started_at=func.coalesce(Task.first_started_at, func.now()),
+            limit_at=case(
+                (Task.first_started_at.is_(None), func.now() + seconds(Task.max_duration_seconds)),
+                else_=Task.limit_at,
+            ),
+            updated_at=func.now(),
+            revision=Task.revision + 1,
+        )
+        .returning(
+            *_CLAIMED_COLUMNS,
+            func.now().label("server_time"),
+            or_(Task.first_started_at < func.now(), Task.attempt > 1).label("was_started"),
+            item.c.claimer,
+            ranked.c.place,
+            select(func.count()).where(ranked.c.of_key > 1).scalar_subquery().label("passed_over"),
+        )
+        .cte("task")
+    )
+    return select(task).order_by(task.c.place)
+
+
+def _hold_leased(item: CTE) -> CTE:
+    """Return the tasks whose lease ``item`` names, locked in the order of their ids as everywhere.
+
+    An update alone locks in the order of its plan: two of them, or one and a cancel of the run, could wait for each
+    other.
+    """
+    held = select(Task.task_id, Task.lease_token).where(
+        Task.task_id == item.c.task_id, Task.lease_token == item.c.lease_token, Task.status == _RUNNING
+    )
+    return held.order_by(Task.task_id).with_for_update(key_share=True, of=Task).cte("held")
+
+
+_completed = rows_like(Task, ("task_id", "lease_token", "result", "final_body"))
+_held = _hold_leased(_completed)
+_COMPLETE = (
+    update(Task)
+    .where(Task.task_id == _held.c.task_id, Task.lease_token == _held.c.lease_token)
+    .where(_completed.c.task_id == _held.c.task_id, _completed.c.lease_token == _held.c.lease_token)
+    .where(Task.status == _RUNNING, Task.lease_expires_at > func.now())
+    .values(
+        status=cast(TaskStatus.completed, Text),
+        reason=None,
+        result=_completed.c.result,
+        error=None,
+        final_body=_completed.c.final_body,
+        lease_expires_at=None,
+        limit_at=None,
+        completed_at=func.greatest(func.now(), Task.started_at),
+        updated_at=func.now(),
+        revision=Task.revision + 1,
+    )
+    .returning(Task.task_id, Task.queue, Task.lease_token)
+)
+_beat = rows_like(
+    Task,
+    ("task_id", "lease_token", "progress"),
+    column("lease", Float),
+    column("has_progress", Boolean),
+)
+_beating = _hold_leased(_beat)
+_BEAT = (
+    update(Task)
+    .where(Task.task_id == _beating.c.task_id, Task.lease_token == _beating.c.lease_token, Task.queue == Queue.queue)
+    .where(_beat.c.task_id == _beating.c.task_id, _beat.c.lease_token == _beating.c.lease_token)
+    .where(Task.status == _RUNNING, Task.lease_expires_at > func.now())
+    .values(
+        lease_expires_at=func.now() + seconds(func.coalesce(_beat.c.lease, Queue.default_lease_seconds)),
+        progress=case((_beat.c.has_progress, _beat.c.progress), else_=Task.progress),
+    )
+    .returning(
+        Task.task_id,
+        Task.lease_expires_at,
+        Task.cancel_requested_at,
+        Task.lease_token,
+        Task.run_id,
+        Task.attempt,
+        func.now().label("server_time"),
+    )
+)
+_QUEUE_NAMES = bindparam("queues", type_=ARRAY(Text))
+_late = aliased(Task)
+_due = aliased(Task)
+_READ_QUEUES = select(
+    Queue.queue,
+    Queue.paused,
+    Queue.max_concurrency,
+    Queue.default_lease_seconds,
+    select(1).where(_late.lease_expires_at <= func.now(), _late.queue == Queue.queue).exists().label("has_expired"),
+    select(1).where(_due.due_at <= func.now(), _due.queue == Queue.queue).exists().label("has_due"),
+).where(Queue.queue == any_(_QUEUE_NAMES))
+_LOCK_QUEUE = (
+    select(Queue.max_concurrency)
+    .where(Queue.queue == bindparam("of_queue", type_=Text))
+    .with_for_update(key_share=True)
+)
+_COUNT_RUNNING = select(func.count()).where(Task.queue == bindparam("of_queue", type_=Text), Task.status == _RUNNING)
+
+
+async def read_queues(tx: Tx, queues: Sequence[str]) -> dict[str, Row[Any]]:
+    """SELECT the limits of queues, and whether there are expired leases or tasks whose time has come on them."""
+    return {row.queue: row for row in await tx.execute(_READ_QUEUES, {"queues": queues})}
+
+
+async def lock_places(tx: Tx, queue: str) -> int | None:
+    """SELECT FOR UPDATE how many tasks the queue may run at once; None: no limit (any more)."""
+    most: int | None = (await tx.execute(_LOCK_QUEUE, {"of_queue": queue})).scalar_one_or_none()
+    return most
+
+
+async def count_running(tx: Tx, queue: str) -> int:
+    """SELECT how many tasks of the queue are running."""
+    return int((await tx.execute(_COUNT_RUNNING, {"of_queue": queue})).scalar_one())
+
+
+async def claim_tasks(
+    tx: Tx, queue: str, names: Sequence[str] | None, most: int, claimers: Sequence[Mapping[str, Any]]
+) -> Sequence[Row[Any]]:
+    """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall."""
+    parameters = {"of_queue": queue, "most": most, **as_rows([dict(claimer) for claimer in claimers])}
+    if names is not None:
+        parameters["names"] = list(names)
+    return (await tx.execute(_claim(named=names is not None), parameters)).all()
+
+
+async def complete_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+    """UPDATE to completed those tasks whose current lease is named."""
+    return (await tx.execute(_COMPLETE, as_rows(rows))).all()
+
+
+async def beat_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row[Any]]:
+    """UPDATE the leases of those tasks whose current lease is named; by task."""
+    return {row.task_id: row for row in await tx.execute(_BEAT, as_rows(rows))}

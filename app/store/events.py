@@ -1,0 +1,132 @@
+"""SQL of events and of who awaits them."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Row,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSON, insert
+
+from app.db.engine import Tx
+from app.models import Event, EventWait
+from app.store.recordsets import as_rows, rows_like
+
+_QUEUE = bindparam("of_queue", type_=Text)
+_RUN = bindparam("of_run", type_=Uuid)
+_NAMES = bindparam("names", type_=ARRAY(Text))
+_PUBLIC = (Event.event_id, Event.event_name, Event.payload, Event.workflow_run_id, Event.emitted_at)
+_LOCK_NAMES = select(
+    func.pg_advisory_xact_lock(
+        func.hashtextextended(func.unnest(bindparam("locks", type_=ARRAY(Text))).column_valued("name"), 0)
+    )
+)
+_EMIT = (
+    insert(Event)
+    .values(
+        queue=_QUEUE,
+        event_name=bindparam("name", type_=Text),
+        workflow_run_id=_RUN,
+        payload=bindparam("content", type_=JSON(none_as_null=True)),
+    )
+    .on_conflict_do_nothing()
+    .returning(*_PUBLIC)
+)
+_OF_QUEUE = Event.queue == _QUEUE
+_VISIBLE = or_(Event.workflow_run_id.is_(None), Event.workflow_run_id == _RUN)
+_GET = select(*_PUBLIC).where(
+    _OF_QUEUE,
+    Event.event_name == bindparam("name", type_=Text),
+    Event.workflow_run_id.is_not_distinct_from(_RUN),
+)
+_SEE = (
+    select(*_PUBLIC)
+    .where(_OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE)
+    .order_by(Event.workflow_run_id.asc().nulls_last())
+)
+_AFTER = Event.event_id > bindparam("after", type_=BigInteger)
+_LIST = select(*_PUBLIC).where(_OF_QUEUE, _AFTER).order_by(Event.event_id).limit(bindparam("most"))
+_LIST_OF_RUN = (
+    select(*_PUBLIC)
+    .where(_OF_QUEUE, Event.workflow_run_id == _RUN, _AFTER)
+    .order_by(Event.event_id)
+    .limit(bindparam("most"))
+)
+_wait = rows_like(EventWait, ("task_id", "event_name", "queue", "workflow_run_id"))
+_INSERT_WAITS = insert(EventWait).from_select(list(_wait.c.keys()), select(*_wait.c)).on_conflict_do_nothing()
+_LIST_WAITERS = select(EventWait.task_id).where(
+    EventWait.queue == _QUEUE, EventWait.event_name == bindparam("name", type_=Text)
+)
+_LIST_WAITERS_OF_RUN = _LIST_WAITERS.where(EventWait.workflow_run_id == _RUN)
+_DELETE_WAITS = delete(EventWait).where(EventWait.task_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+_DELETE_OF_QUEUE = delete(Event).where(_OF_QUEUE)
+
+
+async def lock_names(tx: Tx, queue: str, names: Sequence[str]) -> None:
+    """Lock event names until the end of the transaction, in one order: whoever awaits and whoever emits takes turns.
+
+    Taken before any task is locked. Without it an await and an emit at the same moment would not see each other.
+    """
+    keys = sorted({f"{queue}/{name}" for name in names})
+    await tx.execute(_LOCK_NAMES, {"locks": keys})
+
+
+async def insert_event(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> Row[Any] | None:
+    """INSERT an event; None if it was emitted before."""
+    parameters = {"of_queue": queue, "name": name, "of_run": run_id, "content": payload}
+    return (await tx.execute(_EMIT, parameters)).one_or_none()
+
+
+async def get_event(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Row[Any] | None:
+    """SELECT the event of this name that belongs to the run, or with None to the whole queue."""
+    return (await tx.execute(_GET, {"of_queue": queue, "name": name, "of_run": run_id})).one_or_none()
+
+
+async def see_events(tx: Tx, queue: str, names: Sequence[str], run_id: UUID | None) -> dict[str, Row[Any]]:
+    """SELECT what a task of the run sees under each name: its run's own event first, else the queue's."""
+    seen: dict[str, Row[Any]] = {}
+    for row in await tx.execute(_SEE, {"of_queue": queue, "names": list(names), "of_run": run_id}):
+        seen.setdefault(row.event_name, row)
+    return seen
+
+
+async def list_events(tx: Tx, queue: str, run_id: UUID | None, after: int, most: int) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` events of a queue, or of one run there, behind ``after``, oldest first."""
+    parameters = {"of_queue": queue, "after": after, "most": most}
+    if run_id is None:
+        return (await tx.execute(_LIST, parameters)).all()
+    return (await tx.execute(_LIST_OF_RUN, {**parameters, "of_run": run_id})).all()
+
+
+async def insert_waits(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT that tasks await events."""
+    await tx.execute(_INSERT_WAITS, as_rows(rows))
+
+
+async def list_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Sequence[UUID]:
+    """SELECT the tasks that await an event: those of its run, or with None all of the queue."""
+    if run_id is None:
+        return (await tx.execute(_LIST_WAITERS, {"of_queue": queue, "name": name})).scalars().all()
+    parameters = {"of_queue": queue, "name": name, "of_run": run_id}
+    return (await tx.execute(_LIST_WAITERS_OF_RUN, parameters)).scalars().all()
+
+
+async def delete_waits(tx: Tx, task_ids: Sequence[UUID]) -> None:
+    """DELETE that tasks await events."""
+    await tx.execute(_DELETE_WAITS, {"ids": task_ids})
+
+
+async def delete_events(tx: Tx, queue: str) -> None:
+    """DELETE all events of a queue."""
+    await tx.execute(_DELETE_OF_QUEUE, {"of_queue": queue})

@@ -1,0 +1,91 @@
+"""SQL of what is left of leases: past attempts, spent tokens and late reports."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, CompoundSelect, Row, Uuid, any_, bindparam, func, insert, select, union_all
+
+from app.db.engine import Tx
+from app.models import LateReport, SpentLease, TaskAttempt
+from app.store.recordsets import as_rows, rows_like
+
+_TASK_ID = bindparam("of_task", type_=Uuid)
+_TOKENS = bindparam("tokens", type_=ARRAY(Uuid))
+_ATTEMPT = (
+    "run_id",
+    "task_id",
+    "attempt",
+    "status",
+    "reason",
+    "claimed_by",
+    "lease_token",
+    "started_at",
+    "ended_at",
+    "error",
+)
+_attempt = rows_like(TaskAttempt, _ATTEMPT)
+_INSERT_ATTEMPTS = insert(TaskAttempt).from_select(_ATTEMPT, select(*(_attempt.c[name] for name in _ATTEMPT)))
+_LIST_ATTEMPTS = select(*TaskAttempt.__table__.c).where(TaskAttempt.task_id == _TASK_ID).order_by(TaskAttempt.attempt)
+_SPENT = ("lease_token", "task_id", "run_id", "call", "body", "answer")
+_spent = rows_like(SpentLease, _SPENT)
+_INSERT_SPENT = insert(SpentLease).from_select(_SPENT, select(*(_spent.c[name] for name in _SPENT)))
+_GET_SPENT = select(*SpentLease.__table__.c).where(SpentLease.lease_token == any_(_TOKENS))
+_GET_RUNS_OF_TOKENS: CompoundSelect[Any] = union_all(
+    select(SpentLease.lease_token, SpentLease.run_id, SpentLease.task_id).where(
+        SpentLease.lease_token == any_(_TOKENS)
+    ),
+    select(TaskAttempt.lease_token, TaskAttempt.run_id, TaskAttempt.task_id).where(
+        TaskAttempt.task_id == any_(bindparam("tasks", type_=ARRAY(Uuid))), TaskAttempt.lease_token == any_(_TOKENS)
+    ),
+)
+_LATE = ("task_id", "run_id", "lease_token_suffix", "call", "body")
+_late = rows_like(LateReport, _LATE)
+_INSERT_LATE = insert(LateReport).from_select(_LATE, select(*(_late.c[name] for name in _LATE)))
+_LIST_LATE = select(*LateReport.__table__.c).where(LateReport.task_id == _TASK_ID).order_by(LateReport.late_report_id)
+_COUNT_LATE = (
+    select(LateReport.task_id, func.count().label("reports"))
+    .where(LateReport.task_id == any_(bindparam("tasks", type_=ARRAY(Uuid))))
+    .group_by(LateReport.task_id)
+)
+
+
+async def insert_attempts(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT attempts that are over."""
+    await tx.execute(_INSERT_ATTEMPTS, as_rows(rows))
+
+
+async def list_attempts(tx: Tx, task_id: UUID) -> Sequence[Row[Any]]:
+    """SELECT the attempts of a task that are over, oldest first."""
+    return (await tx.execute(_LIST_ATTEMPTS, {"of_task": task_id})).all()
+
+
+async def insert_spent_leases(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT leases that were given up, with what that was answered."""
+    await tx.execute(_INSERT_SPENT, as_rows(rows))
+
+
+async def get_spent_leases(tx: Tx, tokens: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """SELECT leases that were given up, by token."""
+    return {row.lease_token: row for row in await tx.execute(_GET_SPENT, {"tokens": tokens})}
+
+
+async def get_runs_of_tokens(tx: Tx, task_ids: Sequence[UUID], tokens: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """SELECT which attempts the tokens of past leases belonged to, by token."""
+    found = await tx.execute(_GET_RUNS_OF_TOKENS, {"tokens": tokens, "tasks": task_ids})
+    return {row.lease_token: row for row in found}
+
+
+async def count_late_reports(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """SELECT how many late reports each task has; those without are left out."""
+    return {row.task_id: row.reports for row in await tx.execute(_COUNT_LATE, {"tasks": task_ids})}
+
+
+async def insert_late_reports(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT reports of workers that had lost their lease."""
+    await tx.execute(_INSERT_LATE, as_rows(rows))
+
+
+async def list_late_reports(tx: Tx, task_id: UUID) -> Sequence[Row[Any]]:
+    """SELECT the late reports about a task, oldest first."""
+    return (await tx.execute(_LIST_LATE, {"of_task": task_id})).all()

@@ -1,0 +1,128 @@
+"""SQL of queues: their limits, their depth and the workers seen on them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, Row, Text, any_, bindparam, delete, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.engine import Tx
+from app.domain.moves import TASK_OPEN
+from app.models import Queue, QueueWorker, Task
+from app.models.base import list_of
+
+_QUEUE = bindparam("of_queue", type_=Text)
+_QUEUES = bindparam("queues", type_=ARRAY(Text))
+_COLUMNS = tuple(Queue.__table__.c)
+_LIST = (
+    select(*_COLUMNS).where(Queue.queue > bindparam("after", type_=Text)).order_by(Queue.queue).limit(bindparam("most"))
+)
+_LOCK = select(*_COLUMNS).where(Queue.queue == _QUEUE).with_for_update()
+_GET = select(*_COLUMNS).where(Queue.queue == _QUEUE)
+_INSERT = insert(Queue).values(queue=_QUEUE).on_conflict_do_nothing().returning(*_COLUMNS)
+_REVIVE = (
+    insert(Queue)
+    .from_select(
+        ["queue"],
+        select(_QUEUE).where(
+            select(1).where(Task.queue == _QUEUE, literal_column(f"tasks.status IN {list_of(TASK_OPEN)}")).exists()
+        ),
+    )
+    .on_conflict_do_nothing()
+    .returning(Queue.queue)
+)
+_SETTINGS = ("paused", "max_concurrency", "default_lease_seconds", "retention_seconds")
+_UPDATE = (
+    update(Queue)
+    .where(Queue.queue == _QUEUE)
+    .values({**{name: bindparam(f"new_{name}", type_=Queue.__table__.c[name].type) for name in _SETTINGS}})
+    .values(updated_at=func.now())
+    .returning(*_COLUMNS)
+)
+_DELETE = delete(Queue).where(Queue.queue == _QUEUE)
+_COUNT_OPEN = (
+    select(
+        Task.queue,
+        Task.status,
+        func.count().label("amount"),
+        func.extract("epoch", func.now() - func.min(Task.created_at)).label("oldest_seconds"),
+    )
+    .where(Task.queue == any_(_QUEUES), literal_column(f"tasks.status IN {list_of(TASK_OPEN)}"))
+    .group_by(Task.queue, Task.status)
+)
+_LIST_WORKERS = (
+    select(QueueWorker.queue, QueueWorker.worker_id, QueueWorker.seen_at)
+    .where(QueueWorker.queue == any_(_QUEUES))
+    .order_by(QueueWorker.queue, QueueWorker.seen_at.desc(), QueueWorker.worker_id)
+    .limit(1000)
+)
+_seen = select(func.unnest(_QUEUES).label("queue"), func.unnest(bindparam("workers", type_=ARRAY(Text))).label("id"))
+_seen_rows = _seen.subquery("seen")
+_SEE_WORKERS = (
+    insert(QueueWorker)
+    .from_select(
+        ["queue", "worker_id"],
+        select(_seen_rows.c.queue, _seen_rows.c.id)
+        .join(Queue, Queue.queue == _seen_rows.c.queue)
+        .order_by(_seen_rows.c.queue, _seen_rows.c.id),
+    )
+    .on_conflict_do_update(index_elements=["queue", "worker_id"], set_={"seen_at": func.now()})
+)
+_FORGET_WORKERS = delete(QueueWorker).where(QueueWorker.seen_at < func.now() - literal_column("interval '1 day'"))
+
+
+async def list_queues(tx: Tx, after: str, most: int) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` queues behind the name ``after``, by name."""
+    return (await tx.execute(_LIST, {"after": after, "most": most})).all()
+
+
+async def get_queue(tx: Tx, queue: str) -> Row[Any] | None:
+    """SELECT one queue."""
+    return (await tx.execute(_GET, {"of_queue": queue})).one_or_none()
+
+
+async def lock_queue(tx: Tx, queue: str) -> Row[Any] | None:
+    """SELECT one queue FOR UPDATE."""
+    return (await tx.execute(_LOCK, {"of_queue": queue})).one_or_none()
+
+
+async def insert_queue(tx: Tx, queue: str) -> bool:
+    """INSERT a queue with default limits; False if it exists."""
+    return (await tx.execute(_INSERT, {"of_queue": queue})).one_or_none() is not None
+
+
+async def revive_queue(tx: Tx, queue: str) -> bool:
+    """INSERT a queue that was deleted while a task was spawned on it; False if there is none to make."""
+    return (await tx.execute(_REVIVE, {"of_queue": queue})).one_or_none() is not None
+
+
+async def update_queue(tx: Tx, queue: str, settings: Mapping[str, Any]) -> Row[Any]:
+    """UPDATE the limits of a queue, all of them."""
+    values = {f"new_{name}": settings[name] for name in _SETTINGS}
+    return (await tx.execute(_UPDATE, {"of_queue": queue, **values})).one()
+
+
+async def delete_queue(tx: Tx, queue: str) -> None:
+    """DELETE a queue's row and the workers seen on it."""
+    await tx.execute(_DELETE, {"of_queue": queue})
+
+
+async def count_open_tasks(tx: Tx, queues: Sequence[str]) -> Sequence[Row[Any]]:
+    """SELECT the open tasks of queues by status, and the age of the oldest in seconds."""
+    return (await tx.execute(_COUNT_OPEN, {"queues": queues})).all()
+
+
+async def list_workers(tx: Tx, queues: Sequence[str]) -> Sequence[Row[Any]]:
+    """SELECT the workers seen on queues, the latest first."""
+    return (await tx.execute(_LIST_WORKERS, {"queues": queues})).all()
+
+
+async def see_workers(tx: Tx, seen: Sequence[tuple[str, str]]) -> None:
+    """INSERT or UPDATE that workers have claimed, as (queue, worker id)."""
+    parameters = {"queues": [queue for queue, _ in seen], "workers": [worker for _, worker in seen]}
+    await tx.execute(_SEE_WORKERS, parameters)
+
+
+async def forget_workers(tx: Tx) -> int:
+    """DELETE workers that have not been seen for a day."""
+    return (await tx.execute(_FORGET_WORKERS)).rowcount

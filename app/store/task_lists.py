@@ -1,0 +1,78 @@
+"""SQL that finds tasks: one statement for each shape of filters, built once."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from app.db.engine import Tx
+from app.domain.cursors import Position
+from app.models import Task
+from app.schemas.tasks import TaskStatus
+from app.store.tasks import TASK_COLUMNS
+
+_FILTERS: Mapping[str, ColumnElement[bool]] = {
+    "queue": Task.queue == bindparam("queue", type_=Text),
+    "status": Task.status == bindparam("status", type_=Text),
+    "task_name": Task.task_name == bindparam("task_name", type_=Text),
+    "workflow_run_id": Task.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
+    "parent_task_id": Task.parent_task_id == bindparam("parent_task_id", type_=Uuid),
+    "claimed_by": Task.claimed_by == bindparam("claimed_by", type_=Text),
+    "created_after": Task.created_at > bindparam("created_after", type_=DateTime(timezone=True)),
+    "created_before": Task.created_at < bindparam("created_before", type_=DateTime(timezone=True)),
+}
+_NOT_COMPLETED: ColumnElement[bool] = literal_column(f"tasks.status <> '{TaskStatus.completed}'")
+
+
+@lru_cache(maxsize=1024)
+def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bool) -> Select[Any]:
+    """Return the statement of a page; several statuses are read one by one and merged, so that a rare one is cheap."""
+    several = "statuses" in filters
+    statement = select(*TASK_COLUMNS).where(*(_FILTERS[name] for name in sorted(filters - {"statuses"})))
+    if open_only:
+        statement = statement.where(_NOT_COMPLETED)
+    if continued:
+        here = tuple_(Task.created_at, Task.task_id)
+        last = tuple_(bindparam("position_value", type_=DateTime(timezone=True)), bindparam("position_id", type_=Uuid))
+        statement = statement.where(here < last if order.startswith("-") else here > last)
+    if not several:
+        return _sorted(statement, order, Task.created_at, Task.task_id)
+    wanted = func.unnest(bindparam("statuses", type_=ARRAY(Text))).table_valued("value").render_derived(name="wanted")
+    branch = _sorted(statement.where(Task.status == wanted.c.value), order, Task.created_at, Task.task_id)
+    task = branch.lateral("task")
+    merged = select(*(task.c[stored.name] for stored in TASK_COLUMNS)).select_from(wanted, task)
+    return _sorted(merged, order, task.c.created_at, task.c.task_id)
+
+
+def _sorted(statement: Select[Any], order: str, created_at: Any, task_id: Any) -> Select[Any]:
+    keys = (created_at.desc(), task_id.desc()) if order.startswith("-") else (created_at, task_id)
+    return statement.order_by(*keys).limit(bindparam("most"))
+
+
+async def list_tasks(
+    tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, most: int
+) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` tasks that match, in ``order``, behind the position ``after``."""
+    position = {} if after is None else {"position_value": after.value, "position_id": after.id}
+    statuses = filters.get("statuses") or [filters.get("status", TaskStatus.completed)]
+    statement = _page(
+        order,
+        frozenset(filters),
+        continued=after is not None,
+        open_only=TaskStatus.completed not in statuses,
+    )
+    return (await tx.execute(statement, {**filters, **position, "most": most})).all()

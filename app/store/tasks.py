@@ -1,0 +1,291 @@
+"""SQL of tasks: spawning, reading, and the moves that are not a worker's."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+from zlib import crc32
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Float,
+    Integer,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    cast,
+    column,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.engine import Tx
+from app.domain.moves import TASK_OPEN
+from app.models import Queue, Task
+from app.models.base import list_of
+from app.schemas.tasks import TaskStatus
+from app.store.advisory_locks import KEYS_OF_SPAWNS
+from app.store.recordsets import as_rows, rows_like, seconds
+
+_INTERNAL = frozenset(
+    {"sequence", "spec_hash", "ready_at", "due_at", "limit_at", "wait_step", "wait_all", "final_body"}
+)
+TASK_COLUMNS = tuple(stored for stored in Task.__table__.c if stored.name not in _INTERNAL)
+"""What a task is read with; the others only serve statements."""
+
+GIVEN = (
+    "task_id",
+    "run_id",
+    "queue",
+    "task_name",
+    "params",
+    "headers",
+    "priority",
+    "workflow_run_id",
+    "parent_task_id",
+    "step",
+    "traceparent",
+    "max_attempts",
+    "retry_strategy",
+    "max_delay_seconds",
+    "max_duration_seconds",
+    "idempotency_key",
+    "spec_hash",
+    "concurrency_key",
+)
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_IS_OPEN: ColumnElement[bool] = literal_column(f"tasks.status IN {list_of(TASK_OPEN)}")
+
+
+def _insert_tasks() -> Select[Any]:
+    """Return the statement that spawns, in the order of the rows, and makes the queues on first use."""
+    item = rows_like(Task, (*GIVEN, "available_at"), column("delay_seconds", Float), column("place", Float))
+    available_at = func.coalesce(item.c.available_at, func.now() + seconds(item.c.delay_seconds), func.now())
+    delayed = available_at > func.now()
+    values = [
+        *(item.c[name] for name in GIVEN),
+        cast(TaskStatus.pending, Text),
+        available_at,
+        case((delayed, None), else_=func.now()),
+        case((delayed, available_at), else_=None),
+        func.greatest(available_at, func.now()) + seconds(item.c.max_delay_seconds),
+    ]
+    queues = (
+        insert(Queue)
+        .from_select(["queue"], select(item.c.queue).distinct().order_by(item.c.queue))
+        .on_conflict_do_nothing()
+        .cte("made_queue")
+    )
+    task = (
+        insert(Task)
+        .from_select(
+            [*GIVEN, "status", "available_at", "ready_at", "due_at", "limit_at"],
+            select(*values).order_by(item.c.place),
+        )
+        .on_conflict_do_nothing(
+            index_elements=["queue", "idempotency_key"], index_where=literal_column("idempotency_key IS NOT NULL")
+        )
+        .returning(Task.task_id, Task.ready_at, Task.queue)
+        .cte("task")
+    )
+    return select(task.c.task_id, task.c.ready_at, task.c.queue).add_cte(queues)
+
+
+_INSERT = _insert_tasks()
+_GET = select(*TASK_COLUMNS).where(Task.task_id == any_(_IDS))
+_KEYS = bindparam("keys", type_=ARRAY(Text))
+_LOCK_KEYS = select(
+    func.pg_advisory_xact_lock(
+        KEYS_OF_SPAWNS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
+    )
+)
+_QUEUES = bindparam("queues", type_=ARRAY(Text))
+_wanted = select(func.unnest(_QUEUES).label("queue"), func.unnest(_KEYS).label("idempotency_key")).subquery("wanted")
+_GET_BY_KEY = select(
+    Task.queue, Task.idempotency_key, Task.task_id, Task.run_id, Task.workflow_run_id, Task.attempt, Task.spec_hash
+).join(_wanted, (Task.queue == _wanted.c.queue) & (Task.idempotency_key == _wanted.c.idempotency_key))
+_CHANGED = (
+    "status",
+    "reason",
+    "run_id",
+    "attempt",
+    "max_attempts",
+    "error",
+    "ready_at",
+    "due_at",
+    "limit_at",
+    "wake_at",
+    "wake_event",
+    "event_payload",
+    "wait_step",
+    "wait_all",
+    "claimed_by",
+    "lease_token",
+    "lease_expires_at",
+    "first_started_at",
+    "started_at",
+    "completed_at",
+    "cancelled_at",
+    "cancel_requested_at",
+    "updated_at",
+    "revision",
+)
+"""What the moves outside the hot path may change."""
+_item = rows_like(Task, ("task_id", *_CHANGED))
+_UPDATE = (
+    update(Task)
+    .where(Task.task_id == _item.c.task_id, Task.revision < _item.c.revision)
+    .values({name: _item.c[name] for name in _CHANGED})
+)
+_LOCKED = (*TASK_COLUMNS, *(Task.__table__.c[name] for name in _CHANGED if name in _INTERNAL), Task.final_body)
+
+
+def _lock(*conditions: ColumnElement[bool], order: Any, skip: bool) -> Select[Any]:
+    """Return the statement that locks tasks to move them, with all that a move may look at, and `now`."""
+    statement = select(*_LOCKED, func.now().label("now")).where(*conditions).order_by(order)
+    return statement.with_for_update(key_share=True, skip_locked=skip)
+
+
+_LOCK = _lock(Task.task_id == any_(_IDS), order=Task.task_id, skip=False)
+_LOOK = select(*_LOCKED, func.now().label("now")).where(Task.task_id == any_(_IDS))
+_MOST = bindparam("most", type_=Integer)
+_LOCK_EXPIRED = _lock(Task.lease_expires_at <= func.now(), order=Task.lease_expires_at, skip=True).limit(_MOST)
+_LOCK_DUE = _lock(Task.due_at <= func.now(), order=Task.due_at, skip=True).limit(_MOST)
+_LOCK_LIMITED = _lock(Task.limit_at <= func.now(), order=Task.limit_at, skip=True).limit(_MOST)
+_LOCK_OF_RUNS = _lock(Task.workflow_run_id == any_(_IDS), _IS_OPEN, order=Task.task_id, skip=False)
+_LOCK_TO_REOPEN = _lock(
+    Task.workflow_run_id == any_(_IDS),
+    literal_column("tasks.status IN ('failed', 'cancelled')"),
+    order=Task.task_id,
+    skip=False,
+)
+_LOCK_TO_DELETE = (
+    select(Task.task_id).where(Task.workflow_run_id == any_(_IDS)).order_by(Task.task_id).with_for_update()
+)
+_REQUEST_CANCEL = (
+    update(Task)
+    .where(Task.workflow_run_id == any_(_IDS), Task.status == literal_column("'running'"))
+    .where(Task.cancel_requested_at.is_(None))
+    .values(cancel_requested_at=func.now(), revision=Task.revision + 1, updated_at=func.now())
+)
+_COUNT_OPEN = (
+    select(Task.workflow_run_id, func.count().label("open"))
+    .where(Task.workflow_run_id == any_(_IDS), _IS_OPEN)
+    .group_by(Task.workflow_run_id)
+)
+_old = (
+    select(Task.task_id)
+    .join(Queue, Queue.queue == Task.queue)
+    .where(
+        Task.queue == bindparam("of_queue", type_=Text),
+        Task.workflow_run_id.is_(None),
+        Task.completed_at
+        < func.now() - seconds(func.coalesce(Queue.retention_seconds, bindparam("keep", type_=Float))),
+    )
+    .order_by(Task.completed_at)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True, of=Task)
+    .cte("old")
+)
+_PRUNE = delete(Task).where(Task.task_id == _old.c.task_id)
+
+
+async def lock_idempotency_keys(tx: Tx, keys: Collection[tuple[str, str]]) -> None:
+    """Lock the idempotency keys of tasks until the end of the transaction, in one order.
+
+    Tasks are inserted in the order they were sent: two batches with the same keys in another order would wait for each
+    other. By a few hashes: more locks would fill Postgres's table.
+    """
+    hashes = sorted({crc32(f"{queue}/{key}".encode()) % 64 for queue, key in keys})
+    await tx.execute(_LOCK_KEYS, {"hashes": hashes})
+
+
+async def insert_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row[Any]]:
+    """INSERT tasks and the queues they are the first of; by id, without those whose idempotency key is known."""
+    numbered = [{**row, "place": place} for place, row in enumerate(rows)]
+    return {row.task_id: row for row in await tx.execute(_INSERT, as_rows(numbered))}
+
+
+async def get_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """SELECT those of the tasks that exist, by id."""
+    return {row.task_id: row for row in await tx.execute(_GET, {"ids": ids})}
+
+
+async def get_task(tx: Tx, task_id: UUID) -> Row[Any] | None:
+    """SELECT one task."""
+    return (await get_tasks(tx, [task_id])).get(task_id)
+
+
+async def get_tasks_by_key(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+    """SELECT the tasks that have one of these idempotency keys, by (queue, key)."""
+    parameters = {"queues": [queue for queue, _ in keys], "keys": [key for _, key in keys]}
+    return {(row.queue, row.idempotency_key): row for row in await tx.execute(_GET_BY_KEY, parameters)}
+
+
+async def lock_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """SELECT tasks FOR UPDATE in the order of their ids, by id; with `now`."""
+    return {row.task_id: row for row in await tx.execute(_LOCK, {"ids": ids})}
+
+
+async def look_at_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """SELECT what ``lock_tasks`` does, without the lock."""
+    return {row.task_id: row for row in await tx.execute(_LOOK, {"ids": ids})}
+
+
+async def lock_expired_tasks(tx: Tx, most: int) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE running tasks whose lease has expired, skipping those being changed just now."""
+    return (await tx.execute(_LOCK_EXPIRED, {"most": most})).all()
+
+
+async def lock_due_tasks(tx: Tx, most: int) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE waiting tasks whose time has come, skipping those being changed just now."""
+    return (await tx.execute(_LOCK_DUE, {"most": most})).all()
+
+
+async def lock_limited_tasks(tx: Tx, most: int) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE open tasks that have reached a limit of time, skipping those being changed just now."""
+    return (await tx.execute(_LOCK_LIMITED, {"most": most})).all()
+
+
+async def lock_open_tasks_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE the open tasks of runs."""
+    return (await tx.execute(_LOCK_OF_RUNS, {"ids": run_ids})).all()
+
+
+async def lock_tasks_to_reopen(tx: Tx, run_id: UUID) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE the failed and cancelled tasks of a run."""
+    return (await tx.execute(_LOCK_TO_REOPEN, {"ids": [run_id]})).all()
+
+
+async def lock_tasks_to_delete(tx: Tx, run_id: UUID) -> None:
+    """SELECT FOR UPDATE all tasks of a run in the order of their ids: a cascade would take them in any order."""
+    await tx.execute(_LOCK_TO_DELETE, {"ids": [run_id]})
+
+
+async def update_tasks(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """UPDATE locked tasks to what each row says; a row holds all that may change."""
+    kept = ("task_id", *_CHANGED)
+    await tx.execute(_UPDATE, as_rows([{name: row[name] for name in kept} for row in rows]))
+
+
+async def request_cancel(tx: Tx, run_ids: Sequence[UUID]) -> None:
+    """UPDATE the running tasks of runs: their workers are asked to stop."""
+    await tx.execute(_REQUEST_CANCEL, {"ids": run_ids})
+
+
+async def count_open_tasks(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """SELECT how many open tasks each run has; runs without any are left out."""
+    return {row.workflow_run_id: row.open for row in await tx.execute(_COUNT_OPEN, {"ids": run_ids})}
+
+
+async def delete_old_tasks(tx: Tx, queue: str, keep_seconds: float, most: int) -> int:
+    """DELETE up to ``most`` ended tasks of no run that ended longer ago than their queue keeps them."""
+    return (await tx.execute(_PRUNE, {"of_queue": queue, "keep": keep_seconds, "most": most})).rowcount
