@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import multiprocessing
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,7 +12,7 @@ from types import FrameType
 import structlog
 from fastapi import FastAPI
 
-from app.api import operations, pages, workflow_runs
+from app.api import operations, pages, queues, tasks, worker_calls, workflow_runs
 from app.api.kernel import Kernel
 from app.api.observe import Observe
 from app.api.openapi import add_openapi
@@ -28,9 +29,17 @@ from app.logs import configure_logs
 from app.services import api_keys
 from app.services.doorkeeper import Doorkeeper
 from app.services.operations import service_version
+from app.services.sightings import Sightings
 from app.settings import Settings
 
-ROUTERS = (workflow_runs.router, operations.router, pages.router)
+ROUTERS = (
+    workflow_runs.router,
+    tasks.router,
+    worker_calls.router,
+    queues.router,
+    operations.router,
+    pages.router,
+)
 log = structlog.get_logger()
 
 
@@ -49,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with running_kernel(settings) as kernel:
             app.state.kernel = kernel
             log.info("serving", url=f"http://{settings.host}:{settings.port}", version=app.version)
-            with _draining_on_signals(kernel.wakeups.drain), _collecting_garbage_rarely():
+            with _draining_on_signals(kernel.wakeups.drain), _ending_with_parent(), _collecting_garbage_rarely():
                 yield
 
     app = FastAPI(
@@ -76,16 +85,21 @@ async def running_kernel(settings: Settings) -> AsyncIterator[Kernel]:
         wakeups = Wakeups(listen_url)
         database = Database(settings, url, wakeups)
         stack.push_async_callback(database.close)
-        open_without_keys = settings.allow_unauthenticated or not settings.listens_beyond_loopback()
+        open_without_keys = settings.api_key is None and not _needs_key(settings)
         doorkeeper = Doorkeeper(database, open_without_keys=open_without_keys)
         wakeups.on(api_keys.TOPIC, doorkeeper.forget)
         await _make_first_key(settings, database, doorkeeper)
-        housekeeping = Housekeeping(database, make_chores(settings))
+        sightings = Sightings()
+        housekeeping = Housekeeping(database, make_chores(settings, sightings))
         await wakeups.start()
         stack.push_async_callback(wakeups.stop)
         housekeeping.start()
         stack.push_async_callback(housekeeping.stop)
-        yield Kernel(settings, database, Batching(database), wakeups, doorkeeper, housekeeping)
+        yield Kernel(settings, database, Batching(database), wakeups, doorkeeper, housekeeping, sightings)
+
+
+def _needs_key(settings: Settings) -> bool:
+    return settings.listens_beyond_loopback() and not settings.allow_unauthenticated
 
 
 async def _find_database(settings: Settings, stack: AsyncExitStack) -> str:
@@ -99,13 +113,15 @@ async def _find_database(settings: Settings, stack: AsyncExitStack) -> str:
 
 
 async def _make_first_key(settings: Settings, database: Database, doorkeeper: Doorkeeper) -> None:
-    """Make the key that the environment gives. Raises UnsafeStartError where there is no key and one is needed."""
+    """Make the key that the environment gives. Raises UnsafeStartError where there is no key and one is needed.
+
+    While the database is away the service is closed to everybody, and the housekeeping makes the key later.
+    """
     try:
         if settings.api_key:
             async with database.transaction() as tx:
                 await api_keys.keep_key_of_environment(tx, settings.api_key.get_secret_value())
-        needs_key = settings.listens_beyond_loopback() and not settings.allow_unauthenticated
-        if needs_key and not await doorkeeper.has_keys():
+        if _needs_key(settings) and not await doorkeeper.has_keys():
             raise UnsafeStartError(
                 f"refusing to listen on {settings.host} without an API key: set MILEPOST_API_KEY, run "
                 "`milepost keys create NAME`, or say MILEPOST_ALLOW_UNAUTHENTICATED=true"
@@ -136,6 +152,28 @@ def _draining_on_signals(drain: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _ending_with_parent() -> Iterator[None]:
+    """Stop in good order when the process that started this one is gone, even killed: nobody else would say stop."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    sentinel = parent.sentinel
+
+    def stop() -> None:
+        loop.remove_reader(sentinel)
+        log.warning("parent_is_gone")
+        signal.raise_signal(signal.SIGTERM)
+
+    loop.add_reader(sentinel, stop)
+    try:
+        yield
+    finally:
+        loop.remove_reader(sentinel)
 
 
 @contextmanager

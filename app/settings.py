@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     idempotency_hours: float = Field(
         default=48, ge=24, description="How long an `Idempotency-Key` is remembered, in hours."
     )
+    task_retention_days: float = Field(
+        default=30,
+        gt=0,
+        description="How long ended tasks of no run are kept, in days, where their queue does not say.",
+    )
     housekeeping_seconds: float = Field(
         default=0.5, gt=0, le=2, description="Pause between two rounds of the housekeeping, in seconds."
     )

@@ -5,11 +5,13 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.preconditions import entity_tag
 from app.services.idempotency import Reply
+from app.services.leases import Answered
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -19,17 +21,37 @@ def answer(model: BaseModel, *, status: int = 200, headers: Mapping[str, str] | 
     return Response(model.model_dump_json(by_alias=True), status, headers, "application/json")
 
 
-def answer_revision(model: Any, *, status: int = 200) -> Response:
-    """Return a resource that has a revision, as JSON with its ETag."""
-    return answer(model, status=status, headers={"ETag": entity_tag(model.revision)})
+def answer_revision(
+    model: Any, *, request: Request | None = None, text: Callable[[Any], str] | None = None
+) -> Response:
+    """Return a resource that has a revision with its ETag: as JSON, or as ``text`` where that is asked for."""
+    headers = {"ETag": entity_tag(model.revision)}
+    if request and text:
+        headers["Vary"] = "Accept"
+        if prefers_text(request):
+            return Response(text(model), headers=headers, media_type="text/plain")
+    return answer(model, headers=headers)
+
+
+def answer_plain(members: Mapping[str, Any]) -> Response:
+    """Return plain values as JSON: for what is sent so often that making models of it would show."""
+    return Response(to_json(members), 200, media_type="application/json")
+
+
+def answer_report(answered: Answered) -> Response:
+    """Return what a worker's report was answered, with the ETag where that is the task."""
+    headers = {} if answered.revision is None else {"ETag": entity_tag(answered.revision)}
+    return Response(answered.body, 200, headers, "application/json")
 
 
 def answer_created(reply: Reply, location: str | None = None) -> Response:
     """Return what was created with 201, or with 200 what had been created by the same request before."""
     headers = {"Idempotency-Replayed": "true"} if reply.replayed else {}
     if location is not None:
-        headers |= {"Location": f"{location}/{reply.resource_id}", "ETag": entity_tag(1)}
-    return Response(reply.body, 200 if reply.replayed else 201, headers, "application/json")
+        headers["Location"] = f"{location}/{reply.resource_id}"
+        if not reply.known:
+            headers["ETag"] = entity_tag(1)
+    return Response(reply.body, 200 if reply.replayed or reply.known else 201, headers, "application/json")
 
 
 def answer_page(request: Request, page: Any, table: Callable[[Any], str]) -> Response:

@@ -12,8 +12,14 @@ from app.errors import NotJson, PayloadTooLarge, UnsupportedMediaType, Validatio
 
 JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 
-_SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[eE]\+?\d{3}|\d{300}")
-"""What every text has that could hold a NUL, half a surrogate pair or a number too large for a float."""
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|(?:^|[\[,:\s])-?\d[\d.]*[eE]\+?\d{3}|\d{200}")
+"""What every text has that could hold a NUL, half a surrogate pair or a number too large for a float.
+
+With an exponent of two digits a number needs more than 200 others to reach 1e308.
+"""
+
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class JsonRequest(Request):
@@ -42,7 +48,10 @@ async def read_json(request: Request, most_bytes: int) -> JsonRequest:
         raise UnsupportedMediaType(
             f"the body is announced as {media_type or 'nothing'}; send application/json, with curl by --json"
         )
-    return JsonRequest(request, body, parse_json(body))
+    value = parse_json(body)
+    if value is None:
+        raise ValidationFailed.at("", "must be an object; null is not the same as no body")
+    return JsonRequest(request, body, value)
 
 
 async def _read_body(request: Request, most_bytes: int) -> bytes:
@@ -66,9 +75,19 @@ def parse_json(body: bytes) -> Any:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise _explain(body, str(error)) from None
-    if _SUSPICIOUS.search(body) or body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+    if _SUSPICIOUS.search(body) or not _is_shallow(body):
         _refuse_unstorable(value)
     return value
+
+
+def _is_shallow(body: bytes) -> bool:
+    """Return whether the brackets of ``body`` are certainly not nested too deep; those in texts may hide it."""
+    brackets = body.translate(None, _NO_BRACKETS)
+    for _ in range(DEPTH_MAX):
+        if not brackets:
+            return True
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return not brackets
 
 
 def _explain(body: bytes, reason: str) -> Exception:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from app.api.kernel import Kernel, kernel_of
 from app.db.engine import Tx
-from app.domain.preconditions import Precondition, read_if_match
+from app.domain.preconditions import ENTITY_TAGS, Precondition, read_if_match
 from app.services.callers import Caller
 from app.services.idempotency import IdempotencyKey, make_key
 
@@ -53,10 +53,28 @@ async def _idempotency_key(
 
 async def _precondition(
     if_match: Annotated[
-        str | None, Header(description="Do it only if the revision is still this one.", examples=['"3"'])
+        str | None,
+        Header(
+            description="Do it only if the revision is still this one.",
+            examples=['"1"'],
+            json_schema_extra={"minLength": 1, "pattern": ENTITY_TAGS},
+        ),
     ] = None,
 ) -> Precondition | None:
     return read_if_match(if_match)
+
+
+async def _traceparent(
+    traceparent: Annotated[
+        str | None,
+        Header(
+            max_length=255,
+            description="W3C trace context; kept on the tasks that are spawned, and given to who claims them.",
+            examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+        ),
+    ] = None,
+) -> str | None:
+    return traceparent
 
 
 InKernel = Annotated[Kernel, Depends(_kernel)]
@@ -65,3 +83,4 @@ WriteTx = Annotated[Tx, Depends(_transaction, scope="function")]
 ReadTx = Annotated[Tx, Depends(_reading, scope="function")]
 Once = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
 IfMatch = Annotated[Precondition | None, Depends(_precondition)]
+Traceparent = Annotated[str | None, Depends(_traceparent)]

@@ -8,6 +8,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope as ConnectionScope
 
 from app.api.bodies import read_json
 from app.api.kernel import kernel_of
@@ -30,6 +32,9 @@ _DOOR_REFUSALS = (ValidationFailed, Unavailable)
 _KEY_REFUSALS = (Unauthenticated, Forbidden)
 _BODY_REFUSALS = (NotJson, PayloadTooLarge, UnsupportedMediaType)
 
+_FIXED_ADDRESSES: set[str] = set()
+"""The paths of all routes that have no parameters."""
+
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
@@ -50,6 +55,8 @@ class Door(APIRoute):
         options["responses"] = problems(*_DOOR_REFUSALS, *_KEY_REFUSALS, *_BODY_REFUSALS) | options["responses"]
         options["operation_id"] = endpoint.__name__
         super().__init__(path, endpoint, **options)
+        if not self.param_convertors:
+            _FIXED_ADDRESSES.add(self.path)
         self._forget_problems([] if self.scope else _KEY_REFUSALS)
         self._forget_problems([] if self.body_field else _BODY_REFUSALS)
 
@@ -57,6 +64,15 @@ class Door(APIRoute):
         """Take refusals out of the documentation that cannot happen here."""
         for refusal in refusals:
             del self.responses[refusal.status], self.response_fields[refusal.status]
+
+    def matches(self, scope: ConnectionScope) -> tuple[Match, ConnectionScope]:
+        """Return whether this route answers: an address that another route spells out is not an id of this one's."""
+        match, child_scope = super().matches(scope)
+        if self.param_convertors and match is not Match.NONE:
+            address = scope["path"].removeprefix(scope.get("root_path", ""))
+            if address in _FIXED_ADDRESSES:
+                return Match.NONE, {}
+        return match, child_scope
 
     @property
     def scope(self) -> Scope | None:

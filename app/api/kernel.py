@@ -9,6 +9,7 @@ from app.db.batching import Batching
 from app.db.engine import Database
 from app.db.wakeups import Wakeups
 from app.services.doorkeeper import Doorkeeper
+from app.services.sightings import Sightings
 from app.settings import Settings
 
 
@@ -29,6 +30,7 @@ class Kernel:
     wakeups: Wakeups
     doorkeeper: Doorkeeper
     housekeeping: Watched
+    sightings: Sightings
 
 
 def kernel_of(request: Request) -> Kernel:

@@ -14,6 +14,8 @@ from app.errors import InternalError
 from app.metrics import REQUEST_SECONDS, REQUESTS
 
 SLOW_SECONDS = 1.0
+LONG_POLLS = frozenset({"claim_tasks", "complete_tasks", "wait_for_task", "wait_for_workflow_run"})
+"""Operations that take their time because they were asked to."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 log = structlog.get_logger()
@@ -64,11 +66,9 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     route: Any = scope.get("route")
     operation = getattr(route, "name", "none")
     REQUESTS.labels(operation=operation, status=status).inc()
-    if not operation.startswith("wait_for"):
+    slow = seconds > SLOW_SECONDS and operation not in LONG_POLLS
+    if operation not in LONG_POLLS:
         REQUEST_SECONDS.labels(operation=operation).observe(seconds)
-        slow = seconds > SLOW_SECONDS
-    else:
-        slow = False
     if slow or status >= 500:  # noqa: PLR2004 - server errors
         log.warning(
             "slow_request" if slow else "request_failed",

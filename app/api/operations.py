@@ -1,4 +1,4 @@
-"""Health, version and metrics over HTTP."""
+"""Health, version and metrics of the service over HTTP."""
 
 from typing import Any
 
@@ -18,7 +18,12 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
     503: {"model": Health, "description": "Something does not work; `checks` says what."}
 }
 _METRICS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "The Prometheus text format.",
+        "content": {
+            "text/plain": {"example": 'milepost_http_requests_total{operation="get_workflow_run",status="200"} 3.0\n'}
+        },
+    }
 }
 
 

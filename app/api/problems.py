@@ -33,9 +33,12 @@ def problems(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     responses: dict[int | str, dict[str, Any]] = {}
     for refusal in refusals:
         text = f"`{refusal.code}`: {refusal.title}."
-        if refusal.status in responses:
-            text = f"{responses[refusal.status]['description']} {text}"
-        responses[refusal.status] = {"model": refusal.body, "description": text}
+        examples = {refusal.code: {"summary": refusal.title}}
+        if before := responses.get(refusal.status):
+            text = f"{before['description']} {text}"
+            examples = before["content"][PROBLEM_JSON]["examples"] | examples
+        content = {PROBLEM_JSON: {"examples": examples}}
+        responses[refusal.status] = {"model": refusal.body, "description": text, "content": content}
     return responses
 
 
@@ -84,13 +87,14 @@ def _field_error(found: dict[str, Any]) -> FieldError:
     if where == "body":
         pointer = "".join(f"/{escape_pointer(part)}" for part in path)
     else:
-        pointer = str(path[0] if path else where).lower() if where != "header" else _header_name(path)
+        pointer = str(path[0] if path else where).lower() if where != "header" else header_name(str(path[0]))
     detail = _PYDANTIC_SAYS.get(found["type"]) or found["msg"].removeprefix("Value error, ")
     return FieldError(pointer=pointer, detail=detail)
 
 
-def _header_name(path: list[Any]) -> str:
-    return "-".join(word.capitalize() for word in str(path[0]).replace("_", "-").split("-"))
+def header_name(name: str) -> str:
+    """Return the usual spelling of a header's name: `if-match` is `If-Match`."""
+    return "-".join(word.capitalize() for word in name.replace("_", "-").split("-"))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

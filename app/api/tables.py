@@ -1,10 +1,13 @@
-"""Workflow runs as a person reads them in a terminal."""
+"""Resources as a person reads them in a terminal."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic_core import to_json
-from starlette.responses import PlainTextResponse
 
-from app.domain.preconditions import entity_tag
 from app.domain.text_tables import write_facts, write_table
+from app.schemas.queues import EventPage, QueuePage
+from app.schemas.tasks import Checkpoints, Task, TaskAttempts, TaskPage
 from app.schemas.workflow_runs import HistoryPage, WorkflowRun, WorkflowRunPage
 
 _COLUMNS = ("workflow_run_id", "workflow", "status", "reason", "percent", "created_at", "started_at", "completed_at")
@@ -36,17 +39,71 @@ def history_table(page: HistoryPage) -> str:
     return write_table(columns, rows) + _more(page.next_cursor)
 
 
-def run_facts(run: WorkflowRun) -> PlainTextResponse:
+def run_facts(run: WorkflowRun) -> str:
     """Return one run as text, one fact a line; JSON stays JSON on its line."""
-    facts = {name: getattr(run, name) for name in ("workflow_run_id", "display_name", "status", "reason")}
-    for name in ("error", "result", "inputs", "tags"):
-        facts[name] = None if getattr(run, name) is None else _json(getattr(run, name))
-    for name in ("queue", "created_by", "parent_workflow_run_id", "attempt", "revision"):
-        facts[name] = getattr(run, name)
-    for name in ("created_at", "started_at", "completed_at", "deadline_at", "heartbeat_expires_at"):
-        facts[name] = getattr(run, name)
-    facts["progress"] = _progress_line(run)
-    return PlainTextResponse(write_facts(facts), headers={"ETag": entity_tag(run.revision)})
+    names = ("workflow_run_id", "display_name", "status", "reason", "error", "result", "inputs", "tags", "queue")
+    facts = _facts_of(run, names) | _facts_of(run, ("created_by", "parent_workflow_run_id", "attempt", "revision"))
+    facts |= _facts_of(run, ("created_at", "started_at", "completed_at", "deadline_at", "heartbeat_expires_at"))
+    return write_facts(facts | {"progress": _progress_line(run)})
+
+
+def task_facts(task: Task) -> str:
+    """Return one task as text, one fact a line; JSON stays JSON on its line."""
+    names = ("task_id", "task_name", "queue", "status", "reason", "error", "result", "params", "progress")
+    facts = _facts_of(task, names) | {"attempt": f"{task.attempt} of {task.max_attempts}"}
+    facts |= _facts_of(task, ("workflow_run_id", "claimed_by", "lease_expires_at", "wake_at", "wake_event"))
+    return write_facts(facts | _facts_of(task, ("created_at", "first_started_at", "completed_at", "revision")))
+
+
+def task_table(page: TaskPage) -> str:
+    """Return a page of tasks as a table, and how to go on."""
+    return _table(page, ("task_id", "task_name", "queue", "status", "reason", "attempt", "claimed_by", "created_at"))
+
+
+def attempt_table(attempts: TaskAttempts) -> str:
+    """Return attempts as a table."""
+    names = ("attempt", "run_id", "status", "reason", "claimed_by", "started_at", "ended_at", "error")
+    return _table(attempts, names)
+
+
+def checkpoint_table(checkpoints: Checkpoints) -> str:
+    """Return checkpoints as a table, and how to go on."""
+    return _table(checkpoints, ("name", "attempt", "updated_at", "state"))
+
+
+def event_table(events: EventPage) -> str:
+    """Return events as a table, and how to go on."""
+    return _table(events, ("event_name", "workflow_run_id", "emitted_at", "payload"))
+
+
+def queue_table(queues: QueuePage) -> str:
+    """Return queues as a table, and how to go on."""
+    columns = ("queue", "paused", "pending", "running", "sleeping", "oldest", "max_concurrency", "workers")
+    rows = [
+        (
+            queue.queue,
+            queue.paused,
+            queue.depth.pending,
+            queue.depth.running,
+            queue.depth.sleeping,
+            None if queue.oldest_pending_seconds is None else f"{queue.oldest_pending_seconds:.0f}s",
+            queue.max_concurrency,
+            len(queue.workers),
+        )
+        for queue in queues.items
+    ]
+    return write_table(columns, rows) + _more(queues.next_cursor)
+
+
+def _table(page: Any, names: Sequence[str]) -> str:
+    rows = [tuple(_facts_of(item, names).values()) for item in page.items]
+    return write_table(names, rows) + _more(page.next_cursor)
+
+
+def _facts_of(thing: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return what ``thing`` holds under ``names``; objects and lists as JSON."""
+    facts = {name: getattr(thing, name) for name in names}
+    return {name: _json(fact) if isinstance(fact, dict | list) else fact for name, fact in facts.items()}
 
 
 def _progress_line(run: WorkflowRun) -> str:

@@ -1,41 +1,48 @@
-"""Workflow runs over HTTP."""
+"""Workflow runs over HTTP: executions of named, versioned workflows, and how far they are."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import answer, answer_created, answer_page, answer_revision, prefers_text
-from app.api.calls import CurrentCaller, IfMatch, InKernel, Once, ReadTx, WriteTx
+from app.api.answers import answer, answer_created, answer_page, answer_revision
+from app.api.calls import CurrentCaller, IfMatch, InKernel, Once, ReadTx, Traceparent, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
-from app.api.run_tables import history_table, run_facts, run_table
+from app.api.tables import history_table, run_facts, run_table, task_table
 from app.errors import (
     HeartbeatNotDeclared,
     IdempotencyKeyReused,
     MoveNotAllowed,
     NotFound,
+    OpenTasks,
     PreconditionFailed,
     ValidationFailed,
 )
 from app.schemas.operations import Scope
-from app.schemas.wire import NoBody
+from app.schemas.tasks import RunTaskQuery, Spawned, TaskPage, TaskSpec
+from app.schemas.wire import NoBody, PageQuery
 from app.schemas.workflow_runs import (
     HistoryPage,
-    PageQuery,
     RunCountQuery,
     RunHeartbeat,
     RunQuery,
     WorkflowRun,
     WorkflowRunBatch,
+    WorkflowRunCancel,
     WorkflowRunCounts,
     WorkflowRunCreate,
     WorkflowRunPage,
+    WorkflowRunRetry,
     WorkflowRuns,
     WorkflowRunUpdate,
 )
+from app.services import run_creation as creation
+from app.services import run_verbs as verbs
+from app.services import task_lists
+from app.services import tasks as tasks_service
 from app.services import workflow_run_lists as lists
 from app.services import workflow_runs as service
 
@@ -46,27 +53,32 @@ router = APIRouter(prefix=ADDRESS, tags=["workflow runs"], route_class=Door)
 
 @router.post("", status_code=201, response_model=WorkflowRun, responses=CREATING)
 @needs(Scope.write)
-async def create_workflow_run(body: WorkflowRunCreate, kernel: InKernel, caller: CurrentCaller, key: Once) -> Response:
+async def create_workflow_run(
+    body: WorkflowRunCreate, kernel: InKernel, caller: CurrentCaller, key: Once, traceparent: Traceparent
+) -> Response:
     """Record a workflow run; it is `pending` until a PATCH moves it.
 
     Send an `Idempotency-Key` and the request can be repeated safely after a lost answer: a repeat is answered with
     status 200, `Idempotency-Replayed: true` and the first answer.
     """
-    reply = await kernel.batching.run(service.create_each, service.Creation([body], caller, key))
-    return answer_created(reply, ADDRESS)
+    new = creation.Creation([body], caller, key, traceparent=traceparent)
+    return answer_created(await kernel.batching.run(creation.create_each, new), ADDRESS)
 
 
 @router.post("/batch", status_code=201, response_model=WorkflowRuns, responses=CREATING)
 @needs(Scope.write)
-async def create_workflow_runs(body: WorkflowRunBatch, tx: WriteTx, caller: CurrentCaller, key: Once) -> Response:
+async def create_workflow_runs(
+    body: WorkflowRunBatch, tx: WriteTx, caller: CurrentCaller, key: Once, traceparent: Traceparent
+) -> Response:
     """Record up to 1000 workflow runs in one transaction: all of them or none."""
-    return answer_created(await service.create_batch(tx, service.Creation(body.workflow_runs, caller, key, many=True)))
+    new = creation.Creation(body.workflow_runs, caller, key, many=True, traceparent=traceparent)
+    return answer_created(await creation.create_batch(tx, new))
 
 
 @router.get("", response_model=WorkflowRunPage)
 @needs(Scope.read)
 async def list_workflow_runs(request: Request, query: Annotated[RunQuery, Query()], tx: ReadTx) -> Response:
-    """Find workflow runs by name, status, tags, times and more, newest first unless `order` says otherwise.
+    """Find workflow runs by name, status, tags, times and more; newest first unless `order` says otherwise.
 
     With `Accept: text/plain` the page is an aligned table for a terminal.
     """
@@ -87,18 +99,21 @@ async def get_workflow_run(request: Request, workflow_run_id: UUID, tx: ReadTx) 
 
     With `Accept: text/plain` it is written one fact a line for a terminal.
     """
-    run = await service.get_run(tx, workflow_run_id)
-    return run_facts(run) if prefers_text(request) else answer_revision(run)
+    return answer_revision(await service.get_run(tx, workflow_run_id), request=request, text=run_facts)
 
 
 @router.patch(
     "/{workflow_run_id}",
     response_model=WorkflowRun,
-    responses=problems(NotFound, MoveNotAllowed, PreconditionFailed),
+    responses=problems(NotFound, MoveNotAllowed, OpenTasks, PreconditionFailed),
 )
 @needs(Scope.write)
 async def update_workflow_run_status(
-    workflow_run_id: UUID, body: WorkflowRunUpdate, kernel: InKernel, caller: CurrentCaller, if_match: IfMatch
+    workflow_run_id: UUID,
+    body: Annotated[WorkflowRunUpdate, Body(default_factory=WorkflowRunUpdate)],
+    kernel: InKernel,
+    caller: CurrentCaller,
+    if_match: IfMatch,
 ) -> Response:
     """Move a workflow run to a new status, or set its result, error, times, task count or tags.
 
@@ -122,6 +137,59 @@ async def heartbeat_workflow_run(workflow_run_id: UUID, kernel: InKernel, body: 
     return answer(await kernel.batching.run(service.beat_each, workflow_run_id))
 
 
+@router.post("/{workflow_run_id}/cancel", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
+@needs(Scope.write)
+async def cancel_workflow_run(
+    workflow_run_id: UUID, tx: WriteTx, caller: CurrentCaller, body: WorkflowRunCancel | None = None
+) -> Response:
+    """Cancel a workflow run: what does not run is cancelled now, what runs is asked to stop.
+
+    When the last of it has ended, or the grace is over, the run is `cancelled`; at once where nothing runs.
+    """
+    return answer_revision(await verbs.cancel_run(tx, workflow_run_id, body or WorkflowRunCancel(), caller))
+
+
+@router.post("/{workflow_run_id}/retry", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
+@needs(Scope.write)
+async def retry_workflow_run(
+    workflow_run_id: UUID, tx: WriteTx, caller: CurrentCaller, body: WorkflowRunRetry | None = None
+) -> Response:
+    """Open a failed or cancelled workflow run again, as its next attempt, with its failed and cancelled tasks.
+
+    What has been completed stays. The clocks of its deadline and heartbeat start anew.
+    """
+    return answer_revision(await verbs.retry_run(tx, workflow_run_id, body or WorkflowRunRetry(), caller))
+
+
+@router.get("/{workflow_run_id}/tasks", response_model=TaskPage, responses=problems(NotFound))
+@needs(Scope.read)
+async def list_workflow_run_tasks(
+    request: Request, workflow_run_id: UUID, query: Annotated[RunTaskQuery, Query()], tx: ReadTx
+) -> Response:
+    """Return the tasks of a workflow run, oldest first unless `order` says otherwise."""
+    return answer_page(request, await task_lists.list_tasks_of_run(tx, workflow_run_id, query), task_table)
+
+
+@router.post(
+    "/{workflow_run_id}/tasks",
+    status_code=201,
+    response_model=Spawned,
+    responses=problems(NotFound, MoveNotAllowed, ValidationFailed, IdempotencyKeyReused),
+)
+@needs(Scope.write)
+async def spawn_linked_task(
+    workflow_run_id: UUID,
+    body: TaskSpec,
+    kernel: InKernel,
+    caller: CurrentCaller,
+    key: Once,
+    traceparent: Traceparent,
+) -> Response:
+    """Spawn a task that belongs to this workflow run; on the run's queue unless the task names another."""
+    spawn = tasks_service.Spawn([body], caller, key, path_run_id=workflow_run_id, traceparent=traceparent)
+    return answer_created(await kernel.batching.run(tasks_service.spawn_each, spawn), "/v1/tasks")
+
+
 @router.get("/{workflow_run_id}/history", response_model=HistoryPage, responses=problems(NotFound))
 @needs(Scope.read)
 async def list_workflow_run_history(
@@ -138,7 +206,7 @@ async def wait_for_workflow_run(
     kernel: InKernel,
     timeout_seconds: Annotated[float, Query(ge=0, le=60, description="How long to wait, in seconds.")] = 30,
 ) -> Response:
-    """Answer when the workflow run has ended, or at the time-out, with the run as it then stands (200 both times)."""
+    """Wait until a workflow run has ended. Answers 200 with the run as it then stands, at the time-out too."""
     run = await service.wait_until_ended(kernel.database, kernel.wakeups, workflow_run_id, timeout_seconds)
     return answer_revision(run)
 

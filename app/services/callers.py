@@ -9,4 +9,9 @@ class Caller:
 
     name: str
     """Name of the API key, or `anonymous` where there are none."""
-    request_id: str
+    request_id: str | None
+    """None: it is not a call."""
+
+
+HOUSEKEEPING = Caller("housekeeping", None)
+"""Who acts when nobody calls."""

@@ -22,11 +22,13 @@ class Doorkeeper:
         self._open_without_keys = open_without_keys
         self._keys: dict[bytes, tuple[KnownKey | None, float]] = {}
         self._has_keys: tuple[bool, float] = (False, 0.0)
+        self._forgotten = 0
 
     def forget(self) -> None:
         """Look everything up again: keys were made or revoked."""
         self._keys.clear()
         self._has_keys = (False, 0.0)
+        self._forgotten += 1
 
     async def admit(self, authorization: str | None, scope: Scope) -> str:
         """Return the name of the caller. Raises Unauthenticated, Forbidden."""
@@ -46,9 +48,11 @@ class Doorkeeper:
         needed, until = self._has_keys
         now = asyncio.get_running_loop().time()
         if until <= now:
+            forgotten = self._forgotten
             async with self._database.reading() as tx:
                 needed = await store.has_keys(tx)
-            self._has_keys = (needed, now + REMEMBER_SECONDS)
+            if forgotten == self._forgotten:  # else a key was made while we looked
+                self._has_keys = (needed, now + REMEMBER_SECONDS)
         return needed
 
     async def _find_key(self, authorization: str | None) -> KnownKey | None:
@@ -59,10 +63,12 @@ class Doorkeeper:
         now = asyncio.get_running_loop().time()
         key, until = self._keys.get(secret_hash, (None, 0.0))
         if until <= now:
+            forgotten = self._forgotten
             async with self._database.reading() as tx:
                 row = await store.get_key(tx, secret_hash)
             key = None if row is None else read_key(row)
-            self._remember(secret_hash, key, now + REMEMBER_SECONDS)
+            if forgotten == self._forgotten:  # else the key may have been revoked while we looked
+                self._remember(secret_hash, key, now + REMEMBER_SECONDS)
         return key
 
     def _remember(self, secret_hash: bytes, key: KnownKey | None, until: float) -> None:

@@ -32,6 +32,9 @@ class Reply:
     body: bytes
     resource_id: UUID | None = None
     replayed: bool = False
+    """The request carried a key that had been used for the same request before."""
+    known: bool = False
+    """What was asked for existed before, by a key of its own."""
 
 
 class Request(Protocol):
@@ -118,7 +121,8 @@ def _stored_reply(key: IdempotencyKey, row: Any) -> Reply | Refusal:
         return IdempotencyKeyReused(
             [FieldError(pointer="Idempotency-Key", detail="was used before with another body; make a new one")]
         )
-    resource_id = from_json(row.answer).get("workflow_run_id")
+    answer = from_json(row.answer)
+    resource_id = answer.get("task_id") or answer.get("workflow_run_id")
     reply = Reply(row.answer.encode(), UUID(resource_id) if resource_id else None)
     return replace(reply, replayed=True)
 

@@ -6,12 +6,12 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
 from app.domain.run_filters import read_filters
+from app.schemas.wire import PageQuery
 from app.schemas.workflow_runs import (
     CountBy,
     HistoryEntry,
     HistoryPage,
     HistoryVerb,
-    PageQuery,
     RunCountQuery,
     RunQuery,
     RunStatus,
@@ -20,7 +20,8 @@ from app.schemas.workflow_runs import (
     WorkflowRunCounts,
     WorkflowRunPage,
 )
-from app.services.workflow_runs import get_run, read_run
+from app.services.stored_runs import read_run
+from app.services.workflow_runs import get_run
 from app.store import workflow_run_history as history_store
 from app.store import workflow_run_lists as store
 
@@ -56,10 +57,10 @@ def _read_count(row: Any) -> WorkflowRunCount:
 async def list_history(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> HistoryPage:
     """Return what happened to a run, oldest first. Raises NotFound, ValidationFailed."""
     await get_run(tx, workflow_run_id)
-    after = read_offset(query.cursor) if query.cursor is not None else 0
+    after = read_offset(query.cursor, workflow_run_id) if query.cursor is not None else 0
     rows = await history_store.list_history(tx, workflow_run_id, after, query.limit + 1)
     entries = [_read_entry(row) for row in rows[: query.limit]]
-    more = write_offset(rows[query.limit - 1].history_id) if len(rows) > query.limit else None
+    more = write_offset(rows[query.limit - 1].history_id, workflow_run_id) if len(rows) > query.limit else None
     return HistoryPage.model_construct(items=entries, next_cursor=more)
 
 

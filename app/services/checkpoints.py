@@ -1,0 +1,82 @@
+"""Checkpoints: the stored results of steps."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.cursors import read_offset, write_offset
+from app.domain.task_moves import Facts
+from app.errors import NotFound, Refusal, ValidationFailed
+from app.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
+from app.schemas.wire import PageQuery
+from app.services.leases import Answered, Report, answered, settle_each
+from app.services.tasks import get_task
+from app.store import checkpoints as store
+from app.store import claims as claims_store
+
+
+def read_checkpoint(row: Any) -> Checkpoint:
+    """Return the checkpoint that ``row`` stores."""
+    shown = {name: getattr(row, name) for name in Checkpoint.model_fields}
+    return Checkpoint.model_construct(None, **shown)
+
+
+async def put_each(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequence[Answered | Refusal]:
+    """Store results of steps of tasks that are held, and extend their leases where that is asked."""
+    return await settle_each(tx, reports, _put)
+
+
+async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], Facts]]) -> Sequence[Answered | Refusal]:
+    written = await store.put_checkpoints(
+        tx, [checkpoint_row(facts, report.name, report.body.state) for report, facts in held]
+    )
+    longer = [
+        {
+            "task_id": report.task_id,
+            "lease_token": report.token,
+            "lease": report.body.lease_seconds,
+            "has_progress": False,
+        }
+        for report, _ in held
+        if report.body.lease_seconds is not None
+    ]
+    if longer:
+        await claims_store.beat_tasks(tx, longer)
+    return [_answer(written.get((report.task_id, report.name))) for report, _ in held]
+
+
+def _answer(row: Any) -> Answered | Refusal:
+    if row is None:
+        return ValidationFailed.at("name", "is the step of an await, whose outcome does not change")
+    return answered(read_checkpoint(row))
+
+
+def checkpoint_row(facts: Facts, name: str, state: Any, *, is_outcome: bool = False) -> dict[str, Any]:
+    """Return the row of a checkpoint that the current attempt of a task writes."""
+    return {
+        "task_id": facts["task_id"],
+        "name": name,
+        "state": state,
+        "is_outcome": is_outcome,
+        "attempt": facts["attempt"],
+        "run_id": facts["run_id"],
+    }
+
+
+async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> Checkpoint:
+    """Return one checkpoint. Raises NotFound."""
+    await get_task(tx, task_id)
+    row = await store.get_checkpoint(tx, task_id, name)
+    if row is None:
+        raise NotFound("the task has no checkpoint of this name")
+    return read_checkpoint(row)
+
+
+async def list_checkpoints(tx: Tx, task_id: UUID, query: PageQuery) -> Checkpoints:
+    """Return the checkpoints of a task in the order of writing. Raises NotFound, ValidationFailed."""
+    await get_task(tx, task_id)
+    after = read_offset(query.cursor, task_id) if query.cursor is not None else 0
+    rows = await store.list_checkpoints(tx, task_id, after, query.limit + 1)
+    more = write_offset(rows[query.limit - 1].position, task_id) if len(rows) > query.limit else None
+    return Checkpoints.model_construct(items=[read_checkpoint(row) for row in rows[: query.limit]], next_cursor=more)

@@ -1,0 +1,224 @@
+"""The hot path: handing tasks out and taking results in, many at once and in one round trip."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.db.batching import Batching
+from app.db.engine import Tx
+from app.db.wakeups import Wakeups, queue_topic
+from app.domain.json_values import fingerprint
+from app.errors import Refusal
+from app.schemas.tasks import (
+    Claim,
+    CompletedItem,
+    TaskCompletion,
+    TaskStatus,
+)
+from app.services.events import wake_due_tasks
+from app.services.leases import Answered, Report, answered, expire_leases, look_at, turn_away
+from app.services.sightings import Sightings
+from app.services.tasks import facts_of, read_task, task_topic
+from app.store import checkpoints as checkpoints_store
+from app.store import claims as store
+from app.store import queues as queues_store
+from app.store import tasks as tasks_store
+from app.store.recordsets import as_bytes
+
+MOVED_MOST = 500
+"""How many expired leases and due tasks one claim clears away before it looks for work."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """What a worker gets for a turn; plain, because there are many of them and each is written once."""
+
+    outcomes: Sequence[dict[str, Any]]
+    """As `CompletionOutcome`."""
+    tasks: Sequence[dict[str, Any]]
+    """As `ClaimedTask`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a worker wants of a queue in one call: reports of what is done, and a claim for more."""
+
+    queue: str
+    done: Sequence[CompletedItem] = ()
+    claim: Claim | None = None
+
+
+async def turn_each(tx: Tx, turns: Sequence[Turn]) -> Sequence[TurnTaken]:
+    """Take all results in, then hand tasks out to all who claim."""
+    reports = [_report_of(item) for turn in turns for item in turn.done]
+    outcomes = iter([_outcome_of(r, o) for r, o in zip(reports, await complete_each(tx, reports), strict=True)])
+    taken = [[next(outcomes) for _ in turn.done] for turn in turns]
+    handed: dict[int, list[dict[str, Any]]] = {}
+    for queue in sorted({turn.queue for turn in turns if turn.claim}):
+        claims = {place: turn.claim for place, turn in enumerate(turns) if turn.claim and turn.queue == queue}
+        handed |= await _hand_out(tx, queue, claims)
+    return [TurnTaken(taken[place], handed.get(place, [])) for place in range(len(turns))]
+
+
+def _report_of(item: CompletedItem) -> Report[CompletedItem]:
+    return Report(item.task_id, item, "complete")
+
+
+def _outcome_of(report: Report[Any], outcome: Answered | Refusal) -> dict[str, Any]:
+    if isinstance(outcome, Answered):
+        return {"task_id": report.task_id, "status": 200, "code": None, "task_status": TaskStatus.completed}
+    current = getattr(outcome, "current", None)
+    where = current and current.status
+    return {"task_id": report.task_id, "status": outcome.status, "code": outcome.code, "task_status": where}
+
+
+async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answered | Refusal]:
+    """Complete the tasks of those who hold them, and tell the others why theirs are not."""
+    if not reports:
+        return []
+    first = {(report.task_id, report.token): report for report in reversed(reports)}
+    done = await store.complete_tasks(tx, [_completed_row(report) for report in first.values()])
+    for row in done:
+        tx.topics.add(task_topic(row.task_id))
+        tx.ready[row.queue] += 1
+    completing = {id(first[row.task_id, row.lease_token]) for row in done}
+    others = [report for report in reports if id(report) not in completing]
+    told = dict(zip(map(id, others), await turn_away(tx, others, await look_at(tx, others)), strict=True))
+    return [told.get(id(report)) or Answered(b"") for report in reports]
+
+
+def _completed_row(report: Report[Any]) -> dict[str, Any]:
+    return {
+        "task_id": report.task_id,
+        "lease_token": report.token,
+        "result": report.body.result,
+        "final_body": as_bytes(fingerprint(report.content())),
+    }
+
+
+async def complete_and_show_each(tx: Tx, reports: Sequence[Report[TaskCompletion]]) -> Sequence[Answered | Refusal]:
+    """Complete tasks and answer with each as it stands then."""
+    outcomes = await complete_each(tx, reports)
+    done = [r.task_id for r, o in zip(reports, outcomes, strict=True) if isinstance(o, Answered) and not o.body]
+    rows = await tasks_store.get_tasks(tx, done) if done else {}
+    return [
+        answered(read_task(facts_of(rows[report.task_id])))
+        if isinstance(outcome, Answered) and not outcome.body
+        else outcome
+        for report, outcome in zip(reports, outcomes, strict=True)
+    ]
+
+
+async def _hand_out(tx: Tx, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[dict[str, Any]]]:
+    """Hand tasks of ``queue`` out to ``claims``, by their place among the turns."""
+    limits = (await store.read_queues(tx, [queue])).get(queue)
+    if limits is None and await queues_store.revive_queue(tx, queue):
+        limits = (await store.read_queues(tx, [queue])).get(queue)
+    if limits is None or limits.paused:
+        return {}
+    if limits.has_expired:
+        await expire_leases(tx, MOVED_MOST)
+    if limits.has_due:
+        await wake_due_tasks(tx, MOVED_MOST)
+    free = None if limits.max_concurrency is None else await _free_places(tx, queue)
+    groups: dict[frozenset[str] | None, dict[int, Claim]] = {}
+    for place, claim in claims.items():
+        names = None if claim.task_names is None else frozenset(claim.task_names)
+        groups.setdefault(names, {})[place] = claim
+    handed: dict[int, list[dict[str, Any]]] = {}
+    for names, group in groups.items():
+        rows = await _claim(tx, queue, sorted(names) if names else None, free, group, limits.default_lease_seconds)
+        free = None if free is None else free - len(rows)
+        handed |= await _read_claimed(tx, rows)
+    return handed
+
+
+async def _claim(
+    tx: Tx,
+    queue: str,
+    names: Sequence[str] | None,
+    free: int | None,
+    claims: Mapping[int, Claim],
+    default_lease_seconds: float,
+) -> Sequence[Any]:
+    """Claim for all ``claims``; again where tasks of a key, of which only one can run, stood in the way of others."""
+    taken: list[Any] = []
+    left = {place: claim.limit for place, claim in claims.items()}
+    while True:
+        wanted = sum(left.values())
+        most = wanted if free is None else min(wanted, free - len(taken))
+        if most <= 0:
+            return taken
+        rows = await store.claim_tasks(tx, queue, names, most, _claimers(claims, left, default_lease_seconds))
+        taken += rows
+        for row in rows:
+            left[row.claimer] -= 1
+        if not rows or not rows[0].passed_over:
+            return taken
+
+
+async def _free_places(tx: Tx, queue: str) -> int | None:
+    """Return how many more tasks the queue may run; None: without limit. Claims on it take turns until the commit."""
+    most = await store.lock_places(tx, queue)
+    return None if most is None else max(0, most - await store.count_running(tx, queue))
+
+
+def _claimers(
+    claims: Mapping[int, Claim], left: Mapping[int, int], default_lease_seconds: float
+) -> list[dict[str, Any]]:
+    """Return which places in the line of ready tasks each claim gets for what is ``left`` to it, from 1."""
+    claimers: list[dict[str, Any]] = []
+    first = 1
+    for place, claim in claims.items():
+        last = first + left[place] - 1
+        lease = claim.lease_seconds or default_lease_seconds
+        claimers.append({"claimer": place, "first": first, "last": last, "worker": claim.worker_id, "lease": lease})
+        first = last + 1
+    return claimers
+
+
+async def _read_claimed(tx: Tx, rows: Sequence[Any]) -> dict[int, list[dict[str, Any]]]:
+    started = [row.task_id for row in rows if row.was_started]
+    states = await checkpoints_store.list_states(tx, started) if started else {}
+    handed: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        handed.setdefault(row.claimer, []).append(_read_claimed_task(row, states.get(row.task_id, {})))
+    return handed
+
+
+def _read_claimed_task(row: Any, checkpoints: dict[str, Any]) -> dict[str, Any]:
+    return dict(zip(store.CLAIMED, row, strict=False)) | {"checkpoints": checkpoints}
+
+
+async def take_turn(
+    batching: Batching,
+    wakeups: Wakeups,
+    sightings: Sightings,
+    turn: Turn,
+    is_gone: Callable[[], Awaitable[bool]],
+) -> TurnTaken:
+    """Report what is done, claim, and wait for work as long as the claim says; nothing is claimed for who is gone."""
+    claim = turn.claim
+    if claim is None:
+        return await batching.run(turn_each, turn)
+    sightings.note(turn.queue, claim.worker_id)
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + claim.wait_seconds
+    with wakeups.waiting(queue_topic(turn.queue, choosy=claim.task_names is not None)) as waiter:
+        came = await batching.run(turn_each, turn)
+        while not came.tasks and clock() < give_up_at and not wakeups.draining:
+            await waiter.wait(give_up_at - clock())
+            if await is_gone():
+                wakeups.publish(set(), {turn.queue: 1})
+                break
+            came = TurnTaken(came.outcomes, (await batching.run(turn_each, Turn(turn.queue, (), claim))).tasks)
+    return came
+
+
+async def record_sightings(tx: Tx, sightings: Sightings) -> int:
+    """Store which workers have claimed since the last time; how many they were."""
+    seen = sightings.take()
+    if seen:
+        await queues_store.see_workers(tx, seen)
+    return len(seen)

@@ -1,0 +1,350 @@
+"""What a worker does with a task that it holds: keep it, put it aside, fail it, give it back."""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import MISSING, BaseModel
+from pydantic_core import to_json
+from uuid_utils.compat import uuid7
+
+from app.db.engine import Tx
+from app.domain.json_values import fingerprint
+from app.domain.moves import allowed_for_task
+from app.domain.retries import Failure, after_failure
+from app.domain.task_moves import Facts, follow, past_attempt, put_to_sleep, release
+from app.errors import AttemptFailed, Conflict, LeaseLost, Refusal, TaskCancelled
+from app.schemas.reasons import Reason
+from app.schemas.tasks import (
+    LeaseBody,
+    TaskFailure,
+    TaskHeartbeat,
+    TaskHeartbeatAnswer,
+    TaskSleep,
+    TaskStatus,
+)
+from app.services.tasks import facts_of, not_found, read_task, store_ended
+from app.store import claims as claims_store
+from app.store import leases as store
+from app.store import tasks as tasks_store
+from app.store.recordsets import as_bytes
+
+LATE_REPORTS_MOST = 20
+"""How many late reports are kept of one task."""
+_EVIDENCE = frozenset({"complete", "fail", "put_checkpoint", "sleep", "await_event"})
+_NO_TOKEN = UUID(int=0)
+
+B = TypeVar("B", bound=LeaseBody)
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Generic[B]):
+    """A call about a task by a worker that names its lease."""
+
+    task_id: UUID
+    body: B
+    call: str
+    name: str = ""
+    """Of the checkpoint, where one is written."""
+
+    @property
+    def token(self) -> UUID:
+        """The lease token; one that is no token of ours is one that nobody holds."""
+        try:
+            return UUID(self.body.lease_token)
+        except ValueError:
+            return _NO_TOKEN
+
+    def content(self) -> dict[str, Any]:
+        """Return what was sent, without the token."""
+        sent = self.body.model_fields_set - {"lease_token", "task_id"}
+        values = {name: getattr(self.body, name) for name in sorted(sent)}
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to a report: its JSON, and the revision of the task where it is one."""
+
+    body: bytes
+    revision: int | None = None
+
+
+def answered(model: BaseModel) -> Answered:
+    """Return ``model`` as an answer."""
+    return Answered(model.model_dump_json(by_alias=True).encode(), getattr(model, "revision", None))
+
+
+def is_held(facts: Facts, token: UUID) -> bool:
+    """Return whether ``token`` is that of the task's current lease, which has not expired."""
+    return bool(
+        facts["status"] == TaskStatus.running
+        and facts["lease_token"] == token
+        and facts["lease_expires_at"] > facts["now"]
+    )
+
+
+Settle = Callable[[Tx, Sequence[tuple[Report[B], Facts]]], Awaitable[Sequence[Answered | Refusal]]]
+
+
+async def settle_each(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -> Sequence[Answered | Refusal]:
+    """Let ``settle`` do what the reports of those ask who hold their task, and tell the others why they do not.
+
+    Reports about one task are taken one after the other, so that a repeat finds what its first has done.
+    """
+    outcomes: dict[int, Answered | Refusal] = {}
+    left = list(range(len(reports)))
+    while left:
+        seen: set[UUID] = set()
+        now = [i for i in left if reports[i].task_id not in seen and not seen.add(reports[i].task_id)]  # type: ignore[func-returns-value]
+        outcomes |= dict(zip(now, await _settle_distinct(tx, [reports[i] for i in now], settle), strict=True))
+        left = [i for i in left if i not in outcomes]
+    return [outcomes[i] for i in range(len(reports))]
+
+
+async def _settle_distinct(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -> Sequence[Answered | Refusal]:
+    rows = await tasks_store.lock_tasks(tx, [report.task_id for report in reports])
+    facts = {task_id: facts_of(row) for task_id, row in rows.items()}
+    held = [r for r in reports if r.task_id in facts and is_held(facts[r.task_id], r.token)]
+    settled = iter(await settle(tx, [(report, facts[report.task_id]) for report in held]) if held else [])
+    holders = {report.task_id for report in held}
+    others = [report for report in reports if report.task_id not in holders]
+    told = iter(await turn_away(tx, others, facts))
+    return [next(settled if report.task_id in holders else told) for report in reports]
+
+
+async def turn_away(
+    tx: Tx, reports: Sequence[Report[Any]], facts: Mapping[UUID, Facts]
+) -> Sequence[Answered | Refusal]:
+    """Return to those who do not hold their task the answer that they had before, or why they are refused.
+
+    What they report is kept as evidence on the attempt that their token was of. Claims pass a locked task over: those
+    who wait for one that is ready look again.
+    """
+    if not reports:
+        return []
+    tx.ready.update(task["queue"] for task in facts.values() if task["ready_at"] is not None)
+    spent = await store.get_spent_leases(tx, [report.token for report in reports])
+    outcomes = [_answer_without_lease(report, facts.get(report.task_id), spent.get(report.token)) for report in reports]
+    await _keep_evidence(
+        tx,
+        [r for r, outcome in zip(reports, outcomes, strict=True) if isinstance(outcome, Conflict)],
+        facts,
+    )
+    return outcomes
+
+
+def _answer_without_lease(report: Report[Any], facts: Facts | None, spent: Any) -> Answered | Refusal:
+    if facts is None:
+        return not_found(report.task_id)
+    if spent and spent.task_id != report.task_id:
+        spent = None
+    if spent and spent.call == report.call:
+        if spent.body == fingerprint(report.content()):
+            return Answered(to_json(spent.answer), (spent.answer or {}).get("revision"))
+    elif _has_completed(report, facts):
+        return answered(read_task(facts))
+    return _refuse(report, facts, spent)
+
+
+def _has_completed(report: Report[Any], facts: Facts) -> bool:
+    """Return whether the task was completed by this very report."""
+    return bool(
+        report.call == "complete"
+        and facts["status"] == TaskStatus.completed
+        and facts["lease_token"] == report.token
+        and facts["final_body"] == fingerprint(report.content())
+    )
+
+
+def _refuse(report: Report[Any], facts: Facts, spent: Any) -> Conflict:
+    task = read_task(facts)
+    where: dict[str, Any] = {"current": task, "allowed": allowed_for_task(task.status)}
+    if task.status is TaskStatus.cancelled:
+        return TaskCancelled(f"the task was cancelled ({task.reason})", **where)
+    if spent and spent.call == "fail":
+        return AttemptFailed("this attempt was reported as failed with this token", **where)
+    if facts["lease_token"] == report.token and task.status is TaskStatus.running:
+        return LeaseLost("the lease has expired", **where)
+    return LeaseLost(f"the token is not that of the current lease; the task is {task.status}", **where)
+
+
+async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], facts: Mapping[UUID, Facts]) -> None:
+    """Keep what was reported too late, on the attempt whose token it carried; unknown tokens leave nothing."""
+    late = [report for report in reports if report.call in _EVIDENCE]
+    if not late:
+        return
+    ids = [report.task_id for report in late]
+    owners = await store.get_runs_of_tokens(tx, ids, [report.token for report in late])
+    counts = await store.count_late_reports(tx, ids)
+    rows = []
+    for report in late:
+        run_id = _owner_of(report, facts[report.task_id], owners.get(report.token))
+        if run_id is not None and counts.get(report.task_id, 0) < LATE_REPORTS_MOST:
+            rows.append(
+                {
+                    "task_id": report.task_id,
+                    "run_id": run_id,
+                    "lease_token_suffix": report.body.lease_token[-6:],
+                    "call": report.call,
+                    "body": report.content(),
+                }
+            )
+    if rows:
+        await store.insert_late_reports(tx, rows)
+
+
+def _owner_of(report: Report[Any], facts: Facts, owner: Any) -> UUID | None:
+    if facts["lease_token"] == report.token:
+        current: UUID = facts["run_id"]
+        return current
+    return owner.run_id if owner and owner.task_id == report.task_id else None
+
+
+async def spend(tx: Tx, spent: Sequence[tuple[Report[Any], Facts, BaseModel]]) -> None:
+    """Remember of leases that are given up what they were answered, for repeats."""
+    rows = [
+        {
+            "lease_token": report.token,
+            "task_id": report.task_id,
+            "run_id": facts["run_id"],
+            "call": report.call,
+            "body": as_bytes(fingerprint(report.content())),
+            "answer": answer.model_dump(mode="json", by_alias=True),
+        }
+        for report, facts, answer in spent
+    ]
+    await store.insert_spent_leases(tx, rows)
+
+
+async def _move_on(tx: Tx, moved: Sequence[tuple[Report[Any], Facts, Facts]]) -> Sequence[Answered]:
+    """Store tasks whose lease ends, as (report, before, after), and answer with them."""
+    tasks = [read_task(after) for _, _, after in moved]
+    still_open = [after for _, _, after in moved if after["completed_at"] is None]
+    if still_open:
+        await tasks_store.update_tasks(tx, still_open)
+    await store_ended(tx, [after for _, _, after in moved if after["completed_at"] is not None])
+    await spend(tx, [(report, before, task) for (report, before, _), task in zip(moved, tasks, strict=True)])
+    tx.ready.update(after["queue"] for after in still_open)
+    return [answered(task) for task in tasks]
+
+
+async def sleep_each(tx: Tx, reports: Sequence[Report[TaskSleep]]) -> Sequence[Answered | Refusal]:
+    """Put tasks aside until a time."""
+    return await settle_each(tx, reports, _sleep)
+
+
+async def _sleep(tx: Tx, held: Sequence[tuple[Report[TaskSleep], Facts]]) -> Sequence[Answered]:
+    return await _move_on(tx, [(r, f, put_to_sleep(f, _wake_at(r.body, f), f["now"])) for r, f in held])
+
+
+def _wake_at(body: TaskSleep, facts: Facts) -> Any:
+    return body.wake_at or facts["now"] + timedelta(seconds=body.seconds or 0)
+
+
+async def release_each(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> Sequence[Answered | Refusal]:
+    """Give tasks back unharmed."""
+    return await settle_each(tx, reports, _release)
+
+
+async def _release(tx: Tx, held: Sequence[tuple[Report[LeaseBody], Facts]]) -> Sequence[Answered]:
+    return await _move_on(tx, [(report, facts, release(facts, facts["now"])) for report, facts in held])
+
+
+async def fail_each(tx: Tx, reports: Sequence[Report[TaskFailure]]) -> Sequence[Answered | Refusal]:
+    """End attempts that went wrong."""
+    return await settle_each(tx, reports, _fail)
+
+
+async def _fail(tx: Tx, held: Sequence[tuple[Report[TaskFailure], Facts]]) -> Sequence[Answered]:
+    failures = [(facts, _failure_of(report.body, facts), report.body.error) for report, facts in held]
+    after = await end_attempts(tx, failures)
+    return await _move_on(tx, [(report, facts, a) for (report, facts), a in zip(held, after, strict=True)])
+
+
+def _failure_of(body: TaskFailure, facts: Facts) -> Failure:
+    retry_at = body.retry_at
+    if body.retry_after_seconds is not None:
+        retry_at = facts["now"] + timedelta(seconds=body.retry_after_seconds)
+    return Failure(body.retryable, retry_at)
+
+
+async def end_attempts(tx: Tx, failures: Sequence[tuple[Facts, Failure, Any]]) -> Sequence[Facts]:
+    """Keep the failed attempts of running tasks, and return how each task goes on; that is still to be stored."""
+    after = []
+    past = []
+    for facts, failure, error in failures:
+        now = facts["now"]
+        sequel = after_failure(facts, failure, now, random.random())  # noqa: S311 - chance, not a secret
+        after.append(follow(facts, sequel, now, error, uuid7()))
+        if sequel.status is not TaskStatus.cancelled:
+            reason = failure.reason or (sequel.reason if sequel.reason is Reason.not_retryable else None)
+            past.append(past_attempt(facts, TaskStatus.failed, reason, now, error))
+    if past:
+        await store.insert_attempts(tx, past)
+    return after
+
+
+async def expire_leases(tx: Tx, most: int) -> int:
+    """End up to ``most`` attempts whose lease has expired: that uses them up; how many they were."""
+    rows = [facts_of(row) for row in await tasks_store.lock_expired_tasks(tx, most)]
+    after = await end_attempts(tx, [(facts, Failure(reason=Reason.lost), _lease_error(facts)) for facts in rows])
+    still_open = [facts for facts in after if facts["completed_at"] is None]
+    if still_open:
+        await tasks_store.update_tasks(tx, still_open)
+    await store_ended(tx, [facts for facts in after if facts["completed_at"] is not None])
+    tx.ready.update(facts["queue"] for facts in still_open)
+    return len(rows)
+
+
+def _lease_error(facts: Facts) -> dict[str, Any]:
+    return {
+        "name": "LeaseExpired",
+        "message": f"{facts['claimed_by']} did not finish or extend its lease in time",
+        "claimed_by": facts["claimed_by"],
+        "attempt": facts["attempt"],
+    }
+
+
+async def beat_each(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequence[Answered | Refusal]:
+    """Extend leases, from now."""
+    rows = await claims_store.beat_tasks(tx, [_beat_row(report) for report in reports])
+    late = [report for report in reports if report.task_id not in rows or not _beats(rows[report.task_id], report)]
+    facts = await look_at(tx, late)
+    told = dict(zip(map(id, late), await turn_away(tx, late, facts), strict=True))
+    return [told.get(id(report)) or _beaten(rows[report.task_id]) for report in reports]
+
+
+def _beats(row: Any, report: Report[Any]) -> bool:
+    """Return whether the lease that was extended is the one that ``report`` names."""
+    return bool(row.lease_token == report.token)
+
+
+def _beaten(row: Any) -> Answered:
+    return answered(
+        TaskHeartbeatAnswer.model_construct(
+            lease_expires_at=row.lease_expires_at,
+            cancel_requested=row.cancel_requested_at is not None,
+            server_time=row.server_time,
+        )
+    )
+
+
+async def look_at(tx: Tx, reports: Sequence[Report[Any]]) -> dict[UUID, Facts]:
+    """Return the tasks that ``reports`` are about, not locked: others are by now, and not in the order of their ids."""
+    rows = await tasks_store.look_at_tasks(tx, [report.task_id for report in reports]) if reports else {}
+    return {task_id: facts_of(row) for task_id, row in rows.items()}
+
+
+def _beat_row(report: Report[TaskHeartbeat]) -> dict[str, Any]:
+    body = report.body
+    return {
+        "task_id": report.task_id,
+        "lease_token": report.token,
+        "lease": body.lease_seconds,
+        "progress": None if body.progress is MISSING else body.progress,
+        "has_progress": body.progress is not MISSING,
+    }

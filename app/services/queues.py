@@ -1,0 +1,115 @@
+"""Queues: their limits, what lies on them, and who works on them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import MISSING
+
+from app.db.engine import Tx
+from app.domain.cursors import read_name, write_name
+from app.errors import MoveNotAllowed, NotFound
+from app.schemas.queues import Queue, QueueDepth, QueuePage, QueueSettings, QueueUpdate, SeenWorker
+from app.schemas.tasks import TaskStatus
+from app.schemas.wire import PageQuery
+from app.store import events as events_store
+from app.store import queues as store
+from app.store import tasks as tasks_store
+
+_SETTINGS = ("paused", "max_concurrency", "default_lease_seconds", "retention_seconds")
+
+
+def not_found(queue: str) -> NotFound:
+    """Return the refusal for a queue that does not exist."""
+    return NotFound(f"there is no queue {queue}; it is made by its first task, or by PUT")
+
+
+async def list_queues(tx: Tx, query: PageQuery) -> QueuePage:
+    """Return the queues by name. Raises ValidationFailed."""
+    after = read_name(query.cursor) if query.cursor is not None else ""
+    rows = await store.list_queues(tx, after, query.limit + 1)
+    more = write_name(rows[query.limit - 1].queue) if len(rows) > query.limit else None
+    return QueuePage.model_construct(items=await _read_queues(tx, rows[: query.limit]), next_cursor=more)
+
+
+async def get_queue(tx: Tx, queue: str) -> Queue:
+    """Return one queue. Raises NotFound."""
+    row = await store.get_queue(tx, queue)
+    if row is None:
+        raise not_found(queue)
+    return (await _read_queues(tx, [row]))[0]
+
+
+async def _read_queues(tx: Tx, rows: Sequence[Any]) -> list[Queue]:
+    names = [row.queue for row in rows]
+    depths: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for row in await store.count_open_tasks(tx, names):
+        depths[row.queue][row.status] = row
+    workers: dict[str, list[SeenWorker]] = {name: [] for name in names}
+    for row in await store.list_workers(tx, names):
+        workers[row.queue].append(SeenWorker.model_construct(worker_id=row.worker_id, seen_at=row.seen_at))
+    return [_read_queue(row, depths[row.queue], workers[row.queue]) for row in rows]
+
+
+def _read_queue(row: Any, depth: Mapping[str, Any], workers: list[SeenWorker]) -> Queue:
+    amounts = {status: depth[status].amount if status in depth else 0 for status in QueueDepth.model_fields}
+    oldest = depth.get(TaskStatus.pending)
+    return Queue.model_construct(
+        None,
+        queue=row.queue,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        depth=QueueDepth.model_construct(None, **amounts),
+        oldest_pending_seconds=None if oldest is None else max(0.0, float(oldest.oldest_seconds)),
+        workers=workers,
+        **{name: getattr(row, name) for name in _SETTINGS},
+    )
+
+
+async def put_queue(tx: Tx, queue: str, settings: QueueSettings) -> tuple[Queue, bool]:
+    """Give a queue these limits, making it if need be; and whether it was made."""
+    is_new = await store.insert_queue(tx, queue)
+    await store.update_queue(tx, queue, settings.model_dump())
+    _wake_claimers(tx, queue)
+    return await get_queue(tx, queue), is_new
+
+
+async def update_queue(tx: Tx, queue: str, change: QueueUpdate) -> Queue:
+    """Change limits of a queue. Raises NotFound."""
+    row = await store.lock_queue(tx, queue)
+    if row is None:
+        raise not_found(queue)
+    given = {name: getattr(change, name) for name in _SETTINGS}
+    settings = {name: getattr(row, name) if value is MISSING else value for name, value in given.items()}
+    await store.update_queue(tx, queue, settings)
+    _wake_claimers(tx, queue)
+    return await get_queue(tx, queue)
+
+
+def _wake_claimers(tx: Tx, queue: str) -> None:
+    """Let those who wait look again: the queue may hand out more than before."""
+    tx.ready[queue] += 1000
+
+
+async def delete_queue(tx: Tx, queue: str) -> None:
+    """Delete a queue without open tasks, with its events. Raises NotFound, MoveNotAllowed."""
+    if await store.lock_queue(tx, queue) is None:
+        raise not_found(queue)
+    current = await get_queue(tx, queue)
+    open_tasks = sum(current.depth.model_dump().values())
+    if open_tasks:
+        raise MoveNotAllowed(f"the queue has {open_tasks} open tasks", current=current, allowed=["pause"])
+    await events_store.delete_events(tx, queue)
+    await store.delete_queue(tx, queue)
+
+
+async def forget_workers(tx: Tx, _most: int) -> int:
+    """Forget workers that have not been seen for a day; how many they were."""
+    return await store.forget_workers(tx)
+
+
+async def prune_tasks(tx: Tx, keep_seconds: float, most: int) -> int:
+    """Delete up to ``most`` tasks of no run on each queue that ended longer ago than it keeps them."""
+    deleted = 0
+    for row in await store.list_queues(tx, "", 1000):
+        deleted += await tasks_store.delete_old_tasks(tx, row.queue, keep_seconds, most)
+    return deleted

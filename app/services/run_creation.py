@@ -1,0 +1,171 @@
+"""Creating workflow runs, alone or many together, with their first tasks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.db.engine import Tx
+from app.domain.links import find_link
+from app.domain.progress import make_progress
+from app.domain.tags import tag_texts
+from app.errors import Refusal, ValidationFailed
+from app.schemas.problems import FieldError
+from app.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate, WorkflowRuns
+from app.services import tasks
+from app.services.callers import Caller
+from app.services.idempotency import IdempotencyKey, Reply, answer_once
+from app.store import workflow_runs as store
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A request to create runs; ``many`` if it was sent as a batch, and is answered as one."""
+
+    bodies: Sequence[WorkflowRunCreate]
+    caller: Caller
+    key: IdempotencyKey | None = None
+    many: bool = False
+    traceparent: str | None = None
+
+    def pointer(self, place: int) -> str:
+        """Return where the run at ``place`` stands in the body."""
+        return f"/workflow_runs/{place}" if self.many else ""
+
+
+async def create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+    """Create the runs of each request: all of its runs or none."""
+    return await answer_once(tx, creations, _create_each)
+
+
+async def create_batch(tx: Tx, creation: Creation) -> Reply:
+    """Create the runs of one request, all or none. Raises ValidationFailed, IdempotencyKeyReused."""
+    outcome = (await create_each(tx, [creation]))[0]
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+async def _create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+    refusals = await _refuse_unknown(tx, creations)
+    accepted = [creation for creation, refusal in zip(creations, refusals, strict=True) if refusal is None]
+    rows = [[_new_row(body, creation.caller) for body in creation.bodies] for creation in accepted]
+    flat = [row for group in rows for row in group]
+    stored = await store.insert_runs(tx, flat) if flat else {}
+    spawned = await _spawn_tasks(tx, accepted, rows)
+    replies = iter(
+        _reply([_created_run(row, stored[row["workflow_run_id"]], spawned) for row in group], many=creation.many)
+        for creation, group in zip(accepted, rows, strict=True)
+    )
+    return [refusal or next(replies) for refusal in refusals]
+
+
+async def _refuse_unknown(tx: Tx, creations: Sequence[Creation]) -> Sequence[Refusal | None]:
+    """Return the refusal of each request that names a parent that does not exist; the others are kept existing."""
+    bodies = [body for creation in creations for body in creation.bodies]
+    parents = {body.parent_workflow_run_id for body in bodies if body.parent_workflow_run_id}
+    specs = [spec for body in bodies for spec in body.tasks]
+    known = await store.lock_run_keys(tx, sorted(parents)) if parents else set()
+    known_tasks = await tasks.known_parents(tx, specs) if specs else set()
+    return [_refuse(creation, parents - known, known_tasks) for creation in creations]
+
+
+def _refuse(creation: Creation, unknown: set[UUID], known_tasks: set[UUID]) -> Refusal | None:
+    errors = []
+    for place, body in enumerate(creation.bodies):
+        at = creation.pointer(place)
+        if body.parent_workflow_run_id in unknown:
+            errors.append(FieldError(pointer=f"{at}/parent_workflow_run_id", detail="there is no such workflow run"))
+        for number, spec in enumerate(body.tasks):
+            errors += _task_errors(spec, f"{at}/tasks/{number}", known_tasks)
+    return ValidationFailed(errors) if errors else None
+
+
+def _task_errors(spec: Any, at: str, known_tasks: set[UUID]) -> list[FieldError]:
+    """Return what is wrong with a task of a run that does not exist yet: it cannot be linked to another one."""
+    errors = []
+    try:
+        link = find_link(spec, None, at)
+    except ValidationFailed as refusal:
+        errors += refusal.errors
+    else:
+        if link is not None:
+            detail = "belongs to the run that is being created, and cannot name another"
+            errors.append(FieldError(pointer=f"{at}/workflow_run_id", detail=detail))
+    if spec.parent_task_id is not None and spec.parent_task_id not in known_tasks:
+        errors.append(FieldError(pointer=f"{at}/parent_task_id", detail="there is no such task"))
+    return errors
+
+
+def _new_row(body: WorkflowRunCreate, caller: Caller) -> dict[str, Any]:
+    return {
+        "workflow_run_id": uuid7(),
+        "workflow_name": body.workflow_name,
+        "workflow_version": body.workflow_version,
+        "workflow_hash": body.workflow_hash,
+        "queue": body.queue,
+        "inputs": body.inputs,
+        "tags": body.tags,
+        "tag_texts": tag_texts(body.tags),
+        "created_by": body.created_by,
+        "absurd_run_id": body.absurd_run_id,
+        "parent_workflow_run_id": body.parent_workflow_run_id,
+        "task_count": body.task_count,
+        "heartbeat_seconds": body.heartbeat_seconds,
+        "deadline_seconds": body.deadline_seconds,
+        "actor": caller.name,
+        "request_id": caller.request_id,
+    }
+
+
+async def _spawn_tasks(
+    tx: Tx, creations: Sequence[Creation], rows: Sequence[Sequence[Mapping[str, Any]]]
+) -> Mapping[UUID, int]:
+    """Spawn the tasks of new runs; how many each got."""
+    new = [
+        tasks.new_row(
+            spec,
+            run["workflow_run_id"],
+            run["queue"],
+            at=f"{creation.pointer(place)}/tasks/{number}",
+            traceparent=creation.traceparent,
+        )
+        for creation, group in zip(creations, rows, strict=True)
+        for place, (body, run) in enumerate(zip(creation.bodies, group, strict=True))
+        for number, spec in enumerate(body.tasks)
+    ]
+    counts: dict[UUID, int] = {}
+    for spawned in await tasks.insert_tasks(tx, new):
+        if spawned.created and spawned.workflow_run_id:
+            counts[spawned.workflow_run_id] = counts.get(spawned.workflow_run_id, 0) + 1
+    return counts
+
+
+def _created_run(row: Mapping[str, Any], stored: Any, spawned: Mapping[UUID, int]) -> WorkflowRun:
+    return WorkflowRun.model_construct(
+        None,
+        **row,
+        display_name=f"{row['workflow_name']}__{row['workflow_version']}",
+        status=RunStatus.pending,
+        reason=None,
+        result=None,
+        error=None,
+        attempt=1,
+        revision=1,
+        cancel_requested_at=None,
+        deadline_at=stored.deadline_at,
+        heartbeat_expires_at=None,
+        created_at=stored.created_at,
+        started_at=None,
+        completed_at=None,
+        updated_at=stored.created_at,
+        progress=make_progress(row["task_count"], {"pending": spawned.get(row["workflow_run_id"], 0)}),
+    )
+
+
+def _reply(runs: Sequence[WorkflowRun], *, many: bool) -> Reply:
+    if many:
+        return Reply(WorkflowRuns.model_construct(items=list(runs)).model_dump_json(by_alias=True).encode())
+    return Reply(runs[0].model_dump_json(by_alias=True).encode(), runs[0].workflow_run_id)

@@ -1,0 +1,80 @@
+"""The verbs of workflow runs: cancel with grace, and retry."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.moves import FINAL
+from app.domain.run_changes import cancel_run as cancelled
+from app.domain.run_changes import move_refused, reopen_run, request_cancel
+from app.schemas.reasons import Reason
+from app.schemas.tasks import TaskStatus
+from app.schemas.workflow_runs import (
+    HistoryVerb,
+    RunStatus,
+    WorkflowRun,
+    WorkflowRunCancel,
+    WorkflowRunRetry,
+)
+from app.services.callers import HOUSEKEEPING, Caller
+from app.services.stored_runs import read_run
+from app.services.tasks import cancel_tasks, reopen_tasks
+from app.services.workflow_runs import changed_row, get_run, lock_run, topic_of
+from app.store import tasks as tasks_store
+from app.store import workflow_runs as store
+
+
+async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, caller: Caller) -> WorkflowRun:
+    """Cancel what does not run, ask what runs to stop, and return the run. Raises NotFound, MoveNotAllowed.
+
+    A run that nobody works on any more is cancelled at once; one that is cancelled already stays as it is.
+    """
+    run, now = await lock_run(tx, workflow_run_id)
+    if run.status is RunStatus.cancelled:
+        return run
+    if run.status in FINAL:
+        raise move_refused(run, f"the run has ended as {run.status}; it cannot be cancelled")
+    rows = await tasks_store.lock_open_tasks_of_runs(tx, [workflow_run_id])
+    await cancel_tasks(tx, [row for row in rows if row.status != TaskStatus.running], Reason.cancel_requested)
+    due_at = now + timedelta(seconds=how.grace_seconds)
+    after = request_cancel(run, now)
+    row = changed_row(run, after, caller, HistoryVerb.cancel, why=how.reason, cancel_due_at=due_at)
+    await store.update_runs(tx, [row])
+    is_worked_on = run.heartbeat_expires_at or any(row.status == TaskStatus.running for row in rows)
+    if is_worked_on and how.grace_seconds > 0:
+        await tasks_store.request_cancel(tx, [workflow_run_id])
+    else:
+        await _finish(tx, [workflow_run_id], caller)
+    return await get_run(tx, workflow_run_id)
+
+
+async def finish_cancelled_runs(tx: Tx, most: int) -> int:
+    """Cancel up to ``most`` runs whose grace is over or whose last running task has ended; how many they were."""
+    ids = await store.lock_cancelled_runs(tx, most)
+    if ids:
+        await _finish(tx, ids, HOUSEKEEPING)
+    return len(ids)
+
+
+async def _finish(tx: Tx, ids: Sequence[UUID], caller: Caller) -> None:
+    rows = await store.lock_runs(tx, ids)
+    open_runs = [(read_run(row), row.now) for row in rows if row.completed_at is None]
+    await store.update_runs(
+        tx,
+        [
+            changed_row(run, cancelled(run, now), caller, HistoryVerb.cancel, why=Reason.cancel_requested)
+            for run, now in open_runs
+        ],
+    )
+    await cancel_tasks(tx, await tasks_store.lock_open_tasks_of_runs(tx, ids), Reason.cancel_requested)
+    tx.topics |= {topic_of(run.workflow_run_id) for run, _ in open_runs}
+
+
+async def retry_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunRetry, caller: Caller) -> WorkflowRun:
+    """Open a failed or cancelled run again, with its failed and cancelled tasks. Raises NotFound, MoveNotAllowed."""
+    run, now = await lock_run(tx, workflow_run_id)
+    after = reopen_run(run, now)
+    await store.update_runs(tx, [changed_row(run, after, caller, HistoryVerb.retry, why=how.reason)])
+    await reopen_tasks(tx, await tasks_store.lock_tasks_to_reopen(tx, workflow_run_id))
+    return await get_run(tx, workflow_run_id)

@@ -1,0 +1,413 @@
+"""What clients can do with tasks: spawn, look, cancel, retry."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.db.engine import Database, Tx
+from app.db.wakeups import Wakeups
+from app.domain.json_values import fingerprint
+from app.domain.links import find_link
+from app.domain.moves import TASK_FINAL, allowed_for_task
+from app.domain.task_moves import Facts, end, past_attempt, reopen
+from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, Refusal, ValidationFailed
+from app.schemas.problems import FieldError
+from app.schemas.reasons import Reason
+from app.schemas.tasks import (
+    LateReport,
+    Spawned,
+    SpawnedTasks,
+    Task,
+    TaskAttempt,
+    TaskAttempts,
+    TaskRetry,
+    TaskSpec,
+    TaskStatus,
+)
+from app.services import stored_runs
+from app.services.callers import Caller
+from app.services.idempotency import IdempotencyKey, Reply, answer_once
+from app.services.watching import watch
+from app.store import events as events_store
+from app.store import leases as leases_store
+from app.store import tasks as store
+from app.store.recordsets import as_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """A request to spawn tasks, all or none; ``many`` if it was sent as a batch, and is answered as one."""
+
+    specs: Sequence[TaskSpec]
+    caller: Caller
+    key: IdempotencyKey | None = None
+    many: bool = False
+    path_run_id: UUID | None = None
+    """The run in the path, whose tasks they become."""
+    traceparent: str | None = None
+
+    def pointer(self, place: int) -> str:
+        """Return where the spec at ``place`` stands in the body."""
+        return f"/tasks/{place}" if self.many else ""
+
+
+def task_topic(task_id: UUID) -> str:
+    """Return the topic on which the end of a task is told."""
+    return f"task:{task_id}"
+
+
+def not_found(task_id: UUID) -> NotFound:
+    """Return the refusal for a task that does not exist."""
+    return NotFound(f"there is no task {task_id}")
+
+
+def facts_of(row: Any) -> dict[str, Any]:
+    """Return a stored row, column by column."""
+    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def read_task(facts: Mapping[str, Any]) -> Task:
+    """Return the task that is stored as ``facts``."""
+    shown = {name: facts[name] for name in Task.model_fields if name in facts}
+    limits = {"max_delay": facts["max_delay_seconds"], "max_duration": facts["max_duration_seconds"]}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    shown["status"] = TaskStatus(facts["status"])
+    shown["reason"] = facts["reason"] and Reason(facts["reason"])
+    return Task.model_construct(None, **shown, cancellation=given or None)
+
+
+def refuse_move(facts: Facts, detail: str) -> MoveNotAllowed:
+    """Return the refusal that tells where a task stands and what it can do from there."""
+    task = read_task(facts)
+    return MoveNotAllowed(detail, current=task, allowed=allowed_for_task(task.status))
+
+
+async def spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
+    """Spawn the tasks of each request: all of its tasks or none."""
+    return await answer_once(tx, spawns, _spawn_each)
+
+
+async def spawn_batch(tx: Tx, spawn: Spawn) -> Reply:
+    """Spawn the tasks of one request, all or none. Raises ValidationFailed, NotFound, MoveNotAllowed."""
+    outcome = (await spawn_each(tx, [spawn]))[0]
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+async def _spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
+    links = [_find_links(spawn) for spawn in spawns]
+    linked = {run_id for found in links if not isinstance(found, Refusal) for run_id in found if run_id}
+    runs = await stored_runs.hold_runs(tx, linked)
+    parents = await known_parents(tx, [spec for spawn in spawns for spec in spawn.specs])
+    outcomes: list[Reply | Refusal | None] = []
+    rows: list[list[dict[str, Any]]] = []
+    for spawn, found in zip(spawns, links, strict=True):
+        refusal = found if isinstance(found, Refusal) else await _refuse_spawn(tx, spawn, found, runs, parents)
+        outcomes.append(refusal)
+        if refusal is None and not isinstance(found, Refusal):
+            rows.append(_new_rows(spawn, found, runs))
+    spawned = iter(await insert_tasks(tx, [row for group in rows for row in group]))
+    groups = iter([[next(spawned) for _ in group] for group in rows])
+    accepted = iter([spawn for spawn, outcome in zip(spawns, outcomes, strict=True) if outcome is None])
+    return [outcome or _reply(next(accepted), next(groups)) for outcome in outcomes]
+
+
+def _find_links(spawn: Spawn) -> list[UUID | None] | Refusal:
+    try:
+        return [find_link(spec, spawn.path_run_id, spawn.pointer(place)) for place, spec in enumerate(spawn.specs)]
+    except ValidationFailed as refusal:
+        return refusal
+
+
+async def known_parents(tx: Tx, specs: Sequence[TaskSpec]) -> set[UUID]:
+    """Return those of the tasks named as parents that exist."""
+    wanted = {spec.parent_task_id for spec in specs if spec.parent_task_id}
+    return set(await store.get_tasks(tx, list(wanted))) if wanted else set()
+
+
+async def _refuse_spawn(
+    tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any], parents: set[UUID]
+) -> Refusal | None:
+    """Return why these tasks cannot be spawned: an unknown or ended run, or an unknown parent."""
+    if spawn.path_run_id is not None and spawn.path_run_id not in runs:
+        return NotFound(f"there is no workflow run {spawn.path_run_id}")
+    errors = []
+    for place, (spec, run_id) in enumerate(zip(spawn.specs, links, strict=True)):
+        if run_id is not None and run_id not in runs:
+            where = f"{spawn.pointer(place)}/workflow_run_id"
+            errors.append(FieldError(pointer=where, detail="there is no such workflow run"))
+        if spec.parent_task_id is not None and spec.parent_task_id not in parents:
+            where = f"{spawn.pointer(place)}/parent_task_id"
+            errors.append(FieldError(pointer=where, detail="there is no such task"))
+    if errors:
+        return ValidationFailed(errors)
+    ended = next((run_id for run_id in links if _is_ended(runs, run_id)), None)
+    return None if ended is None else await stored_runs.refuse_ended(tx, ended)
+
+
+def _new_rows(spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> list[dict[str, Any]]:
+    return [
+        new_row(
+            spec,
+            run_id,
+            "default" if run_id is None else runs[run_id].queue,
+            at=spawn.pointer(place),
+            traceparent=spawn.traceparent,
+        )
+        for place, (spec, run_id) in enumerate(zip(spawn.specs, links, strict=True))
+    ]
+
+
+def _is_ended(runs: Mapping[UUID, Any], run_id: UUID | None) -> bool:
+    return run_id is not None and runs[run_id].completed_at is not None
+
+
+def new_row(spec: TaskSpec, run_id: UUID | None, queue: str, *, at: str, traceparent: str | None) -> dict[str, Any]:
+    """Return the row of a task that is about to be spawned, linked to the run ``run_id``.
+
+    It goes to ``queue`` unless the spec names another; ``at`` is where the spec stands in the request.
+    """
+    limits = spec.cancellation
+    hashed = spec.idempotency_key is not None
+    return {
+        "task_id": uuid7(),
+        "run_id": uuid7(),
+        "at": at,
+        "queue": spec.queue or queue,
+        "task_name": spec.task_name,
+        "params": spec.params,
+        "headers": spec.headers,
+        "priority": spec.priority,
+        "workflow_run_id": run_id,
+        "parent_task_id": spec.parent_task_id,
+        "step": None,
+        "traceparent": traceparent,
+        "max_attempts": spec.max_attempts,
+        "retry_strategy": spec.retry_strategy and spec.retry_strategy.model_dump(mode="json", exclude_unset=True),
+        "max_delay_seconds": limits and limits.max_delay,
+        "max_duration_seconds": limits and limits.max_duration,
+        "idempotency_key": spec.idempotency_key,
+        "spec_hash": as_bytes(fingerprint(_canonical(spec, run_id))) if hashed else None,
+        "concurrency_key": spec.concurrency_key,
+        "available_at": spec.available_at,
+        "delay_seconds": spec.delay_seconds,
+    }
+
+
+def _canonical(spec: TaskSpec, run_id: UUID | None) -> dict[str, Any]:
+    return {**spec.model_dump(mode="json", exclude_unset=True), "workflow_run_id": run_id and str(run_id)}
+
+
+async def insert_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> Sequence[Spawned]:
+    """Insert tasks and return them in their order; one whose idempotency key is known returns the task that has it.
+
+    Raises IdempotencyKeyReused if that was spawned from another spec.
+    """
+    if not rows:
+        return []
+    keys = {_key_of(row) for row in rows if row["idempotency_key"] is not None}
+    if keys:
+        await store.lock_idempotency_keys(tx, keys)
+    stored = await store.insert_tasks(tx, rows)
+    known = await store.get_tasks_by_key(tx, list(keys)) if keys else {}
+    if bereft := [row for row in rows if row["task_id"] not in stored and _key_of(row) not in known]:
+        stored |= await store.insert_tasks(tx, bereft)  # the tasks with their keys were deleted just now
+        known = await store.get_tasks_by_key(tx, list(keys))
+    for row in stored.values():
+        if row.ready_at is not None:
+            tx.ready[row.queue] += 1
+    return [_spawned(row, stored, known) for row in rows]
+
+
+def _key_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["queue"], row["idempotency_key"]
+
+
+def _spawned(row: Mapping[str, Any], stored: Mapping[UUID, Any], known: Mapping[tuple[str, str], Any]) -> Spawned:
+    if row["task_id"] in stored:
+        return Spawned.model_construct(
+            task_id=row["task_id"],
+            run_id=row["run_id"],
+            workflow_run_id=row["workflow_run_id"],
+            attempt=1,
+            created=True,
+        )
+    first = known[_key_of(row)]
+    if as_bytes(first.spec_hash) != row["spec_hash"]:
+        detail = "was used before for another task; make a new one"
+        raise IdempotencyKeyReused([FieldError(pointer=f"{row['at']}/idempotency_key", detail=detail)])
+    return Spawned.model_construct(
+        task_id=first.task_id,
+        run_id=first.run_id,
+        workflow_run_id=first.workflow_run_id,
+        attempt=first.attempt,
+        created=False,
+    )
+
+
+def _reply(spawn: Spawn, spawned: Sequence[Spawned]) -> Reply:
+    if spawn.many:
+        return Reply(SpawnedTasks.model_construct(items=list(spawned)).model_dump_json().encode())
+    return Reply(spawned[0].model_dump_json().encode(), spawned[0].task_id, known=not spawned[0].created)
+
+
+async def get_task(tx: Tx, task_id: UUID) -> Task:
+    """Return one task as it stands. Raises NotFound."""
+    row = await store.get_task(tx, task_id)
+    if row is None:
+        raise not_found(task_id)
+    return read_task(facts_of(row))
+
+
+async def wait_until_ended(database: Database, wakeups: Wakeups, task_id: UUID, timeout_seconds: float) -> Task:
+    """Return the task once it has ended, or as it stands after ``timeout_seconds``. Raises NotFound."""
+
+    async def look(tx: Tx) -> Task:
+        return await get_task(tx, task_id)
+
+    return await watch(database, wakeups, task_topic(task_id), look, lambda task: task.completed_at, timeout_seconds)
+
+
+async def list_attempts(tx: Tx, task_id: UUID) -> TaskAttempts:
+    """Return every attempt of a task, oldest first, with what came too late. Raises NotFound."""
+    task = await get_task(tx, task_id)
+    late: dict[UUID, list[LateReport]] = {}
+    for report in await leases_store.list_late_reports(tx, task_id):
+        shown = {name: getattr(report, name) for name in LateReport.model_fields}
+        late.setdefault(report.run_id, []).append(LateReport.model_construct(None, **shown))
+    past = [_read_attempt(row, late) for row in await leases_store.list_attempts(tx, task_id)]
+    newest = [] if past and past[-1].run_id == task.run_id else [_newest_attempt(task, late)]
+    return TaskAttempts.model_construct(items=[*past, *newest], next_cursor=None)
+
+
+def _read_attempt(row: Any, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:
+    return TaskAttempt.model_construct(
+        run_id=row.run_id,
+        attempt=row.attempt,
+        status=TaskStatus(row.status),
+        reason=row.reason and Reason(row.reason),
+        claimed_by=row.claimed_by,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        result=None,
+        error=row.error,
+        late_reports=late.get(row.run_id, []),
+    )
+
+
+def _newest_attempt(task: Task, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:
+    """Return the attempt that stands in the task itself: open, completed or cancelled."""
+    return TaskAttempt.model_construct(
+        run_id=task.run_id,
+        attempt=task.attempt,
+        status=task.status,
+        reason=task.reason,
+        claimed_by=task.claimed_by,
+        started_at=task.started_at,
+        ended_at=task.completed_at,
+        result=task.result,
+        error=task.error if task.completed_at and task.reason is Reason.cancel_requested else None,
+        late_reports=late.get(task.run_id, []),
+    )
+
+
+async def cancel_task(tx: Tx, task_id: UUID) -> Task:
+    """Cancel an open task at once; an ended one stays as it is. Raises NotFound."""
+    row = (await store.lock_tasks(tx, [task_id])).get(task_id)
+    if row is None:
+        raise not_found(task_id)
+    facts: Facts = facts_of(row)
+    if row.status not in TASK_FINAL:
+        (facts,) = await cancel_tasks(tx, [row], Reason.cancel_requested)
+    return read_task(facts)
+
+
+async def cancel_tasks(tx: Tx, rows: Sequence[Any], reason: Reason) -> Sequence[Facts]:
+    """Cancel open tasks that are locked, and return them."""
+    ended = [end(facts_of(row), TaskStatus.cancelled, reason, row.now) for row in rows]
+    await store_ended(tx, ended)
+    return ended
+
+
+async def store_ended(tx: Tx, ended: Sequence[Facts]) -> None:
+    """Store tasks that have ended outside the hot path, and tell those who wait for that or for their places."""
+    if not ended:
+        return
+    await store.update_tasks(tx, ended)
+    awaiting = [facts["task_id"] for facts in ended]
+    await events_store.delete_waits(tx, awaiting)
+    tx.topics |= {task_topic(task_id) for task_id in awaiting}
+    tx.ready.update(facts["queue"] for facts in ended)
+
+
+async def retry_task(tx: Tx, task_id: UUID, how: TaskRetry) -> Task:
+    """Open a failed or cancelled task again, or spawn its like. Raises NotFound, MoveNotAllowed, ValidationFailed."""
+    known = await get_task(tx, task_id)
+    if known.workflow_run_id is not None:
+        runs = await stored_runs.hold_runs(tx, {known.workflow_run_id})
+        if known.workflow_run_id in runs and _is_ended(runs, known.workflow_run_id):
+            raise await stored_runs.refuse_ended(tx, known.workflow_run_id)
+    row = (await store.lock_tasks(tx, [task_id])).get(task_id)
+    if row is None:
+        raise not_found(task_id)
+    if row.status not in (TaskStatus.failed, TaskStatus.cancelled):
+        raise refuse_move(facts_of(row), f"a {row.status} task cannot be retried")
+    if how.spawn_new:
+        return await _spawn_like(tx, row, how.max_attempts or row.max_attempts)
+    if how.max_attempts is not None and how.max_attempts <= row.attempt:
+        raise ValidationFailed.at("/max_attempts", f"must be more than the {row.attempt} attempts it has had")
+    (facts,) = await reopen_tasks(tx, [row], how.max_attempts)
+    return read_task(facts)
+
+
+async def reopen_tasks(tx: Tx, rows: Sequence[Any], max_attempts: int | None = None) -> Sequence[Facts]:
+    """Give failed or cancelled tasks that are locked another attempt, and return them."""
+    cancelled = [
+        past_attempt(facts_of(row), TaskStatus.cancelled, row.reason, row.completed_at, row.error)
+        for row in rows
+        if row.status == TaskStatus.cancelled
+    ]
+    if cancelled:
+        await leases_store.insert_attempts(tx, cancelled)
+    opened = [
+        reopen(facts_of(row), max(max_attempts or row.max_attempts, row.attempt + 1), uuid7(), row.now) for row in rows
+    ]
+    if opened:
+        await store.update_tasks(tx, opened)
+    tx.ready.update(facts["queue"] for facts in opened)
+    return opened
+
+
+async def _spawn_like(tx: Tx, row: Any, max_attempts: int) -> Task:
+    """Spawn a fresh task with the spec of ``row``: without its history, its checkpoints and its idempotency key."""
+    fresh = {name: value for name, value in facts_of(row).items() if name in store.GIVEN}
+    fresh |= {"task_id": uuid7(), "run_id": uuid7(), "max_attempts": max_attempts, "idempotency_key": None}
+    fresh |= {"spec_hash": None, "available_at": None, "delay_seconds": None}
+    await insert_tasks(tx, [fresh])
+    return await get_task(tx, fresh["task_id"])
+
+
+async def fail_limited_tasks(tx: Tx, most: int) -> int:
+    """Fail up to ``most`` tasks that have reached their max_delay or max_duration; how many they were."""
+    rows = await store.lock_limited_tasks(tx, most)
+    ended = []
+    past = []
+    for row in rows:
+        facts = facts_of(row)
+        reason = Reason.max_delay if row.first_started_at is None else Reason.max_duration
+        error = row.error or _limit_error(reason)
+        ended.append(end(facts, TaskStatus.failed, reason, row.now, error))
+        past.append(past_attempt(facts, TaskStatus.failed, reason, row.now, error))
+    if past:
+        await leases_store.insert_attempts(tx, past)
+    await store_ended(tx, ended)
+    return len(ended)
+
+
+def _limit_error(reason: Reason) -> dict[str, str]:
+    said = "was not started" if reason is Reason.max_delay else "had not ended"
+    return {"name": "LimitReached", "message": f"the task {said} within its {reason}"}

@@ -1,0 +1,31 @@
+"""Waiting for the end of something."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from app.db.engine import Database, Tx
+from app.db.wakeups import Wakeups
+
+Thing = TypeVar("Thing")
+
+
+async def watch(
+    database: Database,
+    wakeups: Wakeups,
+    topic: str,
+    look: Callable[[Tx], Awaitable[Thing]],
+    has_ended: Callable[[Thing], object],
+    timeout_seconds: float,
+) -> Thing:
+    """Return what ``look`` sees once it has ended, or what it sees after ``timeout_seconds``."""
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + timeout_seconds
+    with wakeups.waiting(topic) as waiter:
+        while True:
+            async with database.reading() as tx:
+                thing = await look(tx)
+            left = give_up_at - clock()
+            if has_ended(thing) or left <= 0 or wakeups.draining:
+                return thing
+            await waiter.wait(left)
