@@ -1,8 +1,10 @@
 """The command `milepost`: thin; parse, call, print."""
 
+import signal
+
 import typer
 
-from app.cli import keys, runs, service
+from app.cli import keys, runs, service, worker
 
 app = typer.Typer(
     name="milepost",
@@ -14,10 +16,14 @@ app = typer.Typer(
 app.command("serve")(service.serve)
 app.command("migrate")(service.migrate)
 app.command("version")(service.show_version)
+app.command("openapi")(service.show_openapi)
+app.command("worker")(worker.work)
 app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:
     """Run the command that the arguments name."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a command, and is not one of its exit codes
     app()

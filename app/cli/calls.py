@@ -6,28 +6,38 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from app.cli.exits import ExitCode, leave
+
 Url = Annotated[str, typer.Option(envvar="MILEPOST_URL", help="Where the service is.")]
 DEFAULT_URL = "http://127.0.0.1:8000"
-EXIT_UNREACHABLE = 2
-EXIT_REFUSED = 22
+TIMEOUT_SECONDS = 90.0
 
 
 def call(
     method: str, url: str, path: str, *, params: list[tuple[str, Any]] | None = None, as_text: bool = False
 ) -> httpx.Response:
     """Return the answer of the service; leave with its own words when it refuses."""
+    try:
+        return accept(send(method, url, path, params=params, as_text=as_text))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        leave(ExitCode.UNREACHABLE, f"{url} does not answer: {str(error) or type(error).__name__}")
+
+
+def accept(response: httpx.Response) -> httpx.Response:
+    """Return ``response``; leave with its own words when it is a refusal."""
+    if not response.is_success:
+        leave(ExitCode.REFUSED, _explain(response))
+    return response
+
+
+def send(
+    method: str, url: str, path: str, *, params: list[tuple[str, Any]] | None = None, as_text: bool = False
+) -> httpx.Response:
+    """Return the answer of the service, whatever it is. Raises httpx.HTTPError, httpx.InvalidURL."""
     headers = {"Accept": "text/plain" if as_text else "application/json"}
     if key := os.environ.get("MILEPOST_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
-    try:
-        response = httpx.request(method, url.rstrip("/") + path, params=params, headers=headers, timeout=90)
-    except httpx.HTTPError as error:
-        typer.echo(f"milepost: {url} does not answer: {error}", err=True)
-        raise typer.Exit(EXIT_UNREACHABLE) from None
-    if response.is_error:
-        typer.echo(f"milepost: {_explain(response)}", err=True)
-        raise typer.Exit(EXIT_REFUSED)
-    return response
+    return httpx.request(method, url.rstrip("/") + path, params=params, headers=headers, timeout=TIMEOUT_SECONDS)
 
 
 def _explain(response: httpx.Response) -> str:

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from app.cli.service import EXIT_CANNOT_START, open_database, read_settings
+from app.cli.database import explain, open_database, read_settings
+from app.cli.exits import ExitCode, leave
 from app.schemas.operations import Scope
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.db.engine import Tx
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Who uses it; shown as the actor in histories.")]
-EXIT_REFUSED = 22
+NAME_MAX_LENGTH = 200
+ACTORS_OF_OURS = frozenset({"anonymous", "housekeeping"})
 
 T = TypeVar("T")
 
@@ -31,10 +35,10 @@ def create(
     """Make a key and print it: this is the only time it can be seen."""
     from app.services import api_keys  # noqa: PLC0415 - help and errors need no database code
 
+    _check_name(name)
     secret = _in_transaction(lambda tx: api_keys.create_key(tx, name, set(scope)))
     if secret is None:
-        typer.echo(f"milepost: there is a key {name} already", err=True)
-        raise typer.Exit(EXIT_REFUSED)
+        leave(ExitCode.REFUSED, f"there is a key {name} already, maybe a revoked one: take another name")
     scopes = sorted(set(scope))
     typer.echo(json.dumps({"name": name, "scopes": scopes, "key": secret}) if as_json else secret)
     if not as_json:
@@ -62,9 +66,16 @@ def revoke(name: Name) -> None:
 
     key = _in_transaction(lambda tx: api_keys.revoke_key(tx, name))
     if key is None:
-        typer.echo(f"milepost: there is no key {name}", err=True)
-        raise typer.Exit(EXIT_REFUSED)
+        leave(ExitCode.REFUSED, f"there is no key {name}; `milepost keys list` shows all")
     typer.echo(f"Key {name} is revoked.")
+
+
+def _check_name(name: str) -> None:
+    """Leave if ``name`` could not be told from another, or from an actor of the service, in a history."""
+    if name != name.strip() or not name.isprintable() or not 1 <= len(name) <= NAME_MAX_LENGTH:
+        leave(ExitCode.USAGE, f"a key's name has 1 to {NAME_MAX_LENGTH} characters and no blanks around it")
+    if name in ACTORS_OF_OURS:
+        leave(ExitCode.USAGE, f"the name {name} is the service's own in histories: take another")
 
 
 def _as_dict(key: "KnownKey") -> dict[str, object]:
@@ -78,32 +89,41 @@ def _as_dict(key: "KnownKey") -> dict[str, object]:
 
 def _in_transaction(work: "Callable[[Tx], Awaitable[T]]") -> T:
     """Return the result of ``work``, committed, and tell running services of it."""
-    from app.db.engine import Database  # noqa: PLC0415 - help and errors need no database code
-    from app.db.failures import DATABASE_FAILURES  # noqa: PLC0415
-    from app.db.wakeups import send_wakeups  # noqa: PLC0415
-
-    class Collected:
-        def __init__(self) -> None:
-            self.topics: set[str] = set()
-
-        def publish(self, topics: set[str]) -> None:
-            self.topics |= topics
-
-    async def run(url: str) -> T:
-        told = Collected()
-        database = Database(settings, url, told)
-        try:
-            async with database.transaction() as tx:
-                result = await work(tx)
-        finally:
-            await database.close()
-        await send_wakeups(settings.listen_url.get_secret_value() if settings.listen_url else url, told.topics)
-        return result
+    from app.db.failures import DATABASE_FAILURES  # noqa: PLC0415 - help and errors need no database code
 
     settings = read_settings()
     with open_database(settings) as url:
         try:
-            return asyncio.run(run(url))
+            return asyncio.run(_commit(work, settings, url))
         except DATABASE_FAILURES as error:
-            typer.echo(f"milepost: {str(getattr(error, 'orig', error)).strip()}", err=True)
-            raise typer.Exit(EXIT_CANNOT_START) from None
+            leave(ExitCode.CANNOT_START, explain(error))
+
+
+async def _commit(work: "Callable[[Tx], Awaitable[T]]", settings: Settings, url: str) -> T:
+    import psycopg  # noqa: PLC0415 - help and errors need no database code
+
+    from app.db.engine import Database  # noqa: PLC0415
+    from app.db.wakeups import send_wakeups  # noqa: PLC0415
+
+    news = _News()
+    database = Database(settings, url, news)
+    try:
+        async with database.transaction() as tx:
+            result = await work(tx)
+    finally:
+        await database.close()
+    with suppress(psycopg.Error, OSError):  # it is committed: running services look for themselves in seconds
+        await send_wakeups(settings.listen_url.get_secret_value() if settings.listen_url else url, news.topics)
+    return result
+
+
+class _News:
+    """What there is to tell running services once it is committed."""
+
+    def __init__(self) -> None:
+        self.topics: set[str] = set()
+
+    def publish(self, topics: set[str], ready: Mapping[str, int] | None = None) -> None:
+        """Keep ``topics``; commands make no tasks ready."""
+        del ready
+        self.topics |= topics

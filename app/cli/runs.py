@@ -1,18 +1,28 @@
 """`milepost runs`: looking at workflow runs of a running service."""
 
+import math
+import time
 from typing import Annotated, Any
 from uuid import UUID
 
+import httpx
 import typer
 
-from app.cli.calls import DEFAULT_URL, Url, call
+from app.cli.calls import DEFAULT_URL, Url, accept, call, send
+from app.cli.exits import ExitCode
 
 app = typer.Typer(help="List, show and watch workflow runs.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the service answers it.")]
 RunId = Annotated[UUID, typer.Argument(help="Id of the workflow run.")]
-EXIT_BY_STATUS = {"completed": 0, "failed": 1, "cancelled": 1}
-EXIT_TIME_OUT = 124
+EXIT_BY_STATUS = {
+    "completed": ExitCode.OK,
+    "failed": ExitCode.RUN_FAILED,
+    "cancelled": ExitCode.RUN_FAILED,
+}
 WAIT_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
+"""How long a service that does not answer is waited for: a restart takes less."""
+PAUSE_SECONDS = 0.5
 
 
 @app.command("list")
@@ -47,29 +57,54 @@ def show_run(workflow_run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT
 @app.command("watch")
 def watch_run(
     workflow_run_id: RunId,
-    timeout_seconds: Annotated[float | None, typer.Option(help="Give up after so many seconds.")] = None,
+    timeout_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Wait until a workflow run has ended.
+    """Wait until a workflow run has ended, also across a restart of the service.
 
     Exits 0 if it completed, 1 if it failed or was cancelled, 124 at the time-out.
     """
-    left = timeout_seconds
+    give_up_at = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
     said: str | None = None
     while True:
-        seconds = WAIT_SECONDS if left is None else min(WAIT_SECONDS, left)
-        response = call("GET", url, f"/v1/workflow-runs/{workflow_run_id}/wait", params=[("timeout_seconds", seconds)])
+        response = _wait_a_while(url, workflow_run_id, give_up_at)
         run = response.json()
-        left = None if left is None else left - seconds
         if not as_json and said != run["status"]:
             typer.echo(f"{run['updated_at']}  {run['display_name']}  {run['status']}{_why(run)}")
             said = run["status"]
-        if run["completed_at"] is not None or (left is not None and left <= 0):
+        if run["completed_at"] is not None or time.monotonic() >= give_up_at:
             break
     if as_json:
         typer.echo(response.text)
-    raise typer.Exit(EXIT_BY_STATUS.get(run["status"], EXIT_TIME_OUT))
+    raise typer.Exit(EXIT_BY_STATUS.get(run["status"], ExitCode.TIMED_OUT))
+
+
+def _wait_a_while(url: str, workflow_run_id: UUID, give_up_at: float) -> httpx.Response:
+    """Return the run when it has ended, or as it stands after some time; a service that restarts is waited for."""
+    path = f"/v1/workflow-runs/{workflow_run_id}/wait"
+    patience_ends_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        began = time.monotonic()
+        seconds = max(0.0, min(WAIT_SECONDS, give_up_at - began))
+        response = _try_to_wait(url, path, seconds)
+        if response is None:
+            if began > min(patience_ends_at, give_up_at):
+                return call("GET", url, path, params=[("timeout_seconds", 0)])
+            time.sleep(PAUSE_SECONDS)
+            continue
+        if response.json()["completed_at"] is None and time.monotonic() - began < seconds - PAUSE_SECONDS:
+            time.sleep(PAUSE_SECONDS)  # a service that is about to stop answers early
+        return response
+
+
+def _try_to_wait(url: str, path: str, seconds: float) -> httpx.Response | None:
+    """Return the answer, or None when the service is away for the moment; leave when it refuses."""
+    try:
+        response = send("GET", url, path, params=[("timeout_seconds", seconds)])
+    except httpx.TransportError:
+        return None
+    return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else accept(response)
 
 
 def _why(run: dict[str, Any]) -> str:

@@ -1,0 +1,78 @@
+"""The settings and the database of a command that works without the service."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr, ValidationError
+
+from app.cli.exits import ExitCode, leave
+from app.settings import Settings
+
+SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Return the settings, or leave with what is wrong with them."""
+    try:
+        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = (f"MILEPOST_{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors())
+        leave(ExitCode.CANNOT_START, "; ".join(wrong))
+    _check_url("MILEPOST_DATABASE_URL", settings.database_url)
+    _check_url("MILEPOST_LISTEN_URL", settings.listen_url)
+    return settings
+
+
+def _check_url(name: str, url: SecretStr | None) -> None:
+    """Leave if ``url`` is not one of a Postgres. It is not echoed: it may hold a password."""
+    if url is None:
+        return
+    from sqlalchemy import make_url  # noqa: PLC0415 - help and errors need no database code
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    try:
+        scheme = make_url(url.get_secret_value()).drivername
+    except (ArgumentError, ValueError):
+        scheme = ""
+    if scheme not in SCHEMES:
+        leave(ExitCode.CANNOT_START, f"{name}: must look like postgresql://user:password@host:5432/name")
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[str]:
+    """Give the address of the database; without one that is configured, of the embedded Postgres, up to date."""
+    if settings.database_url:
+        yield settings.database_url.get_secret_value()
+        return
+    from app.db.embedded import EmbeddedPostgresError, start_embedded  # noqa: PLC0415 - only where it is needed
+
+    try:
+        cluster = start_embedded(settings.data_dir)
+    except EmbeddedPostgresError as error:
+        leave(ExitCode.CANNOT_START, str(error))
+    with cluster:
+        migrate_database(cluster.url)
+        yield cluster.url
+
+
+def migrate_database(url: str) -> None:
+    """Bring the schema to what this version needs, or leave with the reason why that is not possible."""
+    from alembic.util import CommandError  # noqa: PLC0415 - help and errors need no database code
+
+    from app.db.failures import DATABASE_FAILURES  # noqa: PLC0415
+    from app.db.migrations import upgrade  # noqa: PLC0415
+
+    try:
+        upgrade(url)
+    except CommandError as error:
+        leave(ExitCode.CANNOT_START, f"the database is not one that this version knows: {error}")
+    except DATABASE_FAILURES as error:
+        leave(ExitCode.CANNOT_START, explain(error))
+
+
+def explain(error: Exception) -> str:
+    """Return what Postgres said, and what to do where that is known."""
+    said = str(getattr(error, "orig", None) or error).partition("\n")[0].strip()
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == "42P01":
+        return f"{said}: run `milepost migrate` first"
+    return said

@@ -1,0 +1,36 @@
+"""How a command ends: one clear line and an exit code that a script can read."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import NoReturn
+
+import typer
+
+
+class ExitCode(IntEnum):
+    """What a command ends with; 7, 22 and 124 mean what they mean for curl and timeout."""
+
+    OK = 0
+    RUN_FAILED = 1
+    USAGE = 2
+    CANNOT_START = 3
+    UNREACHABLE = 7
+    REFUSED = 22
+    TIMED_OUT = 124
+
+
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.OK: "It is done; `serve` was asked to stop; the watched run completed.",
+    ExitCode.RUN_FAILED: "`runs watch`: the run failed or was cancelled.",
+    ExitCode.USAGE: "The command line is wrong: an unknown command, option or value.",
+    ExitCode.CANNOT_START: "A setting is wrong, the port is taken, or the database cannot be used.",
+    ExitCode.UNREACHABLE: "`runs`: the service does not answer.",
+    ExitCode.REFUSED: "The service refused the request, or the key exists already or is not known.",
+    ExitCode.TIMED_OUT: "`runs watch`: the run had not ended within `--timeout-seconds`.",
+}
+
+
+def leave(code: ExitCode, message: str) -> NoReturn:
+    """End the command with ``message`` on standard error, on one line."""
+    typer.echo(f"milepost: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code)
