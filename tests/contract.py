@@ -41,7 +41,8 @@ class Contract:
 
     def _find(self, request: httpx.Request) -> tuple[str, str] | None:
         raw = request.url.raw_path.decode().partition("?")[0]
-        candidates = [path for pattern, path in self._paths if pattern.fullmatch(raw)]
+        spelt_out = raw in self._document["paths"]
+        candidates = [raw] if spelt_out else [path for pattern, path in self._paths if pattern.fullmatch(raw)]
         method = request.method.lower()
         for path in sorted(candidates, key=lambda path: path.count("{")):
             if method in self._document["paths"][path]:

@@ -1,0 +1,35 @@
+"""`make run`, with real processes."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.processes import ROOT, SCRIPTS, Serving, environment, open_directory, postgres_processes
+
+
+def to_make_alone(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def as_the_terminal_does(process: "subprocess.Popen[str]") -> None:
+    os.killpg(process.pid, signal.SIGINT)
+
+
+class TestMakeRun:
+    @pytest.mark.parametrize("stop", [to_make_alone, as_the_terminal_does])
+    def test_stop_ends_everything(self, stop: Callable[["subprocess.Popen[str]"], None]) -> None:
+        with open_directory() as directory:
+            env = environment({"data_dir": directory, "port": 0})
+            command = ("make", "--old-file=.venv/.ready", f"BIN={SCRIPTS}", "run")
+            with Serving(*command, cwd=ROOT, env=env) as service:
+                assert httpx.get(f"{service.ready().url}/readyz").status_code == 200
+                assert postgres_processes(directory)
+                stop(service.process)
+                service.wait()
+                assert not postgres_processes(directory)
+                with pytest.raises(httpx.ConnectError):
+                    httpx.get(f"{service.url}/livez")
