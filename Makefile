@@ -3,19 +3,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 export UV_COMPILE_BYTECODE := 1
-export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check lock clean
+.PHONY: run test check docs lock clean
 
 run: $(VENV)/.ready
 	@exec $(BIN)/milepost serve
 
 test: $(VENV)/.ready
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@exec $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check:
-	@bash .ci/run
+	@exec bash .ci/run
+
+docs: $(VENV)/.ready
+	@$(BIN)/python -m tests.docs.generate
+	@$(BIN)/milepost openapi > docs/openapi.json
 
 lock:
 	uv lock --upgrade
@@ -25,15 +28,16 @@ clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Milepost needs Python 3.11 or later: make PYTHON=python3.12 ...")'
 	@if command -v uv >/dev/null; then \
-		test -d $(VENV) || uv venv --quiet --python $(PYTHON) $(VENV); \
 		UV=uv; \
+		test -x $(BIN)/python || uv venv --quiet --clear --python $(PYTHON) $(VENV); \
 	else \
-		test -d $(VENV) || $(PYTHON) -m venv $(VENV); \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
 		UV=$(BIN)/uv; \
-	fi; \
-	export VIRTUAL_ENV=$(VENV); \
+		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV); \
+		test -x $$UV || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
+	fi && \
+	export VIRTUAL_ENV=$(VENV) && \
 	$$UV pip sync --quiet --require-hashes requirements.lock && \
 	$$UV pip install --quiet --no-deps --editable .
 	@touch $@
