@@ -1,0 +1,1 @@
+"""Measurements of the whole service on one machine: `python -m benchmarks`."""
