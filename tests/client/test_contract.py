@@ -39,7 +39,6 @@ class TestArguments:
         ("arguments", "model"),
         [
             (fields.NewRunFields, WorkflowRunCreate),
-            (fields.RunChangeFields, WorkflowRunUpdate),
             (fields.RunFilterFields, RunFilter),
             (fields.RunQueryFields, RunQuery),
             (fields.TaskFields, TaskSpec),
@@ -52,6 +51,9 @@ class TestArguments:
     )
     def test_keyword_arguments_are_the_fields_of_the_wire(self, arguments: type, model: type[BaseModel]) -> None:
         assert set(get_type_hints(arguments)) == set(model.model_fields)
+
+    def test_change_of_a_run_names_its_status_and_all_else(self) -> None:
+        assert {"status", *get_type_hints(fields.RunChangeFields)} == set(WorkflowRunUpdate.model_fields)
 
 
 class TestRefusals:

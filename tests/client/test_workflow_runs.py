@@ -69,7 +69,7 @@ class TestUpdateWorkflowRunStatus:
     def test_move_is_answered_with_the_run(self, client: Client, queue: str) -> None:
         run = create(client, queue)
         at = datetime.now(UTC) - timedelta(minutes=1)
-        moved = client.update_workflow_run_status(run.workflow_run_id, status=RunStatus.running, started_at=at)
+        moved = client.update_workflow_run_status(run.workflow_run_id, RunStatus.running, started_at=at)
         assert (moved.status, moved.started_at) == (RunStatus.running, at)
 
     def test_none_is_null_and_absent_stays(self, client: Client, queue: str) -> None:
