@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_origin
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
@@ -31,6 +32,23 @@ from app.services.callers import Caller
 _DOOR_REFUSALS = (ValidationFailed, Unavailable)
 _KEY_REFUSALS = (Unauthenticated, Forbidden)
 _BODY_REFUSALS = (NotJson, PayloadTooLarge, UnsupportedMediaType)
+
+
+class AnyText(Convertor[str]):
+    """A last part of a path that may hold everything, slashes and line breaks too: `{name:text}`."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """Return the text as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the text as it is."""
+        return value
+
+
+register_url_convertor("text", AnyText())
 
 _FIXED_ADDRESSES: set[str] = set()
 """The paths of all routes that have no parameters."""
@@ -92,6 +110,7 @@ class Door(APIRoute):
             if scope is not None:
                 name = await kernel.doorkeeper.admit(request.headers.get("authorization"), scope)
                 request.scope["caller"] = Caller(name, request.scope["request_id"])
+            _check_path(request)
             if request.scope["query_string"]:
                 _check_query(request, single, repeatable)
             if takes_body:
@@ -120,6 +139,16 @@ def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
             yield field.alias, annotation
     for dependency in dependant.dependencies:
         yield from _query_parameters(dependency)
+
+
+def _check_path(request: Request) -> None:
+    errors = [
+        FieldError(pointer=name, detail="contains the character NUL")
+        for name, value in request.path_params.items()
+        if "\0" in value
+    ]
+    if errors:
+        raise ValidationFailed(errors)
 
 
 def _check_query(request: Request, single: frozenset[str], repeatable: frozenset[str]) -> None:

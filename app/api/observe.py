@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
@@ -46,6 +46,9 @@ class Observe:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            log.debug("client_gone", request_id=request_id, method=scope["method"], path=scope["path"])
+            return
         except Exception:
             log.exception("internal_error", request_id=request_id, method=scope["method"], path=scope["path"])
             if status:

@@ -100,7 +100,7 @@ async def delete_queue(queue: InQueue, tx: WriteTx) -> None:
 
 
 @router.post(
-    "/{queue}/events/{event_name:path}",
+    "/{queue}/events/{event_name:text}",
     status_code=201,
     response_model=EmittedEvent,
     responses={200: {"model": EmittedEvent, "description": "It was emitted before; this is the first emit."}},
@@ -122,7 +122,7 @@ async def list_events(request: Request, queue: InQueue, query: Annotated[EventQu
     return answer_page(request, await events.list_events(tx, queue, query), event_table)
 
 
-@router.get("/{queue}/events/{event_name:path}", response_model=Event, responses=problems(NotFound))
+@router.get("/{queue}/events/{event_name:text}", response_model=Event, responses=problems(NotFound))
 @needs(Scope.read)
 async def get_event(
     queue: InQueue,

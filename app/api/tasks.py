@@ -125,7 +125,7 @@ async def list_checkpoints(
     return answer_page(request, await checkpoints.list_checkpoints(tx, task_id, query), checkpoint_table)
 
 
-@router.get("/{task_id}/checkpoints/{name:path}", response_model=Checkpoint, responses=problems(NotFound))
+@router.get("/{task_id}/checkpoints/{name:text}", response_model=Checkpoint, responses=problems(NotFound))
 @needs(Scope.read)
 async def get_checkpoint(task_id: UUID, name: str, tx: ReadTx) -> Response:
     """Return one checkpoint."""

@@ -39,7 +39,7 @@ async def heartbeat_task(task_id: UUID, body: TaskHeartbeat, kernel: InKernel) -
     return answer_report(await kernel.batching.run(leases.beat_each, Report(task_id, body, "heartbeat")))
 
 
-@router.put("/checkpoints/{name:path}", response_model=Checkpoint, responses=TOLD)
+@router.put("/checkpoints/{name:text}", response_model=Checkpoint, responses=TOLD)
 @needs(Scope.work)
 async def put_checkpoint(
     task_id: UUID, name: Annotated[str, Path(min_length=1, max_length=255)], body: CheckpointWrite, kernel: InKernel

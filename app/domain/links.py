@@ -21,6 +21,11 @@ def find_link(spec: TaskSpec, path_id: UUID | None, at: str) -> UUID | None:
     return found
 
 
+def place_of_link(spec: TaskSpec, at: str) -> str:
+    """Return the pointer of what links ``spec`` to a run; where it could stand when nothing does."""
+    return at + next((pointer for pointer, _ in _places(spec)), "/workflow_run_id")
+
+
 def _places(spec: TaskSpec) -> list[tuple[str, Any]]:
     params = spec.params if isinstance(spec.params, dict) else {}
     places = {

@@ -58,7 +58,7 @@ def pause_seconds(strategy: Mapping[str, Any] | None, attempt: int, chance: floa
     base = _given(strategy, "base_seconds", _FIRST_PAUSE_SECONDS[kind])
     most = _given(strategy, "max_seconds", DAY_SECONDS)
     growth = 1.0 if kind is RetryKind.fixed else _power(_given(strategy, "factor", _FACTOR), attempt - 1)
-    pause = min(base * growth, most)
+    pause = min(base * growth, most) if base else 0
     return pause * (1 - float(_given(strategy, "jitter", 0)) * chance)
 
 

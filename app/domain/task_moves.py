@@ -1,7 +1,7 @@
 """How a task moves outside the hot path: from the facts as they are stored to those that are stored next."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +43,7 @@ def end(task: Facts, status: TaskStatus, reason: Reason | None, now: datetime, e
 def follow(task: Facts, sequel: Sequel, now: datetime, error: Any, run_id: UUID) -> Facts:
     """Return a task after its running attempt failed: ended, or with its next attempt, whose id is ``run_id``."""
     if sequel.available_at is None:
-        return end(task, sequel.status, sequel.reason, now, error)
+        return end({**task, "error": error}, sequel.status, sequel.reason, now)
     waits = sequel.status is TaskStatus.sleeping
     return _move(
         task,
@@ -134,6 +134,7 @@ def reopen(task: Facts, max_attempts: int, run_id: UUID, now: datetime) -> Facts
         attempt=task["attempt"] + 1,
         max_attempts=max_attempts,
         ready_at=now,
+        limit_at=None if task["max_delay_seconds"] is None else now + timedelta(seconds=task["max_delay_seconds"]),
         first_started_at=None,
         completed_at=None,
         cancelled_at=None,

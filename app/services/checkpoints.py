@@ -39,7 +39,7 @@ async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], Facts]]) ->
             "has_progress": False,
         }
         for report, _ in held
-        if report.body.lease_seconds is not None
+        if report.body.lease_seconds is not None and (report.task_id, report.name) in written
     ]
     if longer:
         await claims_store.beat_tasks(tx, longer)

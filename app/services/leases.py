@@ -280,9 +280,10 @@ async def end_attempts(tx: Tx, failures: Sequence[tuple[Facts, Failure, Any]]) -
         now = facts["now"]
         sequel = after_failure(facts, failure, now, random.random())  # noqa: S311 - chance, not a secret
         after.append(follow(facts, sequel, now, error, uuid7()))
-        if sequel.status is not TaskStatus.cancelled:
-            reason = failure.reason or (sequel.reason if sequel.reason is Reason.not_retryable else None)
-            past.append(past_attempt(facts, TaskStatus.failed, reason, now, error))
+        why = sequel.reason if sequel.reason in (Reason.not_retryable, Reason.cancel_requested) else None
+        is_cancelled = failure.reason is None and sequel.status is TaskStatus.cancelled
+        status = TaskStatus.cancelled if is_cancelled else TaskStatus.failed
+        past.append(past_attempt(facts, status, failure.reason or why, now, error))
     if past:
         await store.insert_attempts(tx, past)
     return after
@@ -311,7 +312,7 @@ def _lease_error(facts: Facts) -> dict[str, Any]:
 
 async def beat_each(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequence[Answered | Refusal]:
     """Extend leases, from now."""
-    rows = await claims_store.beat_tasks(tx, [_beat_row(report) for report in reports])
+    rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
     late = [report for report in reports if report.task_id not in rows or not _beats(rows[report.task_id], report)]
     facts = await look_at(tx, late)
     told = dict(zip(map(id, late), await turn_away(tx, late, facts), strict=True))
@@ -339,12 +340,13 @@ async def look_at(tx: Tx, reports: Sequence[Report[Any]]) -> dict[UUID, Facts]:
     return {task_id: facts_of(row) for task_id, row in rows.items()}
 
 
-def _beat_row(report: Report[TaskHeartbeat]) -> dict[str, Any]:
-    body = report.body
-    return {
-        "task_id": report.task_id,
-        "lease_token": report.token,
-        "lease": body.lease_seconds,
-        "progress": None if body.progress is MISSING else body.progress,
-        "has_progress": body.progress is not MISSING,
-    }
+def _beat_rows(reports: Sequence[Report[TaskHeartbeat]]) -> list[dict[str, Any]]:
+    """Return one row for each lease: of heartbeats that come together, the last word counts."""
+    rows: dict[tuple[UUID, UUID], dict[str, Any]] = {}
+    for report in reports:
+        lease = {"task_id": report.task_id, "lease_token": report.token, "has_progress": False}
+        row = rows.setdefault((report.task_id, report.token), lease)
+        row["lease"] = report.body.lease_seconds
+        if report.body.progress is not MISSING:
+            row |= {"progress": report.body.progress, "has_progress": True}
+    return list(rows.values())

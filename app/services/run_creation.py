@@ -8,7 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
-from app.domain.links import find_link
+from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
@@ -93,7 +93,7 @@ def _task_errors(spec: Any, at: str, known_tasks: set[UUID]) -> list[FieldError]
     else:
         if link is not None:
             detail = "belongs to the run that is being created, and cannot name another"
-            errors.append(FieldError(pointer=f"{at}/workflow_run_id", detail=detail))
+            errors.append(FieldError(pointer=place_of_link(spec, at), detail=detail))
     if spec.parent_task_id is not None and spec.parent_task_id not in known_tasks:
         errors.append(FieldError(pointer=f"{at}/parent_task_id", detail="there is no such task"))
     return errors

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.json_values import fingerprint
-from app.domain.links import find_link
+from app.domain.links import find_link, place_of_link
 from app.domain.moves import TASK_FINAL, allowed_for_task
 from app.domain.task_moves import Facts, end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, Refusal, ValidationFailed
@@ -138,7 +138,7 @@ async def _refuse_spawn(
     errors = []
     for place, (spec, run_id) in enumerate(zip(spawn.specs, links, strict=True)):
         if run_id is not None and run_id not in runs:
-            where = f"{spawn.pointer(place)}/workflow_run_id"
+            where = place_of_link(spec, spawn.pointer(place))
             errors.append(FieldError(pointer=where, detail="there is no such workflow run"))
         if spec.parent_task_id is not None and spec.parent_task_id not in parents:
             where = f"{spawn.pointer(place)}/parent_task_id"
@@ -300,7 +300,7 @@ def _read_attempt(row: Any, late: Mapping[UUID, list[LateReport]]) -> TaskAttemp
 
 
 def _newest_attempt(task: Task, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:
-    """Return the attempt that stands in the task itself: open, completed or cancelled."""
+    """Return the attempt that stands in the task itself: open, completed or cancelled, and so without an error."""
     return TaskAttempt.model_construct(
         run_id=task.run_id,
         attempt=task.attempt,
@@ -310,7 +310,7 @@ def _newest_attempt(task: Task, late: Mapping[UUID, list[LateReport]]) -> TaskAt
         started_at=task.started_at,
         ended_at=task.completed_at,
         result=task.result,
-        error=task.error if task.completed_at and task.reason is Reason.cancel_requested else None,
+        error=None,
         late_reports=late.get(task.run_id, []),
     )
 
@@ -367,7 +367,7 @@ async def retry_task(tx: Tx, task_id: UUID, how: TaskRetry) -> Task:
 async def reopen_tasks(tx: Tx, rows: Sequence[Any], max_attempts: int | None = None) -> Sequence[Facts]:
     """Give failed or cancelled tasks that are locked another attempt, and return them."""
     cancelled = [
-        past_attempt(facts_of(row), TaskStatus.cancelled, row.reason, row.completed_at, row.error)
+        past_attempt(facts_of(row), TaskStatus.cancelled, row.reason, row.completed_at, None)
         for row in rows
         if row.status == TaskStatus.cancelled
     ]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CompoundSelect, Row, Uuid, any_, bindparam, func, insert, select, union_all
+from sqlalchemy import ARRAY, CompoundSelect, Row, Uuid, any_, bindparam, func, select, union_all
+from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.models import LateReport, SpentLease, TaskAttempt
@@ -25,7 +26,11 @@ _ATTEMPT = (
     "error",
 )
 _attempt = rows_like(TaskAttempt, _ATTEMPT)
-_INSERT_ATTEMPTS = insert(TaskAttempt).from_select(_ATTEMPT, select(*(_attempt.c[name] for name in _ATTEMPT)))
+_INSERT_ATTEMPTS = (
+    insert(TaskAttempt)
+    .from_select(_ATTEMPT, select(*(_attempt.c[name] for name in _ATTEMPT)))
+    .on_conflict_do_nothing(index_elements=["run_id"])
+)
 _LIST_ATTEMPTS = select(*TaskAttempt.__table__.c).where(TaskAttempt.task_id == _TASK_ID).order_by(TaskAttempt.attempt)
 _SPENT = ("lease_token", "task_id", "run_id", "call", "body", "answer")
 _spent = rows_like(SpentLease, _SPENT)
@@ -51,7 +56,7 @@ _COUNT_LATE = (
 
 
 async def insert_attempts(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """INSERT attempts that are over."""
+    """INSERT attempts that are over; those that are kept already stay as they are."""
     await tx.execute(_INSERT_ATTEMPTS, as_rows(rows))
 
 

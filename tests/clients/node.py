@@ -80,7 +80,7 @@ def _installed_once(name: str, lock: Path, install: Callable[[Path], None]) -> P
     home = BUILD / f"{name}-{sha256(lock.read_bytes()).hexdigest()[:12]}"
     home.mkdir(parents=True, exist_ok=True)
     done = home / ".installed"
-    with _held(home / ".lock"):
+    with _held(home.with_suffix(".lock")):  # beside it: installers hold locks of their own inside
         if not done.exists():
             install(home)
             done.touch()
