@@ -52,12 +52,7 @@ def upgrade() -> None:
         "idempotency_keys",
         sa.Column("scope", sa.LargeBinary(), nullable=False, comment="SHA-256 of method, path, caller and key"),
         sa.Column("body", sa.LargeBinary(), nullable=False, comment="SHA-256 of the canonical JSON of the body"),
-        sa.Column(
-            "answer",
-            sa.Text(),
-            nullable=True,
-            comment="The body of the first answer; NULL only inside the transaction that made it",
-        ),
+        sa.Column("answer", sa.Text(), nullable=False, comment="The body of the first answer"),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),

@@ -1,6 +1,7 @@
 """What endpoints ask for: the caller, a transaction, headers of concurrency and idempotency."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header
@@ -32,7 +33,17 @@ async def _reading(request: Request) -> AsyncIterator[Tx]:
         yield tx
 
 
-async def _idempotency_key(
+@dataclass(frozen=True, slots=True)
+class CreatingCall:
+    """Who calls to create something, and what repeats and traces of it are known by."""
+
+    kernel: Kernel
+    caller: Caller
+    key: IdempotencyKey | None
+    traceparent: str | None
+
+
+async def _creating_call(
     request: Request,
     idempotency_key: Annotated[
         str | None,
@@ -44,11 +55,21 @@ async def _idempotency_key(
             examples=["nightly-etl-2026-01-31"],
         ),
     ] = None,
-) -> IdempotencyKey | None:
-    if idempotency_key is None:
-        return None
+    traceparent: Annotated[
+        str | None,
+        Header(
+            max_length=255,
+            description="W3C trace context; kept on the tasks that are spawned, and given to who claims them.",
+            examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+        ),
+    ] = None,
+) -> CreatingCall:
+    """Return all of it at once: each dependency of its own costs as much as the rest of such a call."""
     caller: Caller = request.scope["caller"]
-    return make_key(idempotency_key, request.method, request.url.path, caller, await request.json())
+    key = None
+    if idempotency_key is not None:
+        key = make_key(idempotency_key, request.method, request.url.path, caller, await request.json())
+    return CreatingCall(kernel_of(request), caller, key, traceparent)
 
 
 async def _precondition(
@@ -64,23 +85,9 @@ async def _precondition(
     return read_if_match(if_match)
 
 
-async def _traceparent(
-    traceparent: Annotated[
-        str | None,
-        Header(
-            max_length=255,
-            description="W3C trace context; kept on the tasks that are spawned, and given to who claims them.",
-            examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
-        ),
-    ] = None,
-) -> str | None:
-    return traceparent
-
-
 InKernel = Annotated[Kernel, Depends(_kernel)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 WriteTx = Annotated[Tx, Depends(_transaction, scope="function")]
 ReadTx = Annotated[Tx, Depends(_reading, scope="function")]
-Once = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
+Creating = Annotated[CreatingCall, Depends(_creating_call)]
 IfMatch = Annotated[Precondition | None, Depends(_precondition)]
-Traceparent = Annotated[str | None, Depends(_traceparent)]

@@ -2,12 +2,14 @@
 
 import re
 import time
+from functools import cache
 from typing import Any
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from app.api.problems import answer_problem
 from app.errors import InternalError
@@ -65,13 +67,23 @@ def _take_request_id(scope: Scope) -> str:
     return str(uuid7())
 
 
+@cache
+def _counter(operation: str, status: int) -> Counter:
+    return REQUESTS.labels(operation=operation, status=status)
+
+
+@cache
+def _timer(operation: str) -> Histogram:
+    return REQUEST_SECONDS.labels(operation=operation)
+
+
 def _record(scope: Scope, status: int, seconds: float) -> None:
     route: Any = scope.get("route")
     operation = getattr(route, "name", "none")
-    REQUESTS.labels(operation=operation, status=status).inc()
+    _counter(operation, status).inc()
     slow = seconds > SLOW_SECONDS and operation not in LONG_POLLS
     if operation not in LONG_POLLS:
-        REQUEST_SECONDS.labels(operation=operation).observe(seconds)
+        _timer(operation).observe(seconds)
     if slow or status >= 500:  # noqa: PLR2004 - server errors
         log.warning(
             "slow_request" if slow else "request_failed",

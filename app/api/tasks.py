@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import answer, answer_created, answer_page, answer_revision
-from app.api.calls import CurrentCaller, InKernel, Once, ReadTx, Traceparent, WriteTx
+from app.api.calls import Creating, InKernel, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import attempt_table, checkpoint_table, task_facts, task_table
@@ -38,26 +38,22 @@ router = APIRouter(prefix=ADDRESS, tags=["tasks"], route_class=Door)
 
 @router.post("", status_code=201, response_model=Spawned, responses=SPAWNING)
 @needs(Scope.write)
-async def spawn_task(
-    body: TaskSpec, kernel: InKernel, caller: CurrentCaller, key: Once, traceparent: Traceparent
-) -> Response:
+async def spawn_task(body: TaskSpec, call: Creating) -> Response:
     """Spawn a task on a queue; a worker that claims it gets it under a lease.
 
     With `idempotency_key` a task is spawned once for ever: again, it is answered 200 and `created: false`. A task that
     names a workflow run is linked to it and counts in its progress.
     """
-    spawn = service.Spawn([body], caller, key, traceparent=traceparent)
-    return answer_created(await kernel.batching.run(service.spawn_each, spawn), ADDRESS)
+    spawn = service.Spawn([body], call.caller, call.key, traceparent=call.traceparent)
+    return answer_created(await call.kernel.batching.run(service.spawn_each, spawn), ADDRESS)
 
 
 @router.post("/batch", status_code=201, response_model=SpawnedTasks, responses=SPAWNING)
 @needs(Scope.write)
-async def spawn_tasks(
-    body: TaskBatch, tx: WriteTx, caller: CurrentCaller, key: Once, traceparent: Traceparent
-) -> Response:
+async def spawn_tasks(body: TaskBatch, call: Creating) -> Response:
     """Spawn up to 1000 tasks in one transaction: all of them or none."""
-    spawn = service.Spawn(body.tasks, caller, key, many=True, traceparent=traceparent)
-    return answer_created(await service.spawn_batch(tx, spawn))
+    spawn = service.Spawn(body.tasks, call.caller, call.key, many=True, traceparent=call.traceparent)
+    return answer_created(await call.kernel.batching.run(service.spawn_each, spawn))
 
 
 @router.get("", response_model=TaskPage)

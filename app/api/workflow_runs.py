@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import answer, answer_created, answer_page, answer_revision
-from app.api.calls import CurrentCaller, IfMatch, InKernel, Once, ReadTx, Traceparent, WriteTx
+from app.api.calls import Creating, CurrentCaller, IfMatch, InKernel, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import history_table, run_facts, run_table, task_table
@@ -53,26 +53,22 @@ router = APIRouter(prefix=ADDRESS, tags=["workflow runs"], route_class=Door)
 
 @router.post("", status_code=201, response_model=WorkflowRun, responses=CREATING)
 @needs(Scope.write)
-async def create_workflow_run(
-    body: WorkflowRunCreate, kernel: InKernel, caller: CurrentCaller, key: Once, traceparent: Traceparent
-) -> Response:
+async def create_workflow_run(body: WorkflowRunCreate, call: Creating) -> Response:
     """Record a workflow run; it is `pending` until a PATCH moves it.
 
     Send an `Idempotency-Key` and the request can be repeated safely after a lost answer: a repeat is answered with
     status 200, `Idempotency-Replayed: true` and the first answer.
     """
-    new = creation.Creation([body], caller, key, traceparent=traceparent)
-    return answer_created(await kernel.batching.run(creation.create_each, new), ADDRESS)
+    new = creation.Creation([body], call.caller, call.key, traceparent=call.traceparent)
+    return answer_created(await call.kernel.batching.run(creation.create_each, new), ADDRESS)
 
 
 @router.post("/batch", status_code=201, response_model=WorkflowRuns, responses=CREATING)
 @needs(Scope.write)
-async def create_workflow_runs(
-    body: WorkflowRunBatch, tx: WriteTx, caller: CurrentCaller, key: Once, traceparent: Traceparent
-) -> Response:
+async def create_workflow_runs(body: WorkflowRunBatch, call: Creating) -> Response:
     """Record up to 1000 workflow runs in one transaction: all of them or none."""
-    new = creation.Creation(body.workflow_runs, caller, key, many=True, traceparent=traceparent)
-    return answer_created(await creation.create_batch(tx, new))
+    new = creation.Creation(body.workflow_runs, call.caller, call.key, many=True, traceparent=call.traceparent)
+    return answer_created(await call.kernel.batching.run(creation.create_each, new))
 
 
 @router.get("", response_model=WorkflowRunPage)
@@ -180,14 +176,13 @@ async def list_workflow_run_tasks(
 async def spawn_linked_task(
     workflow_run_id: UUID,
     body: TaskSpec,
-    kernel: InKernel,
-    caller: CurrentCaller,
-    key: Once,
-    traceparent: Traceparent,
+    call: Creating,
 ) -> Response:
     """Spawn a task that belongs to this workflow run; on the run's queue unless the task names another."""
-    spawn = tasks_service.Spawn([body], caller, key, path_run_id=workflow_run_id, traceparent=traceparent)
-    return answer_created(await kernel.batching.run(tasks_service.spawn_each, spawn), "/v1/tasks")
+    spawn = tasks_service.Spawn(
+        [body], call.caller, call.key, path_run_id=workflow_run_id, traceparent=call.traceparent
+    )
+    return answer_created(await call.kernel.batching.run(tasks_service.spawn_each, spawn), "/v1/tasks")
 
 
 @router.get("/{workflow_run_id}/history", response_model=HistoryPage, responses=problems(NotFound))

@@ -34,10 +34,11 @@ CONSTRAINTS: Mapping[str, tuple[str, str]] = {
 
 WON_BY_ANOTHER = frozenset({"40001", "40P01"})
 """SQLSTATEs of a transaction that was rolled back because of another that goes on: there is nothing wrong with it."""
-ONE_AT_A_TIME = frozenset({"uq_tasks_running_concurrency_key", "fk_late_reports_task_id"})
+ONE_AT_A_TIME = frozenset({"uq_tasks_running_concurrency_key", "fk_late_reports_task_id", "pk_idempotency_keys"})
 """Constraints that only another transaction of the same moment can make a statement break: it had looked before.
 
-Another replica has just claimed a task of the key; the task that a late report is about has just been deleted.
+Another replica has just claimed a task of the key; the task that a late report is about has just been deleted; a
+request with the same idempotency key has just been answered.
 """
 
 

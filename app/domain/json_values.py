@@ -1,16 +1,17 @@
 """JSON values: when two are the same, and which ones cannot be stored."""
 
-import json
 import math
 from hashlib import sha256
 from typing import Any
+
+from pydantic_core import to_json
 
 DEPTH_MAX = 64
 
 
 def canonical(value: Any) -> str:
     """Return one text for all JSON texts that mean the same: keys sorted, no blanks, 1.0 as 1."""
-    return json.dumps(_normal(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return to_json(_normal(value)).decode()
 
 
 def same_json(one: Any, other: Any) -> bool:
@@ -20,13 +21,13 @@ def same_json(one: Any, other: Any) -> bool:
 
 def fingerprint(value: Any) -> bytes:
     """Return 32 bytes that are the same for the same JSON value."""
-    return sha256(canonical(value).encode()).digest()
+    return sha256(to_json(_normal(value))).digest()
 
 
 def _normal(value: Any) -> Any:
     match value:
         case dict():
-            return {key: _normal(member) for key, member in value.items()}
+            return {key: _normal(value[key]) for key in sorted(value)}
         case list():
             return [_normal(item) for item in value]
         case float() if value.is_integer():

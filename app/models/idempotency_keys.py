@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, Text, func
+from sqlalchemy import Index, LargeBinary, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -17,9 +17,7 @@ class IdempotencyKey(Base):
         LargeBinary, primary_key=True, comment="SHA-256 of method, path, caller and key"
     )
     body: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of the canonical JSON of the body")
-    answer: Mapped[str | None] = mapped_column(
-        Text, comment="The body of the first answer; NULL only inside the transaction that made it"
-    )
+    answer: Mapped[str] = mapped_column(comment="The body of the first answer")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Pruned some time after")
 
     __table_args__ = (

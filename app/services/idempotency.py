@@ -1,6 +1,6 @@
 """Creating requests that carry an idempotency key have their effect once."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -15,6 +15,7 @@ from app.errors import IdempotencyKeyReused, Refusal
 from app.schemas.problems import FieldError
 from app.services.callers import Caller
 from app.store import idempotency_keys as store
+from app.store.idempotency_keys import StoredKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,65 +59,56 @@ def make_key(key: str, method: str, path: str, caller: Caller, body: Any) -> Ide
 async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Sequence[Reply | Refusal]:
     """Perform each request whose key is new, and give the others the reply that the first of their key got.
 
-    A request under way in another transaction is waited for. A refused request does not use its key up.
+    A refused request does not use its key up. Where another transaction is about to store one of the keys, this one
+    waits for it and then fails as a whole: tried again, it finds the reply.
     """
-    keys = {request.key.scope: request.key for request in reversed(requests) if request.key}
-    if not keys:
+    if not any(request.key for request in requests):
         return await perform(tx, requests)
-    fresh = await store.insert_keys(tx, list(keys), [key.body for key in keys.values()])
-    chosen = _first_of_each(requests, fresh)
-    replies = await perform(tx, [requests[i] for i in chosen])
-    await _remember(tx, [requests[i] for i in chosen], replies)
-    outcomes = dict(zip(chosen, replies, strict=True))
-    others = [i for i in range(len(requests)) if i not in outcomes]
-    outcomes |= dict(zip(others, await _replay(tx, [requests[i] for i in others], perform), strict=True))
+    stored = await store.get_keys(tx, list({request.key.scope for request in requests if request.key}))
+    outcomes: dict[int, Reply | Refusal] = {}
+    left = list(range(len(requests)))
+    while left:
+        chosen = _first_of_each(requests, left, stored)
+        replies = await perform(tx, [requests[i] for i in chosen])
+        outcomes |= dict(zip(chosen, replies, strict=True))
+        answered = _answered([requests[i] for i in chosen], replies)
+        stored |= answered
+        if answered:
+            await store.insert_keys(tx, sorted(answered.values()))
+        left = [i for i in left if i not in outcomes]
+        outcomes |= {i: replay for i in left if (replay := _replay(requests[i].key, stored)) is not None}
+        left = [i for i in left if i not in outcomes]
     return [outcomes[i] for i in range(len(requests))]
 
 
-def _first_of_each(requests: Sequence[Request], fresh: set[bytes]) -> list[int]:
-    """Return the places of requests without a key, and of the first with each key in ``fresh``."""
-    seen: set[bytes] = set()
+def _first_of_each(requests: Sequence[Request], places: Sequence[int], stored: Mapping[bytes, StoredKey]) -> list[int]:
+    """Return the places of requests without a key, and of the first with each key that is not stored."""
+    seen = set(stored)
     chosen = []
-    for place, request in enumerate(requests):
-        if request.key is None:
+    for place in places:
+        key = requests[place].key
+        if key is None or key.scope not in seen:
             chosen.append(place)
-        elif request.key.scope in fresh and request.key.scope not in seen:
-            seen.add(request.key.scope)
-            chosen.append(place)
+        if key is not None:
+            seen.add(key.scope)
     return chosen
 
 
-async def _remember(tx: Tx, requests: Sequence[Request], replies: Sequence[Reply | Refusal]) -> None:
-    answered = {r.key.scope: reply.body.decode() for r, reply in _keyed(requests, replies) if isinstance(reply, Reply)}
-    refused = [request.key.scope for request, reply in _keyed(requests, replies) if isinstance(reply, Refusal)]
-    if answered:
-        await store.update_answers(tx, list(answered), list(answered.values()))
-    if refused:
-        await store.delete_keys(tx, refused)
+def _answered(requests: Sequence[Request], replies: Sequence[Reply | Refusal]) -> dict[bytes, StoredKey]:
+    """Return what is stored of the requests that were not refused."""
+    return {
+        request.key.scope: StoredKey(request.key.scope, request.key.body, reply.body.decode())
+        for request, reply in zip(requests, replies, strict=True)
+        if request.key and isinstance(reply, Reply)
+    }
 
 
-def _keyed(requests: Sequence[Any], replies: Sequence[Reply | Refusal]) -> list[tuple[Any, Reply | Refusal]]:
-    return [(request, reply) for request, reply in zip(requests, replies, strict=True) if request.key]
+def _replay(key: IdempotencyKey | None, stored: Mapping[bytes, StoredKey]) -> Reply | Refusal | None:
+    """Return the reply that the first with this key got; None if there is none, for that one was refused."""
+    return _stored_reply(key, stored[key.scope]) if key and key.scope in stored else None
 
 
-async def _replay(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Sequence[Reply | Refusal]:
-    """Return the stored replies; a request whose first was refused just now is performed after all."""
-    if not requests:
-        return []
-    stored = await store.get_keys(tx, [request.key.scope for request in requests if request.key])
-    known = [request.key is not None and request.key.scope in stored for request in requests]
-    late = iter(
-        await answer_once(tx, [r for r, is_known in zip(requests, known, strict=True) if not is_known], perform)
-        if not all(known)
-        else []
-    )
-    return [
-        _stored_reply(request.key, stored[request.key.scope]) if is_known and request.key else next(late)
-        for request, is_known in zip(requests, known, strict=True)
-    ]
-
-
-def _stored_reply(key: IdempotencyKey, row: Any) -> Reply | Refusal:
+def _stored_reply(key: IdempotencyKey, row: StoredKey) -> Reply | Refusal:
     if row.body != key.body:
         return IdempotencyKeyReused(
             [FieldError(pointer="Idempotency-Key", detail="was used before with another body; make a new one")]

@@ -40,14 +40,6 @@ async def create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply |
     return await answer_once(tx, creations, _create_each)
 
 
-async def create_batch(tx: Tx, creation: Creation) -> Reply:
-    """Create the runs of one request, all or none. Raises ValidationFailed, IdempotencyKeyReused."""
-    outcome = (await create_each(tx, [creation]))[0]
-    if isinstance(outcome, Refusal):
-        raise outcome
-    return outcome
-
-
 async def _create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     refusals = await _refuse_unknown(tx, creations)
     accepted = [creation for creation, refusal in zip(creations, refusals, strict=True) if refusal is None]

@@ -96,11 +96,11 @@ def writes_held(url: str) -> Iterator[psycopg.Connection[Any]]:
         yield holder
 
 
-def create_in_a_transaction_of_its_own(service: Service) -> str:
-    response = service.http.post(f"{RUNS}/batch", json={"workflow_runs": [run_body()]})
-    assert response.status_code == 201, response.text
-    created: str = response.json()["items"][0]["workflow_run_id"]
-    return created
+def cancel_in_a_transaction_of_its_own(service: Service, run: dict[str, Any]) -> str:
+    response = service.http.post(f"{RUNS}/{run['workflow_run_id']}/cancel")
+    assert response.status_code == 200, response.text
+    status: str = response.json()["status"]
+    return status
 
 
 def waiting_for_lock(holder: psycopg.Connection[Any]) -> int:
@@ -112,21 +112,21 @@ def waiting_for_lock(holder: psycopg.Connection[Any]) -> int:
 class TestStop:
     def test_requests_under_way_are_answered_and_the_exit_code_is_0(self, url: str) -> None:
         with Service(database_url=url) as service, ThreadPoolExecutor() as pool:
-            run = service.create()
+            run, *others = (service.create() for _ in range(6))
             waiting = pool.submit(service.get, run, "/wait", timeout_seconds=30)
             wait_until(lambda: "milepost_waiters 1.0" in service.http.get("/metrics").text)
             with writes_held(url) as holder:
-                creating = [pool.submit(create_in_a_transaction_of_its_own, service) for _ in range(5)]
+                cancelling = [pool.submit(cancel_in_a_transaction_of_its_own, service, other) for other in others]
                 wait_until(lambda: waiting_for_lock(holder) == 5)
                 began = time.monotonic()
                 service.process.send_signal(signal.SIGTERM)
                 assert waiting.result(timeout=3)["status"] == "pending"
-            created = [future.result(timeout=3) for future in creating]
+            assert [future.result(timeout=3) for future in cancelling] == ["cancelled"] * 5
             assert service.process.wait(10) == 0, service.log()
             assert time.monotonic() - began < 3
         with connect(url) as connection:
-            query = "SELECT count(*) FROM workflow_runs WHERE workflow_run_id = ANY(%s)"
-            assert connection.execute(query, (created,)).fetchone() == (5,)
+            query = "SELECT count(*) FROM workflow_runs WHERE status = 'cancelled'"
+            assert connection.execute(query).fetchone() == (5,)
 
     def test_interrupt_stops_with_0_too(self, url: str) -> None:
         with Service(database_url=url) as service:
