@@ -28,8 +28,7 @@ def run_table(page: WorkflowRunPage) -> str:
         )
         for run in page.items
     ]
-    total = "" if page.total is None else f"\n{page.total} in total\n"
-    return write_table(_COLUMNS, rows) + total + _more(page.next_cursor)
+    return write_table(_COLUMNS, rows) + _total(page) + _more(page.next_cursor)
 
 
 def history_table(page: HistoryPage) -> str:
@@ -57,7 +56,8 @@ def task_facts(task: Task) -> str:
 
 def task_table(page: TaskPage) -> str:
     """Return a page of tasks as a table, and how to go on."""
-    return _table(page, ("task_id", "task_name", "queue", "status", "reason", "attempt", "claimed_by", "created_at"))
+    names = ("task_id", "task_name", "queue", "status", "reason", "attempt", "claimed_by", "created_at")
+    return _table(page, names, _total(page))
 
 
 def attempt_table(attempts: TaskAttempts) -> str:
@@ -95,9 +95,13 @@ def queue_table(queues: QueuePage) -> str:
     return write_table(columns, rows) + _more(queues.next_cursor)
 
 
-def _table(page: Any, names: Sequence[str]) -> str:
+def _table(page: Any, names: Sequence[str], total: str = "") -> str:
     rows = [tuple(_facts_of(item, names).values()) for item in page.items]
-    return write_table(names, rows) + _more(page.next_cursor)
+    return write_table(names, rows) + total + _more(page.next_cursor)
+
+
+def _total(page: WorkflowRunPage | TaskPage) -> str:
+    return "" if page.total is None else f"\n{page.total} in total\n"
 
 
 def _facts_of(thing: Any, names: Sequence[str]) -> dict[str, Any]:

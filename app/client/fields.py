@@ -6,7 +6,8 @@ from typing import Any, Required, TypeAlias, TypedDict
 from uuid import UUID
 
 from ..schemas.tasks import Cancellation, RetryStrategy, TaskOrder, TaskStatus
-from ..schemas.workflow_runs import CountTotal, RunOrder, RunStatus
+from ..schemas.wire import CountTotal
+from ..schemas.workflow_runs import RunOrder, RunStatus
 
 Id: TypeAlias = UUID | str
 Time: TypeAlias = datetime | str
@@ -64,6 +65,7 @@ class TaskQueryFields(TaskFilterFields, PageFields, total=False):
     """Which tasks, in which order."""
 
     order: TaskOrder | str | None
+    count: CountTotal | str | None
 
 
 class RunTaskQueryFields(PageFields, total=False):
@@ -72,6 +74,7 @@ class RunTaskQueryFields(PageFields, total=False):
     status: TaskStatus | Texts | None
     task_name: str | None
     order: TaskOrder | str | None
+    count: CountTotal | str | None
 
 
 class LinkedSpawnFields(TypedDict, total=False):

@@ -52,7 +52,8 @@ def request_cancel(run: WorkflowRun, now: datetime) -> WorkflowRun:
 def cancel_run(run: WorkflowRun, now: datetime) -> WorkflowRun:
     """Return the open ``run`` cancelled."""
     now = max(now, run.updated_at)
-    return _changed(run, cancel_facts(run, max(now, run.started_at or now)), now)
+    asked = {"cancel_requested_at": run.cancel_requested_at or now}
+    return _changed(run, asked | cancel_facts(run, max(now, run.started_at or now)), now)
 
 
 def reopen_run(run: WorkflowRun, now: datetime) -> WorkflowRun:

@@ -11,6 +11,7 @@ from .reasons import Reason
 from .wire import (
     Answer,
     Body,
+    CountTotal,
     Flag,
     JsonObject,
     JsonValue,
@@ -203,6 +204,7 @@ class TaskPage(Answer):
     items: list[Task]
     next_cursor: str | None
     total: int | None = Field(default=None, exclude_if=lambda total: total is None)
+    """How many match the filters; only with `count=exact`."""
 
 
 class TaskOrder(StrEnum):
@@ -231,6 +233,7 @@ class TaskQuery(TaskFilter, PageQuery):
     """Which tasks, in which order, and which part of them."""
 
     order: TaskOrder = Field(default=TaskOrder.newest_created, description="Newest first unless it says otherwise.")
+    count: CountTotal | None = Field(default=None, description="`exact` adds `total`: it costs a count of all matches.")
 
 
 class RunTaskQuery(PageQuery):
@@ -239,6 +242,7 @@ class RunTaskQuery(PageQuery):
     status: list[TaskStatus] = Field(default_factory=list, description="Repeat it for any of several.")
     task_name: ShortText | None = Field(default=None, description="What they are called.")
     order: TaskOrder = Field(default=TaskOrder.created_at, description="Oldest first unless it says otherwise.")
+    count: CountTotal | None = Field(default=None, description="`exact` adds `total`: it costs a count of all matches.")
 
 
 class LateReport(Answer):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter
@@ -82,6 +83,12 @@ QueueName = Annotated[
     ),
 ]
 ShortText = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class CountTotal(StrEnum):
+    """Whether a list also tells how many match."""
+
+    exact = "exact"
 
 
 class PageQuery(BaseModel):

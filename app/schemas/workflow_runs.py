@@ -14,6 +14,7 @@ from .tasks import TASKS_PER_BATCH, TaskSpec
 from .wire import (
     Answer,
     Body,
+    CountTotal,
     JsonObject,
     JsonValue,
     PageQuery,
@@ -313,12 +314,6 @@ class CountBy(StrEnum):
 
     status = "status"
     workflow_name_and_status = "workflow_name,status"
-
-
-class CountTotal(StrEnum):
-    """Whether a list also tells how many match."""
-
-    exact = "exact"
 
 
 class RunFilter(BaseModel):

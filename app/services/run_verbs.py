@@ -37,15 +37,16 @@ async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, call
         raise move_refused(run, f"the run has ended as {run.status}; it cannot be cancelled")
     rows = await tasks_store.lock_open_tasks_of_runs(tx, [workflow_run_id])
     await cancel_tasks(tx, [row for row in rows if row.status != TaskStatus.running], Reason.cancel_requested)
-    due_at = now + timedelta(seconds=how.grace_seconds)
-    after = request_cancel(run, now)
-    row = changed_row(run, after, caller, HistoryVerb.cancel, why=how.reason, cancel_due_at=due_at)
-    await store.update_runs(tx, [row])
     is_worked_on = run.heartbeat_expires_at or any(row.status == TaskStatus.running for row in rows)
     if is_worked_on and how.grace_seconds > 0:
+        due_at = now + timedelta(seconds=how.grace_seconds)
+        asked = changed_row(
+            run, request_cancel(run, now), caller, HistoryVerb.cancel, why=how.reason, cancel_due_at=due_at
+        )
+        await store.update_runs(tx, [asked])
         await tasks_store.request_cancel(tx, [workflow_run_id])
     else:
-        await _finish(tx, [workflow_run_id], caller)
+        await _finish(tx, [workflow_run_id], caller, how.reason)
     return await get_run(tx, workflow_run_id)
 
 
@@ -57,13 +58,13 @@ async def finish_cancelled_runs(tx: Tx, most: int) -> int:
     return len(ids)
 
 
-async def _finish(tx: Tx, ids: Sequence[UUID], caller: Caller) -> None:
+async def _finish(tx: Tx, ids: Sequence[UUID], caller: Caller, why: str | None = None) -> None:
     rows = await store.lock_runs(tx, ids)
     open_runs = [(read_run(row), row.now) for row in rows if row.completed_at is None]
     await store.update_runs(
         tx,
         [
-            changed_row(run, cancelled(run, now), caller, HistoryVerb.cancel, why=Reason.cancel_requested)
+            changed_row(run, cancelled(run, now), caller, HistoryVerb.cancel, why=why or Reason.cancel_requested)
             for run, now in open_runs
         ],
     )

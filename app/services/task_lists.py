@@ -42,4 +42,5 @@ async def _list(tx: Tx, query: TaskQuery | RunTaskQuery, filters: dict[str, Any]
     more = None
     if len(rows) > query.limit:
         more = write_cursor(Position(tasks[-1].created_at, tasks[-1].task_id), query.order, filters)
-    return TaskPage.model_construct(items=tasks, next_cursor=more)
+    total = await store.count_tasks(tx, filters) if query.count else None
+    return TaskPage.model_construct(items=tasks, next_cursor=more, total=total)

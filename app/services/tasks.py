@@ -90,14 +90,6 @@ async def spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusa
     return await answer_once(tx, spawns, _spawn_each)
 
 
-async def spawn_batch(tx: Tx, spawn: Spawn) -> Reply:
-    """Spawn the tasks of one request, all or none. Raises ValidationFailed, NotFound, MoveNotAllowed."""
-    outcome = (await spawn_each(tx, [spawn]))[0]
-    if isinstance(outcome, Refusal):
-        raise outcome
-    return outcome
-
-
 async def _spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
     links = [_find_links(spawn) for spawn in spawns]
     linked = {run_id for found in links if not isinstance(found, Refusal) for run_id in found if run_id}
@@ -146,7 +138,16 @@ async def _refuse_spawn(
     if errors:
         return ValidationFailed(errors)
     ended = next((run_id for run_id in links if _is_ended(runs, run_id)), None)
-    return None if ended is None else await stored_runs.refuse_ended(tx, ended)
+    if ended is None or await _was_spawned(tx, spawn, links, runs):
+        return None
+    return await stored_runs.refuse_ended(tx, ended)
+
+
+async def _was_spawned(tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> bool:
+    """Return whether all tasks of a request are known by their keys: a repeat, which changes nothing."""
+    rows = _new_rows(spawn, links, runs)
+    keys = {(row["queue"], row["idempotency_key"]) for row in rows if row["idempotency_key"] is not None}
+    return len(keys) == len(rows) and len(await store.get_tasks_by_key(tx, list(keys))) == len(rows)
 
 
 def _new_rows(spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> list[dict[str, Any]]:

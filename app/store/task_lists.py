@@ -12,6 +12,7 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    any_,
     bindparam,
     func,
     literal_column,
@@ -58,6 +59,16 @@ def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bo
     return _sorted(merged, order, task.c.created_at, task.c.task_id)
 
 
+@lru_cache(maxsize=512)
+def _count(filters: frozenset[str], *, open_only: bool) -> Select[Any]:
+    conditions = [_FILTERS[name] for name in sorted(filters - {"statuses"})]
+    if "statuses" in filters:
+        conditions.append(Task.status == any_(bindparam("statuses", type_=ARRAY(Text))))
+    if open_only:
+        conditions.append(_NOT_COMPLETED)
+    return select(func.count()).select_from(Task).where(*conditions)
+
+
 def _sorted(statement: Select[Any], order: str, created_at: Any, task_id: Any) -> Select[Any]:
     keys = (created_at.desc(), task_id.desc()) if order.startswith("-") else (created_at, task_id)
     return statement.order_by(*keys).limit(bindparam("most"))
@@ -68,11 +79,16 @@ async def list_tasks(
 ) -> Sequence[Row[Any]]:
     """SELECT up to ``most`` tasks that match, in ``order``, behind the position ``after``."""
     position = {} if after is None else {"position_value": after.value, "position_id": after.id}
-    statuses = filters.get("statuses") or [filters.get("status", TaskStatus.completed)]
-    statement = _page(
-        order,
-        frozenset(filters),
-        continued=after is not None,
-        open_only=TaskStatus.completed not in statuses,
-    )
+    statement = _page(order, frozenset(filters), continued=after is not None, open_only=_leaves_completed_out(filters))
     return (await tx.execute(statement, {**filters, **position, "most": most})).all()
+
+
+async def count_tasks(tx: Tx, filters: Mapping[str, Any]) -> int:
+    """SELECT how many tasks match."""
+    statement = _count(frozenset(filters), open_only=_leaves_completed_out(filters))
+    return int((await tx.execute(statement, dict(filters))).scalar_one())
+
+
+def _leaves_completed_out(filters: Mapping[str, Any]) -> bool:
+    statuses = filters.get("statuses") or [filters.get("status", TaskStatus.completed)]
+    return TaskStatus.completed not in statuses

@@ -181,21 +181,18 @@ _COUNT_OPEN = (
     .where(Task.workflow_run_id == any_(_IDS), _IS_OPEN)
     .group_by(Task.workflow_run_id)
 )
+_OF_QUEUE = bindparam("of_queue", type_=Text)
+_retention = select(Queue.retention_seconds).where(Queue.queue == _OF_QUEUE).scalar_subquery()
 _old = (
     select(Task.task_id)
-    .join(Queue, Queue.queue == Task.queue)
-    .where(
-        Task.queue == bindparam("of_queue", type_=Text),
-        Task.workflow_run_id.is_(None),
-        Task.completed_at
-        < func.now() - seconds(func.coalesce(Queue.retention_seconds, bindparam("keep", type_=Float))),
-    )
+    .where(Task.queue == _OF_QUEUE, Task.workflow_run_id.is_(None))
+    .where(Task.completed_at < func.now() - seconds(func.coalesce(_retention, bindparam("keep", type_=Float))))
     .order_by(Task.completed_at)
     .limit(_MOST)
-    .with_for_update(skip_locked=True, of=Task)
+    .with_for_update(skip_locked=True)
     .cte("old")
 )
-_PRUNE = delete(Task).where(Task.task_id == _old.c.task_id)
+_PRUNE = delete(Task).where(Task.task_id == any_(func.array(select(_old.c.task_id).scalar_subquery())))
 
 
 async def lock_idempotency_keys(tx: Tx, keys: Collection[tuple[str, str]]) -> None:

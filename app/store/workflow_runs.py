@@ -152,7 +152,7 @@ def _insert_runs() -> Select[Any]:
 def _update_runs() -> Select[Any]:
     item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE, "cancel_due_at"), *_WHAT, *_WHO)
     ended = item.c.completed_at.is_not(None)
-    cancel_due_at = case((ended, None), else_=func.coalesce(item.c.cancel_due_at, WorkflowRun.cancel_due_at))
+    cancel_due_at = case((ended, None), else_=func.least(item.c.cancel_due_at, WorkflowRun.cancel_due_at))
     run = (
         update(WorkflowRun)
         .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id, WorkflowRun.revision < item.c.revision)

@@ -1,7 +1,7 @@
 """Events over HTTP: emitting them, awaiting them, and looking at them."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -69,7 +69,7 @@ class TestEmitEvent:
             None,
             True,
         )
-        assert datetime.fromisoformat(event["emitted_at"])
+        assert datetime.fromisoformat(event["emitted_at"]).utcoffset() == timedelta(0)
 
     async def test_first_emit_wins(self, client: httpx.AsyncClient) -> None:
         first = await emit(client, payload=1)

@@ -79,8 +79,8 @@ class TestPutQueue:
     @pytest.mark.parametrize("name", ["9", "a b", "q" * 101, "-a", "ä"])
     @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
     async def test_bad_name_is_refused(self, client: httpx.AsyncClient, method: str, name: str) -> None:
-        body = {"json": {}} if method in ("PUT", "PATCH") else {}
-        assert pointers(await client.request(method, f"{QUEUES}/{name}", **body)) == ["queue"]  # type: ignore[arg-type]
+        body: dict[str, Any] | None = {} if method in ("PUT", "PATCH") else None
+        assert pointers(await client.request(method, f"{QUEUES}/{name}", json=body)) == ["queue"]
 
     @pytest.mark.parametrize("name", ["_", "A", "a.b-c_9", "q" * 100, "counts"])
     async def test_name_as_promised_is_taken(self, client: httpx.AsyncClient, name: str) -> None:
@@ -142,12 +142,12 @@ class TestGetQueue:
         assert (await get_queue(client))["oldest_pending_seconds"] is None
 
     async def test_workers_that_claimed_are_told(self, client: httpx.AsyncClient) -> None:
-        await spawn_task(client)
+        await spawn_task(client, queue="seen")
         for worker in ("w-2", "w-1", "w-2"):
-            await claim_tasks(client, worker_id=worker)
+            await claim_tasks(client, "seen", worker_id=worker)
 
         async def look() -> list[dict[str, Any]]:
-            workers: list[dict[str, Any]] = (await get_queue(client))["workers"]
+            workers: list[dict[str, Any]] = (await get_queue(client, "seen"))["workers"]
             return workers
 
         workers = await eventually(look, within_seconds=5)

@@ -128,10 +128,21 @@ class TestPages:
         await spawn_tasks(client, {}, {"workflow_run_id": run["workflow_run_id"]}, {"queue": "other"})
         page = (await client.get(TASKS, params={"count": "exact", "limit": 1})).json()
         assert (page["total"], len(page["items"])) == (3, 1)
-        query = [("count", "exact"), ("queue", "default"), ("status", "pending"), ("status", "failed")]
+        query: list[tuple[str, Any]] = [
+            ("count", "exact"),
+            ("queue", "default"),
+            ("status", "pending"),
+            ("status", "failed"),
+        ]
         assert (await client.get(TASKS, params=query)).json()["total"] == 2
         assert (await client.get(address(run, "tasks"), params={"count": "exact"})).json()["total"] == 1
         assert "total" not in (await client.get(TASKS)).json()
+        assert pointers(await client.get(TASKS, params={"count": "rough"})) == ["count"]
+
+    async def test_total_stands_under_the_table(self, client: httpx.AsyncClient) -> None:
+        await spawn_tasks(client, {}, {}, {})
+        response = await client.get(TASKS, params={"count": "exact", "limit": 1}, headers={"Accept": "text/plain"})
+        assert "3 in total" in response.text
 
 
 class TestText:

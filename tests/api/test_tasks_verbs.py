@@ -279,7 +279,8 @@ class TestCheckpoints:
         assert repr((await claim_task(client))["checkpoints"]) == repr({"a": value})
 
     @pytest.mark.parametrize(
-        "name", ["a/b", "/a", "a/", "a b", "ümläut 漢字", "a?b#c", "100%", "a%2Fb", "a//b", "x" * 255, "\n", "a\n", "a\nb", "🧪"]
+        "name",
+        ["a/b", "/a", "a/", "a b", "ä漢", "a?b#c", "100%", "a%2F", "a//b", "x" * 255, "\n", "a\n", "a\nb"],
     )
     async def test_any_name_is_taken_percent_encoded(self, client: httpx.AsyncClient, name: str) -> None:
         held = await start_task(client)

@@ -71,7 +71,11 @@ class TestAwaitAgainstEmit:
         outcomes = await outcomes_of(crowd, queue, tasks, answers[::3])
         for i, outcome in enumerate(outcomes):
             assert outcome["event_name"] in {f"a-{i}", f"b-{i}"}
-            assert outcome == {"outcome": "received", "event_name": outcome["event_name"], "payload": outcome["event_name"]}
+            assert outcome == {
+                "outcome": "received",
+                "event_name": outcome["event_name"],
+                "payload": outcome["event_name"],
+            }
 
     async def test_all_of_two_emitted_at_once_are_received(self, crowd: Crowd, queue: str) -> None:
         tasks = await held_tasks(crowd, queue)
@@ -144,7 +148,10 @@ class TestEndOfAnAwait:
         for i, task in enumerate(tasks):
             after = again[task["task_id"]]
             outcome = after["checkpoints"]["step"]
-            assert outcome in ({"outcome": "timed_out"}, {"outcome": "received", "event_name": f"event-{i}", "payload": i})
+            assert outcome in (
+                {"outcome": "timed_out"},
+                {"outcome": "received", "event_name": f"event-{i}", "payload": i},
+            )
             assert after["event_payload"] == outcome.get("payload")
             repeated = await await_events(crowd[i], after, event_name=f"event-{i}")
             assert repeated.json() == outcome

@@ -121,7 +121,9 @@ class TestConcurrencyKey:
             held = [task for tasks in claims for task in tasks]
             held += await crowd.claim(queue, 10)
             assert len(held) == 10
-            assert {a.status_code for a in await race(*(report(crowd[i], t, "complete") for i, t in enumerate(held)))} == {200}
+            assert {
+                a.status_code for a in await race(*(report(crowd[i], t, "complete") for i, t in enumerate(held)))
+            } == {200}
             rest = await crowd.claim(queue, 20)
             assert len(rest) == 10
             await race(*(report(crowd[i], task, "complete") for i, task in enumerate(rest)))

@@ -2,11 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from app.db.batching import TRIES_MOST, Batching
+from app.db.engine import Database, Tx
 from tests.concurrency.crowd import SOME, Call, Crowd, Json, outcome, pairs, race, report, until
 from tests.factories import RUNS, address
 
@@ -68,7 +73,9 @@ class TestCompleteAgainstCancel:
         answers = pairs(await race(*(call for pair in calls for call in pair)))
         assert {outcome(failed) for failed, _ in answers} <= {"ok", "task-cancelled"}
         assert crowd.count(queue) == {"cancelled": SOME}
-        attempts = {task_id: task["attempt"] for task_id, task in (await crowd.get_tasks([t["task_id"] for t in tasks])).items()}
+        attempts = {
+            task_id: task["attempt"] for task_id, task in (await crowd.get_tasks([t["task_id"] for t in tasks])).items()
+        }
         for task, (failed, _) in zip(tasks, answers, strict=True):
             assert attempts[task["task_id"]] == (2 if failed.is_success else 1)
 
@@ -116,7 +123,11 @@ class TestLeaseExpiry:
         assert sorted(task["task_id"] for task in again) == sorted(lost)
         assert {task["attempt"] for task in again} <= {2}
         past = crowd.rows(
-            "SELECT task_attempts.status, task_attempts.reason FROM task_attempts JOIN tasks USING (task_id) WHERE queue = %s", queue
+            """
+            SELECT attempt.status, attempt.reason FROM task_attempts AS attempt JOIN tasks USING (task_id)
+            WHERE queue = %s
+            """,
+            queue,
         )
         assert past == [("failed", "lost")] * len(lost)
         assert crowd.count(queue)["completed"] == len(tasks) - len(lost)
@@ -191,7 +202,9 @@ class TestEndOfARun:
             crowd[i].post(
                 f"/v1/queues/{queue}/complete",
                 json={
-                    "tasks": [{k: t[k] for k in ("task_id", "lease_token")} for _, ts in runs[i::12][::-1] for t in ts[:1:-1]],
+                    "tasks": [
+                        {k: t[k] for k in ("task_id", "lease_token")} for _, ts in runs[i::12][::-1] for t in ts[:1:-1]
+                    ],
                     "claim": {"worker_id": "w", "limit": 5},
                 },
             )
@@ -333,30 +346,68 @@ class TestIdempotencyKeyOfATask:
         answers = await race(*calls)
         for key in range(10):
             same = answers[key * 20 :][:20]
-            assert Counter((answer.status_code, answer.json()["created"]) for answer in same) == {(201, True): 1, (200, False): 19}
+            assert Counter((answer.status_code, answer.json()["created"]) for answer in same) == {
+                (201, True): 1,
+                (200, False): 19,
+            }
             assert len({answer.json()["task_id"] for answer in same}) == 1
         assert crowd.count(queue) == {"pending": 10}
 
     async def test_batches_with_the_same_keys_in_opposite_order_do_not_wait_for_each_other(
         self, crowd: Crowd, queue: str
     ) -> None:
-        tasks = [{"task_name": "work", "queue": queue, "idempotency_key": f"key-{i}"} for i in range(100)]
-        for turn in range(10):
-            part = tasks[turn * 5 : turn * 5 + 50]
+        for turn in range(6):
+            tasks = [{"task_name": "work", "queue": queue, "idempotency_key": f"{turn}-{i}"} for i in range(400)]
             calls = [
-                crowd[i].post("/v1/tasks/batch", json={"tasks": part if i % 4 < 2 else part[::-1]}) for i in range(8)
+                crowd[i].post("/v1/tasks/batch", json={"tasks": tasks if i % 4 < 2 else tasks[::-1]}) for i in range(4)
             ]
-            singles = [crowd[i].post("/v1/tasks", json=task) for i, task in enumerate(reversed(part))]
+            singles = [crowd[i].post("/v1/tasks", json=task) for i, task in enumerate(reversed(tasks[::20]))]
             answers = await race(*calls, *singles, seed=turn)
             assert {answer.status_code for answer in answers} <= {200, 201}
-        assert crowd.count(queue) == {"pending": 95}
+        assert crowd.count(queue) == {"pending": 2400}
 
     async def test_runs_created_with_the_same_keys_share_the_tasks(self, crowd: Crowd, queue: str) -> None:
         specs = [{"task_name": "work", "queue": queue, "params": 1, "idempotency_key": f"key-{i}"} for i in range(20)]
         body = {"workflow_name": "flow", "workflow_version": "1"}
-        calls = [
-            crowd[i].post(RUNS, json={**body, "tasks": specs if i % 2 else specs[::-1]}) for i in range(6)
-        ]
+        calls = [crowd[i].post(RUNS, json={**body, "tasks": specs if i % 2 else specs[::-1]}) for i in range(6)]
         answers = await race(*calls)
         assert {answer.status_code for answer in answers} <= {201, 422}
         assert crowd.count(queue) == {"pending": 20}
+
+
+class TestBatchThatLost:
+    """Another transaction won: the batch is written again, and nobody hears of it."""
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            "ERRCODE = '40001'",
+            "ERRCODE = '40P01'",
+            "ERRCODE = '23505', CONSTRAINT = 'uq_tasks_running_concurrency_key'",
+        ],
+    )
+    async def test_is_written_again(self, database: Database, failure: str) -> None:
+        tries: list[int] = []
+
+        async def work(tx: Tx, items: Sequence[int]) -> Sequence[int]:
+            tries.append(len(items))
+            if len(tries) < TRIES_MOST:
+                await tx.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'lost' USING {failure}; END $$"))
+            return [2 * item for item in items]
+
+        batching = Batching(database)
+        assert await asyncio.gather(*(batching.run(work, item) for item in range(10))) == [2 * i for i in range(10)]
+        assert tries == [10] * TRIES_MOST
+
+    @pytest.mark.parametrize("failure", ["ERRCODE = '23505', CONSTRAINT = 'uq_other'", "ERRCODE = '57014'"])
+    async def test_is_not_written_again_after_another_failure(self, database: Database, failure: str) -> None:
+        tries: list[int] = []
+
+        async def work(tx: Tx, items: Sequence[int]) -> Sequence[int]:
+            tries.append(len(items))
+            await tx.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'wrong' USING {failure}; END $$"))
+            return items
+
+        with pytest.raises(DBAPIError):
+            await Batching(database).run(work, 1)
+        assert tries == [1]

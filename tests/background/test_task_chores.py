@@ -1,0 +1,328 @@
+"""What happens to tasks when nobody calls."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from app.db.engine import Database
+from app.services.queues import prune_tasks
+from tests.factories import (
+    QUEUES,
+    address,
+    attempts_of,
+    claim_task,
+    claim_tasks,
+    create_run,
+    expire_lease,
+    get_run,
+    get_task,
+    history_of,
+    pass_time,
+    patch_run,
+    put_checkpoint,
+    reported,
+    run_in,
+    spawn_task,
+    start_task,
+    task_address,
+    task_in,
+)
+from tests.replicas import replica
+from tests.waiting import eventually
+
+BROKEN = {"name": "Broken", "message": "it broke"}
+
+
+async def ended(client: httpx.AsyncClient, task: dict[str, Any]) -> dict[str, Any]:
+    """Return ``task`` as soon as it has ended; fail after two seconds."""
+    response = await client.get(task_address(task, "wait"), params={"timeout_seconds": 2})
+    after: dict[str, Any] = response.json()
+    assert after["completed_at"] is not None, after
+    return after
+
+
+async def next_attempt(client: httpx.AsyncClient, task: dict[str, Any]) -> dict[str, Any]:
+    """Return ``task`` as soon as its next attempt is there; fail after two seconds."""
+
+    async def look() -> dict[str, Any] | None:
+        now = await get_task(client, task)
+        return now if now["attempt"] > task["attempt"] else None
+
+    return await eventually(look)
+
+
+async def let_expire(database: Database, held: dict[str, Any]) -> None:
+    async with database.transaction() as tx:
+        await expire_lease(tx, held)
+
+
+async def let_pass(database: Database, task: dict[str, Any], seconds: float) -> None:
+    async with database.transaction() as tx:
+        await pass_time(tx, task, seconds)
+
+
+class TestExpiredLease:
+    async def test_it_ends_the_attempt_and_uses_it_up(self, client: httpx.AsyncClient, database: Database) -> None:
+        held = await start_task(client, max_attempts=2)
+        await let_expire(database, held)
+        task = await next_attempt(client, held)
+        assert (task["status"], task["attempt"], task["reason"]) == ("pending", 2, None)
+        assert task["error"]["name"] == "LeaseExpired"
+        assert task["error"]["message"]
+        first, second = await attempts_of(client, held)
+        assert (first["status"], first["reason"], first["error"]) == ("failed", "lost", task["error"])
+        assert (first["claimed_by"], first["run_id"]) == ("worker-1", held["run_id"])
+        assert (second["status"], second["run_id"]) == ("pending", task["run_id"])
+
+    async def test_last_attempt_is_lost_and_the_task_exhausted(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        held = await start_task(client)
+        await let_expire(database, held)
+        task = await ended(client, held)
+        assert (task["status"], task["reason"], task["error"]["name"]) == (
+            "failed",
+            "attempts_exhausted",
+            "LeaseExpired",
+        )
+        (attempt,) = await attempts_of(client, held)
+        assert (attempt["status"], attempt["reason"]) == ("failed", "lost")
+        assert attempt["ended_at"] == task["completed_at"]
+
+    async def test_lease_of_a_second_is_over_within_two_more(self, client: httpx.AsyncClient) -> None:
+        await spawn_task(client)
+        held = await claim_task(client, lease_seconds=1)
+        response = await client.get(task_address(held, "wait"), params={"timeout_seconds": 3})
+        after = response.json()
+        assert after["status"] == "failed"
+        late = datetime.fromisoformat(after["completed_at"]) - datetime.fromisoformat(held["lease_expires_at"])
+        assert timedelta(0) <= late < timedelta(seconds=2)
+
+    async def test_strategy_counts_for_lost_attempts_too(self, client: httpx.AsyncClient, database: Database) -> None:
+        held = await start_task(client, max_attempts=2, retry_strategy={"kind": "fixed", "base_seconds": 60})
+        await let_expire(database, held)
+        assert (await next_attempt(client, held))["status"] == "sleeping"
+
+    async def test_it_goes_to_another_worker_with_its_checkpoints(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        held = await start_task(client, max_attempts=2)
+        await put_checkpoint(client, held, "a", state=1)
+        await let_expire(database, held)
+        claimed = await claim_task(client, worker_id="w-2", wait_seconds=2)
+        assert (claimed["task_id"], claimed["attempt"], claimed["checkpoints"]) == (held["task_id"], 2, {"a": 1})
+
+    async def test_it_frees_a_place(self, client: httpx.AsyncClient, database: Database) -> None:
+        await client.put(f"{QUEUES}/default", json={"max_concurrency": 1})
+        held = await start_task(client, concurrency_key="k")
+        spawned = await spawn_task(client, concurrency_key="k")
+        await let_expire(database, held)
+        assert (await claim_task(client, wait_seconds=2))["task_id"] == spawned["task_id"]
+
+    async def test_it_cancels_where_a_cancel_was_requested(self, client: httpx.AsyncClient, database: Database) -> None:
+        run = await run_in(client, "running")
+        held = await start_task(client, max_attempts=5, workflow_run_id=run["workflow_run_id"])
+        await client.post(address(run, "cancel"))
+        await let_expire(database, held)
+        task = await ended(client, held)
+        assert (task["status"], task["reason"]) == ("cancelled", "cancel_requested")
+        (attempt,) = await attempts_of(client, held)
+        assert (attempt["reason"], attempt["error"]["name"]) == ("lost", "LeaseExpired")
+        run = (await client.get(address(run, "wait"), params={"timeout_seconds": 2})).json()
+        assert run["status"] == "cancelled"
+
+    async def test_lease_that_was_extended_lives_on(self, client: httpx.AsyncClient, database: Database) -> None:
+        held, other = await start_task(client), await start_task(client)
+        await reported(client, held, "heartbeat", lease_seconds=60)
+        await let_pass(database, held, 30)
+        await let_expire(database, other)
+        await ended(client, other)
+        assert (await get_task(client, held))["status"] == "running"
+
+    async def test_two_seconds_are_enough_by_default_too(self, database_url: str, client: httpx.AsyncClient) -> None:
+        del client  # its housekeeping looks more often than others do
+        async with replica(database_url, housekeeping_seconds=0.5) as other:
+            await spawn_task(other)
+            held = await claim_task(other, lease_seconds=1)
+            response = await other.get(task_address(held, "wait"), params={"timeout_seconds": 3})
+            assert response.json()["status"] == "failed"
+
+
+class TestSleepers:
+    async def test_sleeper_can_be_claimed_when_its_time_has_come(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client)
+        await reported(client, held, "sleep", seconds=0.2)
+        assert await claim_tasks(client) == []
+        claimed = await claim_task(client, wait_seconds=2)
+        assert (claimed["task_id"], claimed["attempt"]) == (held["task_id"], 1)
+
+    async def test_retry_can_be_claimed_when_its_time_has_come(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client, max_attempts=2)
+        await reported(client, held, "fail", retry_after_seconds=0.2)
+        assert await claim_tasks(client) == []
+        assert (await claim_task(client, wait_seconds=2))["attempt"] == 2
+
+    async def test_delayed_task_can_be_claimed_when_its_time_has_come(self, client: httpx.AsyncClient) -> None:
+        spawned = await spawn_task(client, delay_seconds=0.2)
+        assert await claim_tasks(client) == []
+        assert (await claim_task(client, wait_seconds=2))["task_id"] == spawned["task_id"]
+
+    async def test_other_sleepers_sleep_on(self, client: httpx.AsyncClient) -> None:
+        task = await task_in(client, "sleeping")
+        held = await start_task(client)
+        await reported(client, held, "sleep", seconds=0.1)
+        assert (await claim_task(client, wait_seconds=2))["task_id"] == held["task_id"]
+        assert (await get_task(client, task))["status"] == "sleeping"
+
+    async def test_await_times_out(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client)
+        await reported(client, held, "await-event", step_name="s", any_of=["a", "b"], timeout_seconds=0.1)
+
+        async def look() -> bool:
+            return bool((await client.get(task_address(held, "checkpoints"))).json()["items"])
+
+        await eventually(look)
+        outcome = (await client.get(task_address(held, "checkpoints", "s"))).json()
+        assert (outcome["state"], outcome["attempt"]) == ({"outcome": "timed_out"}, 1)
+
+    async def test_waiting_claim_of_another_replica_gets_the_sleeper(
+        self, database_url: str, client: httpx.AsyncClient
+    ) -> None:
+        async with replica(database_url) as other:
+            held = await start_task(client)
+            await reported(client, held, "sleep", seconds=0.1)
+            claimed = await claim_task(other, wait_seconds=5)
+            assert claimed["task_id"] == held["task_id"]
+
+
+class TestLimits:
+    async def test_task_that_was_not_started_in_time_fails(self, client: httpx.AsyncClient) -> None:
+        spawned = await spawn_task(client, cancellation={"max_delay": 0.1})
+        task = await ended(client, spawned)
+        assert (task["status"], task["reason"]) == ("failed", "max_delay")
+        assert set(task["error"]) >= {"name", "message"}
+        (attempt,) = await attempts_of(client, spawned)
+        assert (attempt["status"], attempt["reason"]) == ("failed", "max_delay")
+        assert await claim_tasks(client) == []
+
+    async def test_task_that_was_started_in_time_goes_on(self, client: httpx.AsyncClient, database: Database) -> None:
+        held = await start_task(client, cancellation={"max_delay": 5})
+        other = await spawn_task(client, cancellation={"max_delay": 5}, queue="other")
+        for task in (held, other):
+            await let_pass(database, task, 5)
+        await ended(client, other)
+        task = await get_task(client, held)
+        assert task["reason"] != "max_delay"
+
+    @pytest.mark.parametrize("aside", [None, ("sleep", {"seconds": 60}), ("release", {}), ("fail", {})])
+    async def test_task_that_takes_too_long_fails(
+        self, client: httpx.AsyncClient, aside: tuple[str, dict[str, Any]] | None
+    ) -> None:
+        held = await start_task(client, max_attempts=3, cancellation={"max_duration": 0.3})
+        if aside:
+            await reported(client, held, aside[0], **aside[1])
+        task = await ended(client, held)
+        assert (task["status"], task["reason"]) == ("failed", "max_duration")
+        assert set(task["error"] or {"name": "", "message": ""}) >= {"name", "message"}
+        took = datetime.fromisoformat(task["completed_at"]) - datetime.fromisoformat(task["first_started_at"])
+        assert timedelta(seconds=0.3) <= took < timedelta(seconds=2.3)
+        assert await claim_tasks(client) == []
+
+    async def test_worker_is_told_that_the_lease_is_lost(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client, cancellation={"max_duration": 0.1})
+        await ended(client, held)
+        body = {"lease_token": held["lease_token"]}
+        response = await client.post(task_address(held, "heartbeat"), json=body)
+        assert (response.status_code, response.json()["code"]) == (409, "lease-lost")
+
+    async def test_duration_is_counted_from_the_first_start(self, client: httpx.AsyncClient) -> None:
+        await spawn_task(client, cancellation={"max_duration": 3600}, delay_seconds=0.1)
+        held = await claim_task(client, wait_seconds=2)
+        await reported(client, held, "complete")
+
+    @pytest.mark.parametrize("limit", ["max_delay", "max_duration"])
+    async def test_clock_starts_anew_by_retry(self, client: httpx.AsyncClient, database: Database, limit: str) -> None:
+        task = await task_in(client, "failed", cancellation={limit: 0.5})
+        await client.post(task_address(task, "retry"))
+        if limit == "max_duration":
+            await claim_task(client)
+        after = await ended(client, task)
+        assert (after["status"], after["reason"], after["attempt"]) == ("failed", limit, 2)
+
+    async def test_delay_is_counted_from_when_it_may_start(self, client: httpx.AsyncClient) -> None:
+        spawned = await spawn_task(client, delay_seconds=0.4, cancellation={"max_delay": 0.1})
+        task = await ended(client, spawned)
+        waited = datetime.fromisoformat(task["completed_at"]) - datetime.fromisoformat(task["available_at"])
+        assert waited >= timedelta(seconds=0.1)
+
+
+class TestCancelGrace:
+    async def test_what_still_runs_is_cancelled_after_it(self, client: httpx.AsyncClient) -> None:
+        run = await run_in(client, "running")
+        held = await start_task(client, workflow_run_id=run["workflow_run_id"])
+        await client.post(address(run, "cancel"), json={"grace_seconds": 0.2})
+        assert (await get_task(client, held))["status"] == "running"
+        task = await ended(client, held)
+        assert (task["status"], task["reason"]) == ("cancelled", "cancel_requested")
+        after = await get_run(client, run)
+        assert (after["status"], after["reason"], after["progress"]["cancelled"]) == (
+            "cancelled",
+            "cancel_requested",
+            1,
+        )
+        took = datetime.fromisoformat(after["completed_at"]) - datetime.fromisoformat(after["cancel_requested_at"])
+        assert timedelta(seconds=0.2) <= took < timedelta(seconds=2.2)
+        assert (await history_of(client, run))[-1]["actor"] == "housekeeping"
+
+    async def test_run_with_a_heartbeat_has_its_grace(self, client: httpx.AsyncClient) -> None:
+        run = await run_in(client, "running", heartbeat_seconds=60)
+        after = (await client.post(address(run, "cancel"), json={"grace_seconds": 0.2})).json()
+        assert after["status"] == "running"
+        beat = (await client.post(address(run, "heartbeat"))).json()
+        assert (beat["status"], beat["cancel_requested"]) == ("running", True)
+        ended_run = (await client.get(address(run, "wait"), params={"timeout_seconds": 2.2})).json()
+        assert ended_run["status"] == "cancelled"
+
+    async def test_waiting_for_the_run_ends_with_it(self, client: httpx.AsyncClient) -> None:
+        run = await run_in(client, "running")
+        held = await start_task(client, workflow_run_id=run["workflow_run_id"])
+        await client.post(address(run, "cancel"))
+        await reported(client, held, "complete")
+        after = (await client.get(address(run, "wait"), params={"timeout_seconds": 2})).json()
+        assert after["status"] == "cancelled"
+
+
+class TestEndOfRun:
+    @pytest.mark.parametrize("reason", ["deadline", "lost"])
+    async def test_run_that_housekeeping_ends_takes_its_open_tasks_along(
+        self, client: httpx.AsyncClient, database: Database, reason: str
+    ) -> None:
+        del database
+        limit = {"deadline_seconds": 0.3} if reason == "deadline" else {"heartbeat_seconds": 1}
+        run = await create_run(client, **limit)
+        await patch_run(client, run, status="running")
+        held = await start_task(client, workflow_run_id=run["workflow_run_id"])
+        task = (await client.get(task_address(held, "wait"), params={"timeout_seconds": 3})).json()
+        assert (task["status"], task["reason"]) == ("cancelled", "run_ended")
+        after = await get_run(client, run)
+        assert (after["status"], after["reason"]) == ("failed", reason)
+
+
+class TestRetention:
+    async def test_ended_tasks_are_kept_as_long_as_their_queue_says(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        await client.put(f"{QUEUES}/short", json={"retention_seconds": 0})
+        gone = await task_in(client, "completed", queue="short")
+        open_task = await spawn_task(client, queue="short")
+        kept = await task_in(client, "completed", queue="long")
+        run = await create_run(client)
+        linked = await task_in(client, "failed", queue="short2", workflow_run_id=run["workflow_run_id"])
+        await client.put(f"{QUEUES}/short2", json={"retention_seconds": 0})
+        async with database.transaction() as tx:
+            assert await prune_tasks(tx, 3600, 100) == 1
+        assert (await client.get(task_address(gone))).status_code == 404
+        for task in (open_task, kept, linked):
+            assert (await client.get(task_address(task))).status_code == 200
