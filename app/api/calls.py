@@ -68,7 +68,7 @@ async def _creating_call(
     caller: Caller = request.scope["caller"]
     key = None
     if idempotency_key is not None:
-        key = make_key(idempotency_key, request.method, request.url.path, caller, await request.json())
+        key = make_key(idempotency_key, request.method, request.scope["path"], caller, await request.json())
     return CreatingCall(kernel_of(request), caller, key, traceparent)
 
 

@@ -22,6 +22,8 @@ Entry = tuple[Item, asyncio.Future[Outcome]]
 """What a caller asked for, and where it waits for the answer."""
 
 ITEMS_MOST = 200
+WARY_BATCHES = 100
+"""How many batches look before they leap after one that lost to another transaction: it will not be the last."""
 TRIES_MOST = 5
 """How often a batch is tried that loses to other transactions, before its items are tried one by one."""
 BEYOND_ITEMS = frozenset({"08", "25", "53", "57"})
@@ -41,6 +43,7 @@ class Batcher(Generic[Item, Outcome]):
         self._work = work
         self._waiting: deque[Entry[Item, Outcome]] = deque()
         self._flusher: asyncio.Task[None] | None = None
+        self._wary_batches = 0
         self._sizes = BATCH_SIZE.labels(work=getattr(work, "__name__", "work"))
 
     async def __call__(self, item: Item) -> Outcome:
@@ -82,16 +85,18 @@ class Batcher(Generic[Item, Outcome]):
 
     async def _write(self, entries: Sequence[Entry[Item, Outcome]]) -> Exception | None:
         """Write ``entries``, again if another transaction won; return the failure if that did not help."""
+        self._wary_batches = max(0, self._wary_batches - 1)
         for _ in range(TRIES_MOST):
             failure = await self._write_once(entries)
             if failure is None or not is_worth_another_try(failure):
                 break
+            self._wary_batches = WARY_BATCHES
         return failure
 
     async def _write_once(self, entries: Sequence[Entry[Item, Outcome]]) -> Exception | None:
         """Do the work of ``entries`` in one transaction and settle them; return the failure if it was rolled back."""
         try:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(is_wary=self._wary_batches > 0) as tx:
                 outcomes = await self._work(tx, [item for item, _ in entries])
                 settled = list(zip(entries, outcomes, strict=True))
         except Exception as failure:  # noqa: BLE001 - whatever it is, it belongs to the callers

@@ -33,10 +33,12 @@ class Publisher(Protocol):
 class Tx:
     """One transaction, and who is to be woken once it is committed: topics with news, queues with ready tasks."""
 
-    __slots__ = ("_connection", "ready", "topics")
+    __slots__ = ("_connection", "is_wary", "ready", "topics")
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, *, is_wary: bool = True) -> None:
         self._connection = connection
+        self.is_wary = is_wary
+        """Whether to look before leaping: False where a failure is cheap, for the work is done again, wary then."""
         self.topics: set[str] = set()
         self.ready: Counter[str] = Counter()
 
@@ -66,10 +68,10 @@ class Database:
         self._publisher = publisher
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Tx]:
+    async def transaction(self, *, is_wary: bool = True) -> AsyncIterator[Tx]:
         """Commit at the end of the block, then wake whoever waits for what it changed."""
         async with asyncio.timeout(self._timeout_seconds), self._engine.begin() as connection:
-            tx = Tx(connection)
+            tx = Tx(connection, is_wary=is_wary)
             yield tx
         if tx.topics or tx.ready:
             self._publisher.publish(tx.topics, tx.ready)

@@ -59,12 +59,13 @@ def make_key(key: str, method: str, path: str, caller: Caller, body: Any) -> Ide
 async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Sequence[Reply | Refusal]:
     """Perform each request whose key is new, and give the others the reply that the first of their key got.
 
-    A refused request does not use its key up. Where another transaction is about to store one of the keys, this one
-    waits for it and then fails as a whole: tried again, it finds the reply.
+    A refused request does not use its key up. Nearly all keys are new, so nobody looks first: a key that is stored, or
+    is just being stored by another transaction, makes this one fail as a whole, and tried again it looks.
     """
     if not any(request.key for request in requests):
         return await perform(tx, requests)
-    stored = await store.get_keys(tx, list({request.key.scope for request in requests if request.key}))
+    scopes = {request.key.scope for request in requests if request.key}
+    stored = await store.get_keys(tx, list(scopes)) if tx.is_wary else {}
     outcomes: dict[int, Reply | Refusal] = {}
     left = list(range(len(requests)))
     while left:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
@@ -13,11 +15,18 @@ from app.domain.progress import make_progress
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
 from app.schemas.problems import FieldError
-from app.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate, WorkflowRuns
+from app.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 from app.services import tasks
 from app.services.callers import Caller
 from app.services.idempotency import IdempotencyKey, Reply, answer_once
 from app.store import workflow_runs as store
+
+_FRESH: Mapping[str, Any] = dict.fromkeys(WorkflowRun.model_fields) | {
+    "status": RunStatus.pending,
+    "attempt": 1,
+    "revision": 1,
+}
+"""A new run, as far as all new runs are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,22 @@ class Creation:
     def pointer(self, place: int) -> str:
         """Return where the run at ``place`` stands in the body."""
         return f"/workflow_runs/{place}" if self.many else ""
+
+
+_GIVEN = (
+    "workflow_run_id",
+    "workflow_name",
+    "workflow_version",
+    "workflow_hash",
+    "queue",
+    "inputs",
+    "tags",
+    "created_by",
+    "absurd_run_id",
+    "parent_workflow_run_id",
+    "task_count",
+    "heartbeat_seconds",
+)
 
 
 async def create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
@@ -135,29 +160,22 @@ async def _spawn_tasks(
     return counts
 
 
-def _created_run(row: Mapping[str, Any], stored: Any, spawned: Mapping[UUID, int]) -> WorkflowRun:
-    return WorkflowRun.model_construct(
-        None,
-        **row,
-        display_name=f"{row['workflow_name']}__{row['workflow_version']}",
-        status=RunStatus.pending,
-        reason=None,
-        result=None,
-        error=None,
-        attempt=1,
-        revision=1,
-        cancel_requested_at=None,
-        deadline_at=stored.deadline_at,
-        heartbeat_expires_at=None,
-        created_at=stored.created_at,
-        started_at=None,
-        completed_at=None,
-        updated_at=stored.created_at,
-        progress=make_progress(row["task_count"], {"pending": spawned.get(row["workflow_run_id"], 0)}),
-    )
+def _created_run(row: Mapping[str, Any], stored: Any, spawned: Mapping[UUID, int]) -> dict[str, Any]:
+    """Return what `WorkflowRun` says of a new run; plain, because there are many of them and each is written once."""
+    run = {**_FRESH} | {name: row[name] for name in _GIVEN}
+    run["display_name"] = f"{row['workflow_name']}__{row['workflow_version']}"
+    run["deadline_at"] = stored.deadline_at
+    run["created_at"] = run["updated_at"] = stored.created_at
+    run["progress"] = _fresh_progress(row["task_count"], spawned.get(row["workflow_run_id"], 0))
+    return run
 
 
-def _reply(runs: Sequence[WorkflowRun], *, many: bool) -> Reply:
+@lru_cache(maxsize=1024)
+def _fresh_progress(task_count: int | None, pending: int) -> dict[str, Any]:
+    return make_progress(task_count, {"pending": pending}).model_dump()
+
+
+def _reply(runs: Sequence[dict[str, Any]], *, many: bool) -> Reply:
     if many:
-        return Reply(WorkflowRuns.model_construct(items=list(runs)).model_dump_json(by_alias=True).encode())
-    return Reply(runs[0].model_dump_json(by_alias=True).encode(), runs[0].workflow_run_id)
+        return Reply(to_json({"items": runs}))
+    return Reply(to_json(runs[0]), runs[0]["workflow_run_id"])

@@ -256,9 +256,16 @@ _LOCK_CANCELLED = (
     .with_for_update(key_share=True, skip_locked=True)
 )
 _LOCK_KEYS = select(WorkflowRun.workflow_run_id).where(_HAS_ONE_OF_IDS).with_for_update(read=True, key_share=True)
+_ticking = (
+    select(WorkflowRun.workflow_run_id)
+    .where(_HAS_ONE_OF_IDS, WorkflowRun.heartbeat_expires_at.is_not(None))
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(key_share=True)
+    .cte("ticking")
+)
 _BEAT = (
     update(WorkflowRun)
-    .where(_HAS_ONE_OF_IDS, WorkflowRun.heartbeat_expires_at.is_not(None))
+    .where(WorkflowRun.workflow_run_id == _ticking.c.workflow_run_id)
     .values(heartbeat_expires_at=func.now() + seconds(WorkflowRun.heartbeat_seconds))
     .returning(
         WorkflowRun.workflow_run_id,
@@ -325,7 +332,7 @@ async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
 
 
 async def beat_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """UPDATE the clocks of those runs that have one ticking."""
+    """UPDATE the clocks of those runs that have one ticking, locked in the order of their ids."""
     return (await tx.execute(_BEAT, {"ids": ids})).all()
 
 
