@@ -8,11 +8,13 @@ from benchmarks.machine import describe_machine
 from benchmarks.reads import measure_reads
 from benchmarks.results import write_results
 from benchmarks.stages import measure_stages
+from benchmarks.tasks import measure_tasks
 
 SECTIONS: Mapping[str, Callable[[float], str]] = {
     "creates": measure_creates,
     "stages": measure_stages,
     "reads": measure_reads,
+    "tasks": measure_tasks,
 }
 
 

@@ -65,22 +65,22 @@ CLAIMED = (*(attribute.key for attribute in _CLAIMED_COLUMNS), "server_time")
 """What the first columns of a claimed row are, as `ClaimedTask` has them."""
 
 
-@lru_cache(maxsize=2)
-def _claim(*, named: bool) -> Select[Any]:
-    """Return the statement that hands the ready tasks of one queue to claimers, each of whom has a range of places.
+_claimer = rows_like(
+    Task,
+    (),
+    column("claimer", Integer),
+    column("first", Integer),
+    column("last", Integer),
+    column("worker", Text),
+    column("lease", Float),
+)
 
-    Guarantee 2: a task is taken by exactly one of any number of claims, for its row is locked and not ready any more
-    afterwards; those being taken just now are skipped. The order is the index's own, so nothing is sorted.
+
+def _ready_tasks(*, named: bool) -> CTE:
+    """Return the next tasks of a queue, locked, without those whose concurrency key is taken.
+
+    The order is the index's own, so nothing is sorted.
     """
-    item = rows_like(
-        Task,
-        (),
-        column("claimer", Integer),
-        column("first", Integer),
-        column("last", Integer),
-        column("worker", Text),
-        column("lease", Float),
-    )
     rival = aliased(Task)
     is_taken = select(1).where(
         rival.queue == Task.queue, rival.concurrency_key == Task.concurrency_key, rival.status == _RUNNING
@@ -95,40 +95,57 @@ def _claim(*, named: bool) -> Select[Any]:
     )
     if named:
         ready = ready.where(Task.task_name == any_(bindparam("names", type_=ARRAY(Text))))
-    chosen = ready.cte("ready")
-    order = (chosen.c.priority.desc(), chosen.c.sequence)
-    key = func.coalesce(chosen.c.concurrency_key, cast(chosen.c.task_id, Text))
-    ranked = select(
-        chosen.c.task_id,
+    return ready.cte("ready")
+
+
+def _in_places(ready: CTE) -> CTE:
+    """Return ``ready`` tasks with their places in the line, and of those of one concurrency key their places in it."""
+    order = (ready.c.priority.desc(), ready.c.sequence)
+    key = func.coalesce(ready.c.concurrency_key, cast(ready.c.task_id, Text))
+    return select(
+        ready.c.task_id,
         func.row_number().over(order_by=order).label("place"),
         func.row_number().over(partition_by=key, order_by=order).label("of_key"),
     ).cte("ranked")
+
+
+def _begin_attempt() -> dict[str, Any]:
+    """Return what changes on a task that is claimed."""
+    max_duration_ends = func.now() + seconds(Task.max_duration_seconds)
+    return {
+        "status": cast(TaskStatus.running, Text),
+        "reason": None,
+        "claimed_by": _claimer.c.worker,
+        "lease_token": func.gen_random_uuid(),
+        "lease_expires_at": func.now() + seconds(_claimer.c.lease),
+        "ready_at": None,
+        "wake_at": None,
+        "started_at": func.coalesce(Task.started_at, func.now()),
+        "first_started_at": func.coalesce(Task.first_started_at, func.now()),
+        "limit_at": case((Task.first_started_at.is_(None), max_duration_ends), else_=Task.limit_at),
+        "updated_at": func.now(),
+        "revision": Task.revision + 1,
+    }
+
+
+@lru_cache(maxsize=2)
+def _claim(*, named: bool) -> Select[Any]:
+    """Return the statement that hands the ready tasks of one queue to claimers, each of whom has a range of places.
+
+    Guarantee 2: a task is taken by exactly one of any number of claims, for its row is locked and not ready any more
+    afterwards; those being taken just now are skipped.
+    """
+    ranked = _in_places(_ready_tasks(named=named))
     task = (
         update(Task)
         .where(Task.task_id == ranked.c.task_id, ranked.c.of_key == 1)
-        .where(ranked.c.place.between(item.c.first, item.c.last))
-        .values(
-            status=cast(TaskStatus.running, Text),
-            reason=None,
-            claimed_by=item.c.worker,
-            lease_token=func.gen_random_uuid(),
-            lease_expires_at=func.now() + seconds(item.c.lease),
-            ready_at=None,
-            wake_at=None,
-            started_at=func.coalesce(Task.started_at, func.now()),
-            first_started_at=func.coalesce(Task.first_started_at, func.now()),
-            limit_at=case(
-                (Task.first_started_at.is_(None), func.now() + seconds(Task.max_duration_seconds)),
-                else_=Task.limit_at,
-            ),
-            updated_at=func.now(),
-            revision=Task.revision + 1,
-        )
+        .where(ranked.c.place.between(_claimer.c.first, _claimer.c.last))
+        .values(_begin_attempt())
         .returning(
             *_CLAIMED_COLUMNS,
             func.now().label("server_time"),
             or_(Task.first_started_at < func.now(), Task.attempt > 1).label("was_started"),
-            item.c.claimer,
+            _claimer.c.claimer,
             ranked.c.place,
             select(func.count()).where(ranked.c.of_key > 1).scalar_subquery().label("passed_over"),
         )
