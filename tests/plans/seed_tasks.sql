@@ -54,4 +54,4 @@ INSERT INTO event_waits (task_id, event_name, queue)
 SELECT task_id, 'event-' || sequence % 50, queue FROM tasks WHERE status = 'sleeping';
 INSERT INTO task_attempts (run_id, task_id, attempt, status, claimed_by, lease_token, started_at, ended_at)
 SELECT run_id, task_id, attempt, status, claimed_by, lease_token, started_at, completed_at FROM tasks
-WHERE status = 'failed';
+WHERE completed_at IS NOT NULL;
