@@ -141,10 +141,14 @@ def make_client(app: FastAPI, contract: Contract | None = None, **options: Any) 
 
 @pytest.fixture
 async def clean_database(app: FastAPI) -> AsyncIterator[None]:
-    """Empty the tables after the test."""
-    yield
+    """Empty the tables before the test, whoever left something there, and after it."""
     kernel: Kernel = app.state.kernel
-    kernel.doorkeeper.forget()
+    await _clean(kernel)
+    yield
+    await _clean(kernel)
+
+
+async def _clean(kernel: Kernel) -> None:
     async with kernel.database.transaction() as tx:
         await empty_tables(tx)
     kernel.doorkeeper.forget()

@@ -36,6 +36,8 @@ class Housekeeping:
 
     def start(self) -> None:
         """Begin."""
+        now = asyncio.get_running_loop().time()
+        self._done_at = {chore.name: now for chore in self._chores}
         self._tasks = [asyncio.create_task(self._repeat(chore)) for chore in self._chores]
 
     async def stop(self) -> None:
@@ -51,7 +53,6 @@ class Housekeeping:
 
     async def _repeat(self, chore: Chore) -> None:
         clock = asyncio.get_running_loop().time
-        self._done_at[chore.name] = clock()
         while True:
             done = 0
             try:

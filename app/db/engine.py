@@ -70,21 +70,52 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, is_wary: bool = True) -> AsyncIterator[Tx]:
         """Commit at the end of the block, then wake whoever waits for what it changed."""
-        async with asyncio.timeout(self._timeout_seconds), self._engine.begin() as connection:
+        async with asyncio.timeout(self._timeout_seconds), _checked_out(self._engine) as connection:
             tx = Tx(connection, is_wary=is_wary)
-            yield tx
+            async with connection.begin():
+                yield tx
         if tx.topics or tx.ready:
             self._publisher.publish(tx.topics, tx.ready)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
         """Each statement of the block reads on its own: one round trip, no transaction around it."""
-        async with asyncio.timeout(self._timeout_seconds), self._autocommit.connect() as connection:
+        async with asyncio.timeout(self._timeout_seconds), _checked_out(self._autocommit) as connection:
             yield Tx(connection)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+@asynccontextmanager
+async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Give a connection of the pool; one that comes when its caller has gone is given back, and not left lying."""
+    coming = asyncio.ensure_future(_check_out(engine))
+    try:
+        connection = await asyncio.shield(coming)
+    except asyncio.CancelledError:
+        coming.add_done_callback(_give_back)
+        raise
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _check_out(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
+_given_back: set[asyncio.Future[None]] = set()
+
+
+def _give_back(coming: asyncio.Future[AsyncConnection]) -> None:
+    if coming.cancelled() or coming.exception() is not None:
+        return
+    closing = asyncio.ensure_future(coming.result().close())
+    _given_back.add(closing)
+    closing.add_done_callback(_given_back.discard)
 
 
 def read_url(url: str) -> URL:

@@ -81,7 +81,9 @@ class TestDatabase:
         pool = open_pool(database_url, database_timeout_seconds=0.3)
         with pytest.raises(TimeoutError):  # noqa: PT012 - the block is what takes too long
             async with pool.transaction() as tx:
-                await tx.execute(text("INSERT INTO idempotency_keys (scope, body) VALUES ('late', 'late')"))
+                await tx.execute(
+                    text("INSERT INTO idempotency_keys (scope, body, answer) VALUES ('late', 'late', '{}')")
+                )
                 await asyncio.sleep(5)
         with connect(database_url) as connection:
             assert connection.execute("SELECT FROM idempotency_keys WHERE scope = 'late'").fetchall() == []
