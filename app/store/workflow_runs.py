@@ -186,7 +186,7 @@ def _end_overdue(due_at: SQLORMExpression[Any], reason: Reason, error: ColumnEle
     ended_at = func.greatest(func.now(), WorkflowRun.started_at, WorkflowRun.updated_at)
     run = (
         update(WorkflowRun)
-        .where(WorkflowRun.workflow_run_id == due.c.workflow_run_id)
+        .where(WorkflowRun.workflow_run_id == any_(func.array(select(due.c.workflow_run_id).scalar_subquery())))
         .values(
             status=_text(RunStatus.failed),
             reason=_text(reason),
