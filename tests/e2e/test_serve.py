@@ -19,6 +19,7 @@ from app.db.migrations import upgrade
 from tests.conftest import connect
 from tests.e2e.processes import Service, is_running, wait_until
 from tests.factories import RUNS, run_body
+from tests.waiting import eventually
 
 CLIENTS = 8
 
@@ -201,7 +202,10 @@ class TestReadiness:
             assert service.http.get("/readyz").status_code == 503
 
     async def test_process_about_to_stop_is_not_ready(self, client: httpx.AsyncClient, kernel: Kernel) -> None:
-        assert (await client.get("/readyz")).status_code == 200
+        async def is_ready() -> bool:
+            return (await client.get("/readyz")).status_code == 200
+
+        await eventually(is_ready, within_seconds=10)  # its loop stood still while other tests watched processes
         kernel.wakeups.drain()
         try:
             assert (await client.get("/readyz")).status_code == 503
