@@ -60,7 +60,8 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
     """Perform each request whose key is new, and give the others the reply that the first of their key got.
 
     A refused request does not use its key up. Nearly all keys are new, so nobody looks first: a key that is stored, or
-    is just being stored by another transaction, makes this one fail as a whole, and tried again it looks.
+    is just being stored by another transaction, makes this one fail as a whole, and tried again it looks. Who is
+    refused has inserted nothing that could fail, so for those it looks at once: theirs may be repeats.
     """
     if not any(request.key for request in requests):
         return await perform(tx, requests)
@@ -72,6 +73,8 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
         chosen = _first_of_each(requests, left, stored)
         replies = await perform(tx, [requests[i] for i in chosen])
         outcomes |= dict(zip(chosen, replies, strict=True))
+        if not tx.is_wary:
+            outcomes |= await _replay_refused(tx, requests, {i: outcomes[i] for i in chosen})
         answered = _answered([requests[i] for i in chosen], replies)
         stored |= answered
         if answered:
@@ -80,6 +83,15 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
         outcomes |= {i: replay for i in left if (replay := _replay(requests[i].key, stored)) is not None}
         left = [i for i in left if i not in outcomes]
     return [outcomes[i] for i in range(len(requests))]
+
+
+async def _replay_refused(
+    tx: Tx, requests: Sequence[Request], outcomes: Mapping[int, Reply | Refusal]
+) -> dict[int, Reply | Refusal]:
+    """Return the replies that refused requests got when they were sent before: things may stand otherwise since."""
+    refused = {i: key for i, outcome in outcomes.items() if isinstance(outcome, Refusal) and (key := requests[i].key)}
+    stored = await store.get_keys(tx, [key.scope for key in refused.values()]) if refused else {}
+    return {i: _stored_reply(key, stored[key.scope]) for i, key in refused.items() if key.scope in stored}
 
 
 def _first_of_each(requests: Sequence[Request], places: Sequence[int], stored: Mapping[bytes, StoredKey]) -> list[int]:

@@ -652,3 +652,17 @@ class TestRepeatedSpawn:
         assert again.json()["task_id"] == first.json()["task_id"]
         other = await client.post(address, json={"task_name": "once", "idempotency_key": "another"})
         assert code(other) == "move-not-allowed"
+
+    async def test_repeat_with_its_header_is_answered_also_when_the_run_has_ended(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        run = await create_run(client)
+        address = f"{RUNS}/{run['workflow_run_id']}/tasks"
+        key = {"Idempotency-Key": "spawn-once"}
+        first = await client.post(address, json={"task_name": "once"}, headers=key)
+        await patch_run(client, run, status="completed")
+        again = await client.post(address, json={"task_name": "once"}, headers=key)
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+        assert again.json() == first.json()
+        other = await client.post(address, json={"task_name": "other"}, headers=key)
+        assert code(other) == "idempotency-key-reused"
