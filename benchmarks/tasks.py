@@ -101,6 +101,7 @@ def _seed_history(url: str) -> None:
         database.execute(_EMPTY)
         database.execute(_SEED, [HISTORY])
         database.execute("VACUUM (ANALYZE) tasks")
+        database.execute("CHECKPOINT")
 
 
 def _row(kind: Kind) -> list[Cell]:
