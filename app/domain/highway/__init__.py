@@ -1,0 +1,1 @@
+"""Highway definitions: read, checked, compiled, executed and simulated, without a clock and without I/O."""
