@@ -55,6 +55,10 @@ RUN: Example = {
     "created_by": "cron@db1",
     "absurd_run_id": None,
     "parent_workflow_run_id": None,
+    "rerun_of_workflow_run_id": None,
+    "schedule_id": None,
+    "data_interval_start": None,
+    "data_interval_end": None,
     "task_count": 12,
     "attempt": 1,
     "revision": 3,
@@ -67,4 +71,171 @@ RUN: Example = {
     "completed_at": "2026-02-01T02:14:37.821000Z",
     "updated_at": "2026-02-01T02:14:37.821000Z",
     "progress": PROGRESS,
+}
+
+WORKFLOW_DOCUMENT: Example = {
+    "name": "nightly_etl",
+    "version": "1.0.0",
+    "description": "Loads yesterday's orders",
+    "tasks": {
+        "extract": {
+            "task_id": "extract",
+            "operator_type": "task",
+            "function": "etl.extract",
+            "args": ["{{ds}}"],
+            "result_key": "rows",
+        },
+        "load": {
+            "task_id": "load",
+            "operator_type": "task",
+            "function": "etl.load",
+            "args": ["{{rows}}"],
+            "dependencies": ["extract"],
+            "retry_policy": {"max_retries": 2, "delay": "PT30S"},
+        },
+    },
+}
+
+WORKFLOW_YAML = """\
+name: nightly_etl
+version: 1.0.0
+description: Loads yesterday's orders
+tasks:
+  extract:
+    task_id: extract
+    operator_type: task
+    function: etl.extract
+    args: ['{{ds}}']
+    result_key: rows
+  load:
+    task_id: load
+    operator_type: task
+    function: etl.load
+    args: ['{{rows}}']
+    dependencies: [extract]
+    retry_policy: {max_retries: 2, delay: PT30S}
+"""
+"""The same as `WORKFLOW_DOCUMENT`, with the same hash."""
+
+WORKFLOW: Example = {
+    "workflow_name": "nightly_etl",
+    "workflow_version": "1.0.0",
+    "workflow_hash": "a2d7fa12b6ecbc93d1bc5a5e86b2ee2c1d05a24a0e5a4a3e3b9a3a4e57df4b4f",
+    "description": "Loads yesterday's orders",
+    "warnings": [],
+    "created_by": "deploy",
+    "created_at": "2026-01-31T09:30:00Z",
+}
+
+WORKFLOW_GRAPH: Example = {
+    "nodes": [
+        {"id": "is_new", "task_id": "is_new", "operator_type": "condition", "scope": ""},
+        {"id": "load", "task_id": "load", "operator_type": "task", "scope": ""},
+    ],
+    "edges": [{"from": "is_new", "to": "load", "kind": "choice", "label": "true"}],
+}
+
+SIMULATION: Example = {
+    "definition": WORKFLOW_DOCUMENT,
+    "inputs": {"tables": ["orders"]},
+    "steps": [
+        {"do": "start"},
+        {"do": "complete", "task": "extract", "result": 48213},
+        {"do": "fail", "task": "load", "error": {"message": "the warehouse is full"}},
+        {"do": "advance", "seconds": 30},
+    ],
+}
+
+SIMULATED: Example = {
+    "steps": [
+        {
+            "do": "start",
+            "then": {
+                "runnable": [{"task": "extract", "attempt": 1, "function": "etl.extract", "args": ["2025-01-15"]}]
+            },
+        },
+        {
+            "do": "complete",
+            "task": "extract",
+            "result": 48213,
+            "then": {
+                "completed": ["extract"],
+                "runnable": [{"task": "load", "attempt": 1, "function": "etl.load", "args": [48213]}],
+            },
+        },
+        {
+            "do": "fail",
+            "task": "load",
+            "error": {"message": "the warehouse is full"},
+            "then": {"retry_in": [{"task": "load", "seconds": 30, "next_attempt": 2}]},
+        },
+        {
+            "do": "advance",
+            "seconds": 30,
+            "then": {"runnable": [{"task": "load", "attempt": 2, "function": "etl.load", "args": [48213]}]},
+        },
+    ],
+    "final": {"run_status": "running", "tasks": {"extract": "completed", "load": "runnable"}},
+}
+
+SCHEDULE_CREATE: Example = {
+    "workflow_name": "nightly_etl",
+    "cron": "0 2 * * *",
+    "timezone": "Europe/Berlin",
+    "start_at": "2026-01-01T00:00:00Z",
+    "catchup": True,
+    "inputs": {"tables": ["orders", "customers"]},
+    "tags": {"team": "data"},
+    "created_by": "ada",
+}
+
+SCHEDULE_UPDATE: Example = {"cron": "30 3 * * MON-FRI", "end_at": "2026-12-31T23:00:00Z", "max_active_runs": 2}
+
+BACKFILL: Example = {"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
+
+SCHEDULE: Example = {
+    "schedule_id": "0197c2a4-7e10-7b2c-8d00-4f5a6b7c8d9e",
+    "workflow_name": "nightly_etl",
+    "workflow_version": None,
+    "workflow_id": None,
+    "cron": "0 2 * * *",
+    "timezone": "Europe/Berlin",
+    "start_at": "2026-01-01T00:00:00Z",
+    "end_at": None,
+    "catchup": True,
+    "max_active_runs": 1,
+    "overlap": "wait",
+    "paused": False,
+    "queue": "default",
+    "inputs": {"tables": ["orders", "customers"]},
+    "tags": {"team": "data"},
+    "created_by": "ada",
+    "next_fire_at": "2026-02-02T01:00:00Z",
+    "last_fire_at": "2026-02-01T01:00:00Z",
+    "active_runs": 1,
+    "created_at": "2026-01-31T09:30:00Z",
+    "updated_at": "2026-01-31T09:30:00Z",
+    "revision": 1,
+}
+
+WORKFLOW_STEP: Example = {
+    "path": "process_branches.branch_a.process_a",
+    "status": "completed",
+    "operator_type": "task",
+    "attempt": 2,
+    "task_id": "0197c2a4-6f10-7b2a-8c00-2f3e4d5c6b7a",
+    "result": {"rows": 12},
+    "error": {"name": "TimeoutError", "message": "no answer from the warehouse in 30 s"},
+    "awaits": None,
+    "due_at": None,
+    "started_at": "2026-02-01T02:00:04.120000Z",
+    "completed_at": "2026-02-01T02:00:41.870000Z",
+}
+
+RUN_WARNING: Example = {
+    "path": "load",
+    "code": "unresolved_template",
+    "expression": "transformed_dat",
+    "detail": "load: {{transformed_dat}} has no value; the text was left as it stands",
+    "at": "2026-02-01T02:00:42Z",
 }

@@ -1,0 +1,240 @@
+"""What a definition is for its execution: regions, the scopes in them, and the steps with what each waits for.
+
+A region is what has its own loop variables: the run, or one iteration of a loop. Its scopes are its own level and the
+branches of the parallels in it. Inside a region a step is known by its name, which is its path without that of the
+region: `extract`, or `fork.left.load`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+TOP = ""
+"""Path of the run as a region, and of its top level as a scope."""
+WAIT_FOR_BRANCHES = "tools.workflow.wait_for_parallel_branches"
+"""Function of the task that the service does itself: it waits for the branches of a fork."""
+REFLEXIVE_LOOP = "tools.agent.reflexive_loop"
+"""Function that the work item of a reflexive step asks for."""
+_INDEX = re.compile(r"\[\d+\]")
+_NUMBER = re.compile(r"#\d+")
+_NUMBERED = re.compile(r"#\d+(?=\.|$)")
+
+
+class Operator(StrEnum):
+    """What kind of step it is."""
+
+    task = "task"
+    activity = "activity"
+    reflexive = "reflexive"
+    condition = "condition"
+    switch = "switch"
+    wait = "wait"
+    emit_event = "emit_event"
+    wait_for_event = "wait_for_event"
+    join = "join"  # type: ignore[assignment]  # str has a method of this name
+    parallel = "parallel"
+    multi_choice = "multi_choice"
+    foreach = "foreach"
+    while_ = "while"
+    child_workflow = "child_workflow"
+    terminate = "terminate"
+
+
+WORK = frozenset({Operator.task, Operator.activity, Operator.reflexive})
+"""Steps that workers do."""
+ROUTERS = frozenset({Operator.condition, Operator.switch})
+"""Steps that choose which of their targets starts."""
+FORKING = frozenset({Operator.parallel, Operator.multi_choice})
+"""Steps that contain branches."""
+LOOPS = frozenset({Operator.foreach, Operator.while_})
+"""Steps that contain iterations."""
+
+
+class TriggerRule(StrEnum):
+    """When a step starts, by how the steps it depends on have ended."""
+
+    all_success = "all_success"
+    all_done = "all_done"
+    one_success = "one_success"
+    one_done = "one_done"
+    none_failed = "none_failed"
+
+
+class JoinMode(StrEnum):
+    """When a join is over, by how the steps it joins have ended."""
+
+    all_of = "all_of"
+    any_of = "any_of"
+    all_success = "all_success"
+    one_success = "one_success"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A step that another waits for; of a router, also what it has chosen."""
+
+    step: str
+    branches: Mapping[str, tuple[str, ...]] | None = None
+    """Of a router: the steps of the branch of each of its targets. None: the step alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a failed attempt is followed by another, and after how many seconds."""
+
+    max_retries: int
+    delay_seconds: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node of the definition."""
+
+    name: str
+    task_id: str
+    scope: str
+    """Name of the scope in its region: `TOP`, or such as `fork.left`."""
+    operator: Operator
+    spec: Mapping[str, Any]
+    """The node as the document has it, without nulls."""
+    needs: tuple[Need, ...] = ()
+    trigger: TriggerRule = TriggerRule.all_success
+    joins: tuple[Need, ...] = ()
+    """What a join waits for."""
+    routers: tuple[str, ...] = ()
+    """Routers of which it is a target: it starts only when one has chosen it."""
+    gates: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Routers in whose branches it is, further on than a target, with the targets of these branches."""
+    owners: tuple[str, ...] = ()
+    """Steps of its own scope that call it when they end."""
+    is_handler: bool = False
+    """It starts only when it is called."""
+    is_summoned: bool = False
+    """A handler that is defined outside: it exists once it is called."""
+    on_success: str | None = None
+    """Name of its handler."""
+    on_failure: str | None = None
+    is_leaf: bool = True
+    """No dependency, join or choice leads on from it: its failure is that of its scope."""
+    retry: Retry | None = None
+    timeout_seconds: float | None = None
+    """Of one attempt."""
+    is_fork: bool = False
+    """A parallel that is over at once: another step waits for its branches."""
+    waits_for_branches: bool = False
+    """A task that the service does itself: it waits for the branches of ``fork``."""
+    fork: str | None = None
+    """The fork whose branches it waits for; None: there is none, and it waits for nothing."""
+    targets: Mapping[str, str] = field(default_factory=dict)
+    """Of a router: the names of its targets, by how the document calls them."""
+    activity: str | None = None
+    """Of a wait for an event: the submitted activity in its region whose report that is."""
+    is_submitted: bool = False
+    """An activity that is over at its submission: an event carries its result."""
+    followers: tuple[str, ...] = ()
+    """Steps that depend on it, for telling which step of an iteration is the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Steps that live and end together: a level of a region, or a branch in it."""
+
+    name: str
+    steps: tuple[str, ...]
+    """Those that exist from its beginning."""
+    container: str | None = None
+    """The step whose branch it is."""
+    branch: str | None = None
+
+
+@dataclass(slots=True)
+class Region:
+    """All steps that share the same loop variables."""
+
+    key: str
+    """`TOP`, or the path of its loop with `[]`, such as `loop[].inner[]`."""
+    steps: dict[str, Step] = field(default_factory=dict)
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    dependents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each step those that may go on when it ends."""
+    branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each parallel the names of its branches' scopes."""
+    is_while: bool = False
+    """Its results are named in the region around it."""
+    has_strays: bool = False
+    """There are handlers that no step beside them calls, or that come to be when they are called."""
+    held: dict[str, frozenset[str]] = field(default_factory=dict)
+    """For each handler that is called only further in: the steps that cannot end before it has."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """A definition, ready to be executed."""
+
+    name: str
+    version: str
+    variables: Mapping[str, Any]
+    regions: dict[str, Region]
+    deadline_seconds: float | None = None
+    deadline_action: str = "fail"
+    has_background: bool = False
+    """Work may be open that nothing waits for: that of forks and of submitted activities."""
+
+    def region(self, path: str) -> Region:
+        """Return the region that the region or iteration at ``path`` is one of."""
+        if not path:
+            return self.regions[TOP]
+        key = _INDEX.sub("[]", path)
+        return self.regions[_NUMBER.sub("", key) if "#" in key else key]
+
+    def step(self, region: str, path: str) -> Step:
+        """Return what the step at ``path`` in the region at ``region`` is one of."""
+        return self.region(region).steps[name_in(region, path)]
+
+
+def path_in(region: str, name: str) -> str:
+    """Return the path of what is called ``name`` in the region at ``region``."""
+    if not region:
+        return name
+    return f"{region}.{name}" if name else region
+
+
+def path_near(near: str, region: str, name: str) -> str:
+    """Return the path of what is called ``name`` in a region, as the step or scope at ``near`` means it.
+
+    A handler may stand in its scope more than once, as `undo` and `undo#2`; what is inside of one means what is beside
+    it there.
+    """
+    path = path_in(region, name)
+    if "#" not in near:
+        return path
+    for number in reversed([*_NUMBERED.finditer(near, len(region))]):
+        container = near[: number.end()]
+        plain = path_in(region, name_in(region, container))
+        if path.startswith(f"{plain}."):
+            return container + path[len(plain) :]
+    return path
+
+
+def name_in(region: str, path: str) -> str:
+    """Return the name in its region of the step or scope at ``path``, without the numbers of repeated handlers."""
+    name = path[len(region) + 1 :] if region else path
+    return _NUMBER.sub("", name) if "#" in name else name
+
+
+def scope_of(path: str) -> str:
+    """Return the path of the scope of the step at ``path``, or of the container of a branch: all but its own name."""
+    return path.rpartition(".")[0]
+
+
+def outer_region(region: str) -> str:
+    """Return the path of the region around the iteration at ``region``."""
+    return region[: region.rfind("]", 0, -1) + 1]
+
+
+def loop_of(region: str) -> str:
+    """Return the path of the loop whose iteration is at ``region``."""
+    return region[: region.rfind("[")]

@@ -1,0 +1,101 @@
+"""A run that has ended is opened again: what failed starts again, and what that held up waits again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from app.domain.highway.plan import FORKING, LOOPS, TOP
+from app.domain.highway.starting import Starting
+from app.domain.highway.state import StepState
+from app.schemas.steps import StepStatus
+from app.schemas.workflow_runs import RunStatus
+
+_UNDONE = frozenset({"failed", "dropped"})
+"""What became of the work of a submitted activity, although that has completed."""
+
+
+class Reopening(Starting):
+    """Retry of a whole run."""
+
+    def reopen_run(self) -> None:
+        """Open the run again, from its top level down. What completed stays; a deadline counts from now."""
+        seconds = self.plan.deadline_seconds
+        self.draft.change_run(status=RunStatus.running, deadline_at=None if seconds is None else self.after(seconds))
+        self._reopen_scope(TOP, TOP, TOP)
+        self.touch(TOP, TOP, TOP)
+
+    def _reopen_scope(self, path: str, region: str, name: str) -> bool:
+        """Open what did not complete in a scope; whether there was any."""
+        was_over = True
+        for state in list(self.draft.scope(path).values()):
+            if self._is_done(state):
+                if self.step_of(state).is_fork:
+                    self._reopen_fork(state)
+                continue
+            was_over = False
+            self._reopen(state)
+        if not was_over:
+            self.touch(path, region, name)
+        return not was_over
+
+    def _is_done(self, state: StepState) -> bool:
+        return state.status is StepStatus.completed and state.facts.get("submitted") not in _UNDONE
+
+    def _reopen(self, state: StepState) -> None:
+        fresh = replace(
+            state,
+            status=StepStatus.waiting,
+            error=None,
+            due_at=None,
+            awaits=None,
+            completed_at=None,
+            facts={"before": state.attempt, **_kept_call(state)} if state.attempt else _kept_call(state),
+        )
+        if state.operator in FORKING and "begun" in state.facts:
+            self._reopen_branches(fresh, state.facts["begun"])
+        elif state.operator in LOOPS and "next" in state.facts:
+            self._reopen_iterations(fresh, state.facts)
+        else:
+            self.draft.put(fresh)
+            self.moved.append(fresh)
+
+    def _reopen_fork(self, fork: StepState) -> None:
+        """Open what did not complete in the branches of a fork, which itself has completed at once."""
+        reopened = self._count_reopened(fork, fork.facts.get("begun", ()))
+        if reopened:
+            self.draft.put(replace(fork, facts={**fork.facts, "open": reopened, "failed": False}))
+
+    def _reopen_branches(self, fresh: StepState, begun: Sequence[str]) -> None:
+        reopened = self._count_reopened(fresh, begun)
+        facts = {**fresh.facts, "begun": list(begun), "open": reopened}
+        running = replace(fresh, status=StepStatus.running, facts=facts)
+        self.draft.put(running)
+        if self.step_of(fresh).is_fork or not reopened:
+            self.complete(running, self.branch_results(running))
+        else:
+            self.limit_branches(running)
+
+    def _count_reopened(self, container: StepState, begun: Sequence[str]) -> int:
+        """Open what did not complete in branches; in how many of them there was any."""
+        scopes = self.plan.region(container.region).scopes
+        return sum(
+            self._reopen_scope(f"{container.path}.{scopes[name].branch}", container.region, name) for name in begun
+        )
+
+    def _reopen_iterations(self, fresh: StepState, facts: Mapping[str, Any]) -> None:
+        """Open what did not complete in the iterations of a loop; of a sequential one only the last can have failed."""
+        following = facts["next"]
+        first = 0 if self.step_of(fresh).spec.get("parallel") else max(0, following - 1)
+        paths = [f"{fresh.path}[{index}]" for index in range(first, following)]
+        reopened = sum(self._reopen_scope(path, path, TOP) for path in paths)
+        kept = {name: facts[name] for name in ("count", "next") if name in facts}
+        running = replace(fresh, status=StepStatus.running, facts={**fresh.facts, **kept, "open": reopened})
+        self.draft.put(running)
+        if not reopened:
+            self.go_on(running)
+
+
+def _kept_call(state: StepState) -> dict[str, Any]:
+    """Return the call of a handler that nobody will repeat: who called it has completed, and stays so."""
+    called = state.facts.get("called")
+    return {"called": called} if called is not None and "failed_task_id" not in called else {}
