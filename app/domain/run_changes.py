@@ -19,6 +19,7 @@ def apply_update(run: WorkflowRun, change: WorkflowRunUpdate, now: datetime) -> 
     ``now`` is the database's time. Raises MoveNotAllowed, ValidationFailed.
     """
     now = max(now, run.updated_at)
+    _check_executed(run, change)
     facts = _ended_facts(run, change) if run.status in FINAL else _open_facts(run, change, now)
     if change.tags is not MISSING:
         facts["tags"] = _merge_tags(run.tags, change.tags)
@@ -32,11 +33,30 @@ def apply_update(run: WorkflowRun, change: WorkflowRunUpdate, now: datetime) -> 
     return _changed(run, news, now)
 
 
+def is_executed(run: WorkflowRun) -> bool:
+    """Return whether the service executes ``run``, and does not only track it."""
+    return run.data_interval_start is not None
+
+
+def _check_executed(run: WorkflowRun, change: WorkflowRunUpdate) -> None:
+    """Raise MoveNotAllowed if ``change`` reports what only the execution of ``run`` can bring about."""
+    reported = ("status", "result", "error", "started_at", "completed_at")
+    given = [name for name in reported if getattr(change, name) is not MISSING]
+    news = [name for name in given if not _is_same(getattr(run, name), getattr(change, name))]
+    if news and is_executed(run):
+        raise move_refused(run, f"the service executes this run; its {news[0]} cannot be reported")
+
+
+def pause_run(run: WorkflowRun, now: datetime, *, is_paused: bool) -> WorkflowRun:
+    """Return the open ``run`` paused, or going on."""
+    return _changed(run, {"paused_at": now if is_paused else None}, now)
+
+
 def end_run(run: WorkflowRun, status: RunStatus, ended_at: datetime) -> dict[str, Any]:
     """Return the facts that change when ``run`` ends with ``status``."""
     if status not in RUN_MOVES[run.status]:
         raise move_refused(run, f"a {run.status} run cannot become {status}")
-    return {"status": status, "completed_at": ended_at, "heartbeat_expires_at": None}
+    return {"status": status, "completed_at": ended_at, "heartbeat_expires_at": None, "paused_at": None}
 
 
 def cancel_facts(run: WorkflowRun, ended_at: datetime) -> dict[str, Any]:

@@ -156,3 +156,15 @@ def past_attempt(task: Facts, status: TaskStatus, reason: Reason | None, now: da
         "ended_at": max(now, task["started_at"] or now),
         "error": error,
     }
+
+
+def checkpoint_row(facts: Facts, name: str, state: Any, *, is_outcome: bool = False) -> dict[str, Any]:
+    """Return the row of a checkpoint that the current attempt of a task writes."""
+    return {
+        "task_id": facts["task_id"],
+        "name": name,
+        "state": state,
+        "is_outcome": is_outcome,
+        "attempt": facts["attempt"],
+        "run_id": facts["run_id"],
+    }

@@ -4,23 +4,40 @@ from app.models.api_keys import ApiKey
 from app.models.base import Base
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.queues import Event, EventWait, Queue, QueueWorker
+from app.models.schedules import Schedule, ScheduleSlot
 from app.models.tasks import Checkpoint, LateReport, SpentLease, Task, TaskAttempt
 from app.models.workflow_run_history import WorkflowRunHistory
 from app.models.workflow_runs import WorkflowRun
+from app.models.workflows import (
+    EventDelivery,
+    Workflow,
+    WorkflowExecution,
+    WorkflowFrame,
+    WorkflowStep,
+    WorkflowWarning,
+)
 
 __all__ = [
     "ApiKey",
     "Base",
     "Checkpoint",
     "Event",
+    "EventDelivery",
     "EventWait",
     "IdempotencyKey",
     "LateReport",
     "Queue",
     "QueueWorker",
+    "Schedule",
+    "ScheduleSlot",
     "SpentLease",
     "Task",
     "TaskAttempt",
+    "Workflow",
+    "WorkflowExecution",
+    "WorkflowFrame",
     "WorkflowRun",
     "WorkflowRunHistory",
+    "WorkflowStep",
+    "WorkflowWarning",
 ]

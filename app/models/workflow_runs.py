@@ -43,6 +43,15 @@ class WorkflowRun(Base):
         ForeignKey("workflow_runs.workflow_run_id", ondelete="SET NULL"),
         comment="Set at creation; NULL: none, or the parent was deleted",
     )
+    workflow_id: Mapped[UUID | None] = mapped_column(
+        comment="Registered definition that the service executes; NULL: the run is tracked for its caller"
+    )
+    rerun_of_workflow_run_id: Mapped[UUID | None] = mapped_column(
+        comment="Run that it does again from one of its steps; NULL: none"
+    )
+    schedule_id: Mapped[UUID | None] = mapped_column(comment="Schedule that created it; NULL: none did")
+    data_interval_start: Mapped[datetime | None] = mapped_column(comment="Set at creation; NULL: not executed")
+    data_interval_end: Mapped[datetime | None] = mapped_column(comment="Set at creation; NULL: not executed")
     task_count: Mapped[int | None] = mapped_column(
         Integer, comment="Declared by the caller at any time; NULL: count the linked tasks"
     )
@@ -51,6 +60,9 @@ class WorkflowRun(Base):
     cancel_requested_at: Mapped[datetime | None] = mapped_column(comment="NULL: nobody asked to cancel it")
     cancel_due_at: Mapped[datetime | None] = mapped_column(
         comment="End of the grace of a requested cancel; NULL: nobody asked, or it has ended"
+    )
+    paused_at: Mapped[datetime | None] = mapped_column(
+        comment="Executed, and hands out no work since this time; NULL: it does, or has ended"
     )
     deadline_at: Mapped[datetime | None] = mapped_column(comment="Fails when open at this time; NULL: no deadline")
     heartbeat_seconds: Mapped[float | None] = mapped_column(comment="Set at creation; NULL: it sends no heartbeats")
@@ -97,6 +109,11 @@ class WorkflowRun(Base):
             postgresql_using="gin",
             postgresql_ops={"tag_texts": "jsonb_path_ops"},
             postgresql_where=text("tag_texts IS NOT NULL"),
+        ),
+        Index(
+            "ix_workflow_runs_open_of_schedule",
+            "schedule_id",
+            postgresql_where=text(f"schedule_id IS NOT NULL AND status IN {_OPEN}"),
         ),
         Index(
             "ix_workflow_runs_deadline_due",

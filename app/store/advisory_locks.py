@@ -7,3 +7,5 @@ KEYS_OF_CLAIMS = 1
 """Concurrency keys of tasks that are being claimed."""
 KEYS_OF_SPAWNS = 2
 """Idempotency keys of tasks that are being spawned."""
+NAMES_OF_SCHEDULED_WORKFLOWS = 3
+"""Names of workflows whose own schedule is being kept."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    Uuid,
     any_,
     bindparam,
     case,
@@ -31,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from app.db.engine import Tx
+from app.domain.lease_tokens import STEP_VERSION
 from app.models import Queue, Task
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_CLAIMS
@@ -65,6 +67,9 @@ CLAIMED = (*(attribute.key for attribute in _CLAIMED_COLUMNS), "server_time")
 """What the first columns of a claimed row are, as `ClaimedTask` has them."""
 
 
+_random = cast(func.gen_random_uuid(), Text)
+_STEP_TOKEN = cast(func.concat(func.left(_random, 14), str(STEP_VERSION), func.substr(_random, 16)), Uuid)
+"""A random UUID whose version is that of the leases of work items."""
 _claimer = rows_like(
     Task,
     (),
@@ -116,7 +121,7 @@ def _begin_attempt() -> dict[str, Any]:
         "status": cast(TaskStatus.running, Text),
         "reason": None,
         "claimed_by": _claimer.c.worker,
-        "lease_token": func.gen_random_uuid(),
+        "lease_token": case((Task.step.is_(None), func.gen_random_uuid()), else_=_STEP_TOKEN),
         "lease_expires_at": func.now() + seconds(_claimer.c.lease),
         "ready_at": None,
         "wake_at": None,
@@ -221,7 +226,10 @@ _READ_QUEUES = select(
     Queue.paused,
     Queue.max_concurrency,
     Queue.default_lease_seconds,
-    select(1).where(_late.lease_expires_at <= func.now(), _late.queue == Queue.queue).exists().label("has_expired"),
+    select(1)
+    .where(_late.lease_expires_at <= func.now(), _late.queue == Queue.queue, _late.step.is_(None))
+    .exists()
+    .label("has_expired"),
     select(1).where(_due.due_at <= func.now(), _due.queue == Queue.queue).exists().label("has_due"),
 ).where(Queue.queue == any_(_QUEUE_NAMES))
 _LOCK_QUEUE = (

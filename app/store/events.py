@@ -32,6 +32,9 @@ _LOCK_NAMES = select(
         func.hashtextextended(func.unnest(bindparam("locks", type_=ARRAY(Text))).column_valued("name"), 0)
     )
 )
+_TRY_NAME = func.hashtextextended(bindparam("lock", type_=Text), 0)
+_TRY_LOCK = select(func.pg_try_advisory_xact_lock(_TRY_NAME))
+_TRY_SHARE = select(func.pg_try_advisory_xact_lock_shared(_TRY_NAME))
 _EMIT = (
     insert(Event)
     .values(
@@ -80,6 +83,16 @@ async def lock_names(tx: Tx, queue: str, names: Sequence[str]) -> None:
     """
     keys = sorted({f"{queue}/{name}" for name in names})
     await tx.execute(_LOCK_NAMES, {"locks": keys})
+
+
+async def try_lock_name(tx: Tx, queue: str, name: str, *, is_shared: bool) -> bool:
+    """Lock an event name until the end of the transaction if nobody stands in the way; whether that was so.
+
+    For those who hold tasks by then, and must not wait: with others who lock the same names in another order they
+    would wait for each other.
+    """
+    statement = _TRY_SHARE if is_shared else _TRY_LOCK
+    return bool((await tx.execute(statement, {"lock": f"{queue}/{name}"})).scalar_one())
 
 
 async def insert_event(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> Row[Any] | None:

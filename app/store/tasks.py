@@ -22,14 +22,15 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    or_,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
-from app.domain.moves import TASK_OPEN
-from app.models import Queue, Task
+from app.domain.moves import TASK_OPEN, TASK_WAITING
+from app.models import Queue, Task, WorkflowRun
 from app.models.base import list_of
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_SPAWNS
@@ -157,7 +158,9 @@ def _lock(*conditions: ColumnElement[bool], order: Any, skip: bool) -> Select[An
 _LOCK = _lock(Task.task_id == any_(_IDS), order=Task.task_id, skip=False)
 _LOOK = select(*_LOCKED, func.now().label("now")).where(Task.task_id == any_(_IDS))
 _MOST = bindparam("most", type_=Integer)
-_LOCK_EXPIRED = _lock(Task.lease_expires_at <= func.now(), order=Task.lease_expires_at, skip=True).limit(_MOST)
+_LOCK_EXPIRED = _lock(
+    Task.lease_expires_at <= func.now(), Task.step.is_(None), order=Task.lease_expires_at, skip=True
+).limit(_MOST)
 _LOCK_DUE = _lock(Task.due_at <= func.now(), order=Task.due_at, skip=True).limit(_MOST)
 _LOCK_LIMITED = _lock(Task.limit_at <= func.now(), order=Task.limit_at, skip=True).limit(_MOST)
 _LOCK_OF_RUNS = _lock(Task.workflow_run_id == any_(_IDS), _IS_OPEN, order=Task.task_id, skip=False)
@@ -181,6 +184,22 @@ _COUNT_OPEN = (
     .where(Task.workflow_run_id == any_(_IDS), _IS_OPEN)
     .group_by(Task.workflow_run_id)
 )
+_HOLD = update(Task).where(Task.task_id == any_(_IDS)).values(ready_at=None, wake_at=None)
+_IS_WORK = (Task.workflow_run_id == any_(_IDS), Task.step.is_not(None))
+_HOLD_OF_RUN = update(Task).where(*_IS_WORK, Task.ready_at.is_not(None)).values(ready_at=None)
+_RELEASE_OF_RUN = (
+    update(Task)
+    .where(*_IS_WORK, Task.status.in_([literal_column(f"'{status}'") for status in TASK_WAITING]))
+    .where(Task.ready_at.is_(None), Task.due_at.is_(None), Task.wake_at.is_(None), Task.wait_step.is_(None))
+    .values(ready_at=func.now())
+)
+_is_held = (
+    select(1)
+    .where(WorkflowRun.workflow_run_id == Task.workflow_run_id)
+    .where(or_(WorkflowRun.paused_at.is_not(None), WorkflowRun.cancel_requested_at.is_not(None)))
+    .exists()
+)
+_HOLD_OF_HELD = _HOLD.where(Task.step.is_not(None), _is_held)
 _OF_QUEUE = bindparam("of_queue", type_=Text)
 _retention = select(Queue.retention_seconds).where(Queue.queue == _OF_QUEUE).scalar_subquery()
 _old = (
@@ -276,6 +295,26 @@ async def update_tasks(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 async def request_cancel(tx: Tx, run_ids: Sequence[UUID]) -> None:
     """UPDATE the running tasks of runs: their workers are asked to stop."""
     await tx.execute(_REQUEST_CANCEL, {"ids": run_ids})
+
+
+async def hold_tasks(tx: Tx, ids: Sequence[UUID]) -> None:
+    """UPDATE tasks of locked runs so that nobody can claim them."""
+    await tx.execute(_HOLD, {"ids": list(ids)})
+
+
+async def hold_tasks_of_held_runs(tx: Tx, ids: Sequence[UUID]) -> None:
+    """UPDATE those of the tasks so that nobody can claim them that are work items of runs which hand out none."""
+    await tx.execute(_HOLD_OF_HELD, {"ids": list(ids)})
+
+
+async def hold_tasks_of_run(tx: Tx, run_id: UUID) -> None:
+    """UPDATE the work items of a locked run so that nobody can claim them."""
+    await tx.execute(_HOLD_OF_RUN, {"ids": [run_id]})
+
+
+async def release_tasks_of_run(tx: Tx, run_id: UUID) -> int:
+    """UPDATE the work items of a locked run that only wait to be claimed, so that they can be."""
+    return (await tx.execute(_RELEASE_OF_RUN, {"ids": [run_id]})).rowcount
 
 
 async def count_open_tasks(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -54,7 +54,7 @@ def _count_tasks() -> ColumnElement[Any]:
     return counted.correlate(WorkflowRun.__table__).scalar_subquery().label("task_counts")
 
 
-_NOT_READ = frozenset({"tag_texts", "cancel_due_at"})
+_NOT_READ = frozenset({"tag_texts", "cancel_due_at", "workflow_id"})
 RUN_COLUMNS = (*(stored for stored in WorkflowRun.__table__.c if stored.name not in _NOT_READ), _count_tasks())
 """What a run is read with; the columns left out only serve statements."""
 
@@ -83,6 +83,7 @@ CHANGED_BY_UPDATE = (
     "task_count",
     "attempt",
     "cancel_requested_at",
+    "paused_at",
     "deadline_at",
     "heartbeat_expires_at",
     "started_at",
@@ -173,11 +174,50 @@ def _update_runs() -> Select[Any]:
     return select(run.c.workflow_run_id).add_cte(history)
 
 
+_BEGUN = (
+    "workflow_run_id",
+    "workflow_id",
+    "rerun_of_workflow_run_id",
+    "schedule_id",
+    "data_interval_start",
+    "data_interval_end",
+    "deadline_at",
+)
+
+
+def _begin_runs() -> Select[Any]:
+    """Return the statement that makes new runs running ones that the service executes."""
+    item = rows_like(WorkflowRun, _BEGUN, *_WHO)
+    run = (
+        update(WorkflowRun)
+        .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id)
+        .values({name: item.c[name] for name in _BEGUN[1:]})
+        .values(status=_text(RunStatus.running), started_at=func.now(), revision=WorkflowRun.revision + 1)
+        .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
+        .cte("run")
+    )
+    history = _history_of(
+        run,
+        item,
+        at=func.now(),
+        verb=_text(HistoryVerb.execute),
+        from_status=_text(RunStatus.pending),
+        actor=item.c.actor,
+        reason=cast(null(), Text),
+        request_id=item.c.request_id,
+    )
+    return select(run.c.workflow_run_id).add_cte(history)
+
+
 def _end_overdue(due_at: SQLORMExpression[Any], reason: Reason, error: ColumnElement[Any]) -> Select[Any]:
-    """Return the statement that fails open runs whose ``due_at`` has passed, skipping those being changed just now."""
+    """Return the statement that fails open runs whose ``due_at`` has passed, skipping those being changed just now.
+
+    Runs that the service executes are not ended here, but by their execution.
+    """
     due = (
         select(WorkflowRun.workflow_run_id, WorkflowRun.status.label("from_status"))
-        .where(due_at <= func.now(), WorkflowRun.status.in_([literal_column(f"'{status}'") for status in OPEN]))
+        .where(due_at <= func.now(), WorkflowRun.workflow_id.is_(None))
+        .where(WorkflowRun.status.in_([literal_column(f"'{status}'") for status in OPEN]))
         .order_by(due_at)
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True, key_share=True)
@@ -223,6 +263,7 @@ def _error(name: str, *message: ColumnElement[Any] | str) -> ColumnElement[Any]:
 
 _INSERT = _insert_runs()
 _UPDATE = _update_runs()
+_BEGIN = _begin_runs()
 _GET = select(*RUN_COLUMNS).where(WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid))
 _GET_MANY = select(*RUN_COLUMNS).where(_HAS_ONE_OF_IDS)
 _LOCK = (
@@ -244,7 +285,7 @@ _is_running_task = (
 )
 _LOCK_CANCELLED = (
     select(WorkflowRun.workflow_run_id)
-    .where(WorkflowRun.cancel_due_at.is_not(None))
+    .where(WorkflowRun.cancel_due_at.is_not(None), WorkflowRun.workflow_id.is_(None))
     .where(
         or_(
             WorkflowRun.cancel_due_at <= func.now(),
@@ -296,6 +337,11 @@ async def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row[
     return {row.workflow_run_id: row for row in await tx.execute(_INSERT, as_rows(rows))}
 
 
+async def begin_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """UPDATE runs that were inserted just now to running, as the service executes them."""
+    await tx.execute(_BEGIN, as_rows(rows))
+
+
 async def update_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """UPDATE locked runs, each once, and INSERT the history of those whose status changes."""
     await tx.execute(_UPDATE, as_rows(rows))
@@ -322,7 +368,7 @@ async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
 
 
 async def lock_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT FOR UPDATE runs whose cancel was requested and that have nothing to wait for any more."""
+    """SELECT FOR UPDATE tracked runs whose cancel was requested and that have nothing to wait for any more."""
     return (await tx.execute(_LOCK_CANCELLED, {"most": most})).scalars().all()
 
 

@@ -1,0 +1,363 @@
+"""SQL of what the execution of definitions keeps: executions, frames, steps and their warnings."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Integer,
+    Row,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    case,
+    column,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.engine import Tx
+from app.models import (
+    EventDelivery,
+    Task,
+    Workflow,
+    WorkflowExecution,
+    WorkflowFrame,
+    WorkflowRun,
+    WorkflowStep,
+    WorkflowWarning,
+)
+from app.store.recordsets import as_rows, rows_like
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_RUN = bindparam("of_run", type_=Uuid)
+_MOST = bindparam("most", type_=Integer)
+_PATHS = bindparam("paths", type_=ARRAY(Text))
+_NEW_EXECUTION = (
+    "workflow_run_id",
+    "workflow_id",
+    "strict_templates",
+    "run",
+    "memory",
+    "breakers",
+    "parent_step",
+    "parent_child",
+    "deadline_at",
+)
+_new = rows_like(WorkflowExecution, _NEW_EXECUTION)
+_INSERT = insert(WorkflowExecution).from_select(_NEW_EXECUTION, select(*(_new.c[name] for name in _NEW_EXECUTION)))
+_EITHER_ID = and_(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowExecution.workflow_run_id == any_(_IDS))
+"""Said of both tables, for otherwise one of them may be read as a whole while it is small."""
+_LIST_PARENTS = (
+    select(
+        WorkflowExecution.workflow_run_id,
+        case((WorkflowExecution.parent_step.is_not(None), WorkflowRun.parent_workflow_run_id)).label("parent"),
+    )
+    .join(WorkflowRun, WorkflowRun.workflow_run_id == WorkflowExecution.workflow_run_id)
+    .where(_EITHER_ID)
+)
+_LOCK = (
+    select(
+        WorkflowRun.workflow_run_id,
+        WorkflowRun.status,
+        WorkflowRun.inputs,
+        WorkflowRun.queue,
+        WorkflowRun.workflow_hash,
+        WorkflowRun.started_at,
+        WorkflowRun.cancel_requested_at,
+        WorkflowRun.parent_workflow_run_id,
+        WorkflowExecution.workflow_id,
+        WorkflowExecution.strict_templates,
+        WorkflowExecution.run,
+        WorkflowExecution.memory,
+        WorkflowExecution.breakers,
+        WorkflowExecution.parent_step,
+        WorkflowExecution.parent_child,
+        WorkflowExecution.deadline_at,
+        WorkflowRun.paused_at,
+        func.now().label("now"),
+    )
+    .join(WorkflowExecution, WorkflowExecution.workflow_run_id == WorkflowRun.workflow_run_id)
+    .where(_EITHER_ID)
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(key_share=True, of=(WorkflowRun, WorkflowExecution))
+)
+_GET_DOCUMENT = select(Workflow.document).where(Workflow.workflow_id == bindparam("of_workflow", type_=Uuid))
+_KEPT = ("workflow_run_id", "memory", "breakers", "deadline_at")
+_kept = rows_like(WorkflowExecution, _KEPT)
+_UPDATE = (
+    update(WorkflowExecution)
+    .where(WorkflowExecution.workflow_run_id == _kept.c.workflow_run_id)
+    .values({name: _kept.c[name] for name in _KEPT[1:]})
+)
+_STATE = (
+    WorkflowStep.workflow_run_id,
+    WorkflowStep.path,
+    WorkflowStep.region,
+    WorkflowStep.scope,
+    WorkflowStep.operator_type,
+    WorkflowStep.status,
+    WorkflowStep.attempt,
+    WorkflowStep.task_id,
+    WorkflowStep.error,
+    WorkflowStep.facts,
+    WorkflowStep.due_at,
+    WorkflowStep.awaits,
+    WorkflowStep.started_at,
+    WorkflowStep.completed_at,
+)
+"""Everything about a step but its result."""
+_OF_RUN = WorkflowStep.workflow_run_id == _RUN
+_LIST_OF_SCOPES = select(*_STATE).where(_OF_RUN, WorkflowStep.scope == any_(_PATHS)).order_by(WorkflowStep.sequence)
+_LIST_ALL = select(*_STATE).where(_OF_RUN).order_by(WorkflowStep.sequence)
+_LIST_OPEN = (
+    select(*_STATE)
+    .where(_OF_RUN, func.starts_with(WorkflowStep.path, bindparam("prefix", type_=Text)))
+    .where(or_(WorkflowStep.completed_at.is_(None), WorkflowStep.facts["submitted"].as_string() == "open"))
+    .order_by(WorkflowStep.sequence)
+)
+_LIST_AWAITING = select(*_STATE).where(_OF_RUN, WorkflowStep.awaits == bindparam("name", type_=Text))
+_GET_RESULTS = select(WorkflowStep.path, WorkflowStep.result).where(_OF_RUN, WorkflowStep.path == any_(_PATHS))
+_GET_FRAMES = select(WorkflowFrame.path, WorkflowFrame.variables, WorkflowFrame.names, WorkflowFrame.value).where(
+    WorkflowFrame.workflow_run_id == _RUN, WorkflowFrame.path == any_(_PATHS)
+)
+_SAVED_FRAME = ("workflow_run_id", "path", "variables", "names", "value")
+_frame = rows_like(WorkflowFrame, _SAVED_FRAME)
+_insert_frames = insert(WorkflowFrame).from_select(_SAVED_FRAME, select(*(_frame.c[name] for name in _SAVED_FRAME)))
+_SAVE_FRAMES = _insert_frames.on_conflict_do_update(
+    index_elements=["workflow_run_id", "path"],
+    set_={name: _insert_frames.excluded[name] for name in ("variables", "names", "value")},
+)
+_SAVED_STEP = (
+    "workflow_run_id",
+    "path",
+    "region",
+    "scope",
+    "operator_type",
+    "status",
+    "attempt",
+    "task_id",
+    "result",
+    "error",
+    "facts",
+    "due_at",
+    "awaits",
+    "queue",
+    "started_at",
+    "completed_at",
+)
+_step = rows_like(WorkflowStep, _SAVED_STEP)
+_INSERT_STEPS = insert(WorkflowStep).from_select(_SAVED_STEP, select(*(_step.c[name] for name in _SAVED_STEP)))
+_CHANGED = ("status", "attempt", "task_id", "error", "facts", "due_at", "awaits", "started_at", "completed_at")
+_changed = rows_like(WorkflowStep, ("workflow_run_id", "path", "result", *_CHANGED), column("has_result", Boolean))
+_UPDATE_STEPS = (
+    update(WorkflowStep)
+    .where(WorkflowStep.workflow_run_id == _changed.c.workflow_run_id, WorkflowStep.path == _changed.c.path)
+    .values({name: _changed.c[name] for name in _CHANGED})
+    .values(result=case((_changed.c.has_result, _changed.c.result), else_=WorkflowStep.result))
+)
+_WARNED = ("workflow_run_id", "path", "code", "expression")
+_warning = rows_like(WorkflowWarning, _WARNED)
+_INSERT_WARNINGS = (
+    insert(WorkflowWarning)
+    .from_select(_WARNED, select(*(_warning.c[name] for name in _WARNED)))
+    .on_conflict_do_nothing()
+)
+_LIST_DUE = (
+    select(WorkflowStep.workflow_run_id, WorkflowStep.path, WorkflowStep.scope)
+    .join(WorkflowRun, WorkflowRun.workflow_run_id == WorkflowStep.workflow_run_id)
+    .where(WorkflowStep.due_at <= func.now(), WorkflowRun.completed_at.is_(None))
+    .order_by(WorkflowStep.due_at)
+    .limit(_MOST)
+)
+_LIST_PAST_DEADLINE = (
+    select(WorkflowExecution.workflow_run_id)
+    .where(WorkflowExecution.deadline_at <= func.now())
+    .order_by(WorkflowExecution.deadline_at)
+    .limit(_MOST)
+)
+_FIND_WORK = select(Task.task_id, Task.workflow_run_id).where(Task.task_id == any_(_IDS), Task.step.is_not(None))
+_LIST_EXPIRED_WORK = (
+    select(Task.task_id, Task.workflow_run_id)
+    .where(Task.lease_expires_at <= func.now(), Task.step.is_not(None))
+    .order_by(Task.lease_expires_at)
+    .limit(_MOST)
+)
+_LIST_RUNS_AWAITING = (
+    select(WorkflowStep.workflow_run_id)
+    .where(WorkflowStep.queue == bindparam("of_queue", type_=Text))
+    .where(WorkflowStep.awaits == bindparam("name", type_=Text))
+    .where(or_(_RUN.is_(None), WorkflowStep.workflow_run_id == _RUN))
+    .distinct()
+)
+_LIST_CHILDREN = (
+    select(WorkflowRun.workflow_run_id)
+    .join(WorkflowExecution, WorkflowExecution.workflow_run_id == WorkflowRun.workflow_run_id)
+    .where(WorkflowRun.parent_workflow_run_id == _RUN, WorkflowRun.completed_at.is_(None))
+    .where(and_(WorkflowExecution.parent_step.is_not(None), WorkflowExecution.parent_step == any_(_PATHS)))
+    .order_by(WorkflowRun.workflow_run_id)
+)
+_is_running_task = (
+    select(1)
+    .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == literal_column("'running'"))
+    .exists()
+)
+_LIST_CANCELLED = (
+    select(WorkflowRun.workflow_run_id)
+    .where(WorkflowRun.cancel_due_at.is_not(None), WorkflowRun.workflow_id.is_not(None))
+    .where(or_(WorkflowRun.cancel_due_at <= func.now(), ~_is_running_task))
+    .order_by(WorkflowRun.cancel_due_at)
+    .limit(_MOST)
+)
+_DELIVERED = ("queue", "event_name", "workflow_run_id")
+_delivery = rows_like(EventDelivery, _DELIVERED)
+_INSERT_DELIVERIES = insert(EventDelivery).from_select(_DELIVERED, select(*(_delivery.c[n] for n in _DELIVERED)))
+_LOCK_DELIVERIES = (
+    select(*EventDelivery.__table__.c)
+    .order_by(EventDelivery.delivery_id)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
+_DELETE_DELIVERIES = delete(EventDelivery).where(
+    EventDelivery.delivery_id == any_(bindparam("keys", type_=ARRAY(BigInteger)))
+)
+
+
+async def insert_executions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT what is kept of new executed runs."""
+    await tx.execute(_INSERT, as_rows(rows))
+
+
+async def list_parents(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+    """SELECT which of the runs are executed, and the run that started each as a child; None: none did."""
+    return {row.workflow_run_id: row.parent for row in await tx.execute(_LIST_PARENTS, {"ids": list(ids)})}
+
+
+async def lock_executions(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT executed runs FOR UPDATE in the order of their ids, with their executions and `now`.
+
+    Both tables are locked: of one that is only joined, who has waited would see what was there before.
+    """
+    return (await tx.execute(_LOCK, {"ids": list(ids)})).all()
+
+
+async def get_document(tx: Tx, workflow_id: UUID) -> Any:
+    """SELECT the document of a definition."""
+    return (await tx.execute(_GET_DOCUMENT, {"of_workflow": workflow_id})).scalar_one()
+
+
+async def update_executions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """UPDATE memory, circuit breakers and deadlines."""
+    await tx.execute(_UPDATE, as_rows(rows))
+
+
+async def list_steps_of_scopes(tx: Tx, run_id: UUID, scopes: Sequence[str]) -> Sequence[Row[Any]]:
+    """SELECT the steps of these scopes of a run, without their results."""
+    return (await tx.execute(_LIST_OF_SCOPES, {"of_run": run_id, "paths": list(scopes)})).all()
+
+
+async def list_all_steps(tx: Tx, run_id: UUID) -> Sequence[Row[Any]]:
+    """SELECT all steps of a run, without their results."""
+    return (await tx.execute(_LIST_ALL, {"of_run": run_id})).all()
+
+
+async def list_open_steps(tx: Tx, run_id: UUID, prefix: str) -> Sequence[Row[Any]]:
+    """SELECT the open steps of a run whose path begins with ``prefix``, and those whose work item is open."""
+    return (await tx.execute(_LIST_OPEN, {"of_run": run_id, "prefix": prefix})).all()
+
+
+async def list_steps_awaiting(tx: Tx, run_id: UUID, name: str) -> Sequence[Row[Any]]:
+    """SELECT the steps of a run that await an event."""
+    return (await tx.execute(_LIST_AWAITING, {"of_run": run_id, "name": name})).all()
+
+
+async def get_results(tx: Tx, run_id: UUID, paths: Sequence[str]) -> dict[str, Any]:
+    """SELECT results of steps, by path."""
+    rows = await tx.execute(_GET_RESULTS, {"of_run": run_id, "paths": list(paths)})
+    return {row.path: row.result for row in rows}
+
+
+async def get_frames(tx: Tx, run_id: UUID, paths: Sequence[str]) -> Sequence[Row[Any]]:
+    """SELECT frames of a run."""
+    return (await tx.execute(_GET_FRAMES, {"of_run": run_id, "paths": list(paths)})).all()
+
+
+async def save_frames(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT frames, or UPDATE those that are there."""
+    await tx.execute(_SAVE_FRAMES, as_rows(rows))
+
+
+async def insert_steps(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT steps that have come into being."""
+    await tx.execute(_INSERT_STEPS, as_rows(rows))
+
+
+async def update_steps(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """UPDATE steps of locked runs; the result only where `has_result`."""
+    await tx.execute(_UPDATE_STEPS, as_rows(rows))
+
+
+async def insert_warnings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT warnings, each once."""
+    await tx.execute(_INSERT_WARNINGS, as_rows(rows))
+
+
+async def list_due_steps(tx: Tx, most: int) -> Sequence[Row[Any]]:
+    """SELECT steps whose time has come, those waiting longest first."""
+    return (await tx.execute(_LIST_DUE, {"most": most})).all()
+
+
+async def list_runs_past_deadline(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT executed runs whose deadline has passed."""
+    return (await tx.execute(_LIST_PAST_DEADLINE, {"most": most})).scalars().all()
+
+
+async def find_work(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """SELECT which of the tasks are work items of steps; the run of each."""
+    return {row.task_id: row.workflow_run_id for row in await tx.execute(_FIND_WORK, {"ids": list(task_ids)})}
+
+
+async def list_expired_work(tx: Tx, most: int) -> dict[UUID, UUID]:
+    """SELECT work items of steps whose lease has expired; the run of each."""
+    return {row.task_id: row.workflow_run_id for row in await tx.execute(_LIST_EXPIRED_WORK, {"most": most})}
+
+
+async def list_runs_awaiting(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Sequence[UUID]:
+    """SELECT the runs with a step that awaits an event on a queue; or whether the one run has."""
+    parameters = {"of_queue": queue, "name": name, "of_run": run_id}
+    return (await tx.execute(_LIST_RUNS_AWAITING, parameters)).scalars().all()
+
+
+async def list_open_children(tx: Tx, run_id: UUID, steps: Sequence[str]) -> Sequence[UUID]:
+    """SELECT the open runs that these steps of a run have started."""
+    return (await tx.execute(_LIST_CHILDREN, {"of_run": run_id, "paths": list(steps)})).scalars().all()
+
+
+async def list_cancelled_executions(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT executed runs whose cancel was requested and that have nothing to wait for any more."""
+    return (await tx.execute(_LIST_CANCELLED, {"most": most})).scalars().all()
+
+
+async def insert_deliveries(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT events that other runs are still to be told of."""
+    await tx.execute(_INSERT_DELIVERIES, as_rows(rows))
+
+
+async def lock_deliveries(tx: Tx, most: int) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE events that are on their way, oldest first, skipping those that are being delivered."""
+    return (await tx.execute(_LOCK_DELIVERIES, {"most": most})).all()
+
+
+async def delete_deliveries(tx: Tx, keys: Sequence[int]) -> None:
+    """DELETE events that have been told of."""
+    await tx.execute(_DELETE_DELIVERIES, {"keys": list(keys)})

@@ -1,0 +1,280 @@
+"""SQL of schedules and of the slots that they have dealt with."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    DateTime,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.engine import Tx
+from app.domain.cursors import Position
+from app.domain.moves import OPEN
+from app.models import Schedule, ScheduleSlot, WorkflowRun
+from app.models.base import list_of
+from app.schemas.schedules import Overlap, SlotOutcome
+from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
+from app.store.recordsets import as_rows, rows_like
+
+_TIME = DateTime(timezone=True)
+_COLUMNS = tuple(Schedule.__table__.c)
+_WITH_NOW = (*_COLUMNS, func.now().label("now"))
+_SLOT_COLUMNS = tuple(ScheduleSlot.__table__.c)
+_ID = bindparam("of_schedule", type_=Uuid)
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_SETTINGS = (
+    "workflow_version",
+    "workflow_id",
+    "cron",
+    "timezone",
+    "start_at",
+    "end_at",
+    "catchup",
+    "max_active_runs",
+    "overlap",
+    "paused",
+    "queue",
+    "inputs",
+    "tags",
+    "created_by",
+    "next_fire_at",
+)
+_GIVEN = ("schedule_id", "workflow_name", *_SETTINGS)
+_is_open: ColumnElement[bool] = literal_column(f"workflow_runs.status IN {list_of(OPEN)}")
+_open_runs = (
+    select(func.count())
+    .select_from(WorkflowRun)
+    .where(WorkflowRun.schedule_id == Schedule.schedule_id, _is_open)
+    .correlate(Schedule)
+    .scalar_subquery()
+)
+
+
+def _values(names: Sequence[str]) -> dict[str, Any]:
+    return {name: bindparam(f"new_{name}", type_=Schedule.__table__.c[name].type) for name in names}
+
+
+_NOW = select(func.now())
+_INSERT = insert(Schedule).values(_values(_GIVEN)).returning(*_COLUMNS)
+_GET = select(*_WITH_NOW).where(Schedule.schedule_id == _ID)
+_LOCK = select(*_WITH_NOW).where(Schedule.schedule_id == any_(_IDS)).order_by(Schedule.schedule_id).with_for_update()
+_LOCK_NAME = select(
+    func.pg_advisory_xact_lock(NAMES_OF_SCHEDULED_WORKFLOWS, func.hashtext(bindparam("name", type_=Text)))
+)
+_LOCK_OF_DEFINITION = (
+    select(*_WITH_NOW)
+    .where(Schedule.workflow_name == bindparam("name", type_=Text), Schedule.workflow_id.is_not(None))
+    .order_by(Schedule.schedule_id.desc())
+    .limit(1)
+    .with_for_update()
+)
+_UPDATE = (
+    update(Schedule)
+    .where(Schedule.schedule_id == _ID)
+    .values(_values(_SETTINGS))
+    .values(updated_at=func.now(), revision=Schedule.revision + 1)
+    .returning(*_COLUMNS)
+)
+_DELETE = delete(Schedule).where(Schedule.schedule_id == _ID)
+_LOCK_DUE = (
+    select(*_WITH_NOW)
+    .where(
+        Schedule.next_fire_at <= func.now(),
+        Schedule.paused.is_(False),
+        or_(Schedule.overlap == literal_column(f"'{Overlap.skip}'"), _open_runs < Schedule.max_active_runs),
+    )
+    .order_by(Schedule.next_fire_at, Schedule.schedule_id)
+    .limit(bindparam("most"))
+    .with_for_update(of=Schedule, skip_locked=True)
+)
+"""Those that wait for room are left out: however many they are, they do not stand in the way of the others."""
+_COUNT_OPEN_RUNS = (
+    select(WorkflowRun.schedule_id, func.count().label("amount"))
+    .where(WorkflowRun.schedule_id == any_(_IDS), _is_open)
+    .group_by(WorkflowRun.schedule_id)
+)
+_fired = rows_like(Schedule, ("schedule_id", "next_fire_at", "last_fire_at"))
+_MOVE = (
+    update(Schedule)
+    .where(Schedule.schedule_id == _fired.c.schedule_id)
+    .values(next_fire_at=_fired.c.next_fire_at, last_fire_at=_fired.c.last_fire_at)
+)
+_newest_fired = (
+    select(func.max(ScheduleSlot.fire_at))
+    .where(ScheduleSlot.schedule_id == Schedule.schedule_id)
+    .where(ScheduleSlot.outcome == literal_column(f"'{SlotOutcome.fired}'"))
+    .correlate(Schedule)
+    .scalar_subquery()
+)
+_RAISE_LAST_FIRINGS = (
+    update(Schedule)
+    .where(Schedule.schedule_id == any_(_IDS))
+    .values(last_fire_at=func.greatest(Schedule.last_fire_at, _newest_fired))
+)
+_SLOT_NAMES = ("schedule_id", "fire_at", "workflow_run_id", "outcome")
+_slots = rows_like(ScheduleSlot, _SLOT_NAMES)
+_INSERT_SLOTS = insert(ScheduleSlot).from_select(_SLOT_NAMES, select(*(_slots.c[name] for name in _SLOT_NAMES)))
+_MISS_SLOTS = (
+    insert(ScheduleSlot)
+    .from_select(
+        ["schedule_id", "fire_at", "outcome"],
+        select(
+            _ID,
+            func.unnest(bindparam("firings", type_=ARRAY(_TIME))),
+            literal(SlotOutcome.missed.value, literal_execute=True),
+        ),
+    )
+    .on_conflict_do_nothing()
+)
+_REFIRE_SLOTS = _INSERT_SLOTS.on_conflict_do_update(
+    index_elements=["schedule_id", "fire_at"],
+    set_={
+        "workflow_run_id": literal_column("excluded.workflow_run_id"),
+        "outcome": literal_column("excluded.outcome"),
+        "at": func.now(),
+    },
+)
+_candidates = rows_like(ScheduleSlot, ("schedule_id", "fire_at"))
+_LIST_DEALT = select(ScheduleSlot.schedule_id, ScheduleSlot.fire_at, ScheduleSlot.workflow_run_id).join(
+    _candidates,
+    (ScheduleSlot.schedule_id == _candidates.c.schedule_id) & (ScheduleSlot.fire_at == _candidates.c.fire_at),
+)
+_NEWEST_SLOT = select(func.max(ScheduleSlot.fire_at)).where(ScheduleSlot.schedule_id == _ID)
+_LIST_SLOTS = (
+    select(*_SLOT_COLUMNS)
+    .where(ScheduleSlot.schedule_id == _ID, ScheduleSlot.fire_at < bindparam("before", type_=_TIME))
+    .order_by(ScheduleSlot.fire_at.desc())
+    .limit(bindparam("most"))
+)
+_FILTERS: Mapping[str, ColumnElement[bool]] = {
+    "workflow_name": Schedule.workflow_name == bindparam("workflow_name", type_=Text),
+    "paused": Schedule.paused == bindparam("paused", type_=Boolean),
+}
+
+
+@lru_cache(maxsize=8)
+def _page(filters: frozenset[str], *, continued: bool) -> Select[Any]:
+    statement = select(*_COLUMNS).where(*(_FILTERS[name] for name in sorted(filters)))
+    if continued:
+        statement = statement.where(Schedule.schedule_id < bindparam("position_id", type_=Uuid))
+    return statement.order_by(Schedule.schedule_id.desc()).limit(bindparam("most"))
+
+
+async def read_now(tx: Tx) -> datetime:
+    """SELECT the database's time."""
+    moment: datetime = (await tx.execute(_NOW)).scalar_one()
+    return moment
+
+
+async def insert_schedule(tx: Tx, row: Mapping[str, Any]) -> Row[Any]:
+    """INSERT a schedule."""
+    return (await tx.execute(_INSERT, {f"new_{name}": row[name] for name in _GIVEN})).one()
+
+
+async def get_schedule(tx: Tx, schedule_id: UUID) -> Row[Any] | None:
+    """SELECT one schedule, and the time."""
+    return (await tx.execute(_GET, {"of_schedule": schedule_id})).one_or_none()
+
+
+async def lock_schedules(tx: Tx, schedule_ids: Collection[UUID]) -> Sequence[Row[Any]]:
+    """SELECT schedules FOR UPDATE in the order of their ids, and the time; those that exist."""
+    return (await tx.execute(_LOCK, {"ids": list(schedule_ids)})).all()
+
+
+async def lock_schedule_of_definition(tx: Tx, workflow_name: str) -> Row[Any] | None:
+    """SELECT the schedule that a version of a definition brought FOR UPDATE, and the time.
+
+    Who looks for the same is waited for: together they would find none, and each make one.
+    """
+    await tx.execute(_LOCK_NAME, {"name": workflow_name})
+    return (await tx.execute(_LOCK_OF_DEFINITION, {"name": workflow_name})).one_or_none()
+
+
+async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, most: int) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` schedules that match, behind the position ``after``, newest first."""
+    position = {} if after is None else {"position_id": after.id}
+    statement = _page(frozenset(filters), continued=after is not None)
+    return (await tx.execute(statement, {**filters, **position, "most": most})).all()
+
+
+async def update_schedule(tx: Tx, row: Mapping[str, Any]) -> Row[Any]:
+    """UPDATE all that a caller may change of a schedule, and its next slot."""
+    values = {f"new_{name}": row[name] for name in _SETTINGS}
+    return (await tx.execute(_UPDATE, {"of_schedule": row["schedule_id"], **values})).one()
+
+
+async def delete_schedule(tx: Tx, schedule_id: UUID) -> None:
+    """DELETE a schedule with its slots."""
+    await tx.execute(_DELETE, {"of_schedule": schedule_id})
+
+
+async def lock_due_schedules(tx: Tx, most: int) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` schedules that may fire FOR UPDATE, and the time; the longest due first."""
+    return (await tx.execute(_LOCK_DUE, {"most": most})).all()
+
+
+async def count_open_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """SELECT how many runs of schedules are open; those without any are left out."""
+    rows = await tx.execute(_COUNT_OPEN_RUNS, {"ids": list(schedule_ids)})
+    return {row.schedule_id: row.amount for row in rows}
+
+
+async def move_schedules(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """UPDATE the next and the newest fired slot of schedules."""
+    await tx.execute(_MOVE, as_rows(rows))
+
+
+async def raise_last_firings(tx: Tx, schedule_ids: Collection[UUID]) -> None:
+    """UPDATE the newest fired slot of schedules whose slots have been fired out of turn."""
+    await tx.execute(_RAISE_LAST_FIRINGS, {"ids": list(schedule_ids)})
+
+
+async def insert_slots(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT slots. One that is there already fails the transaction: it must not be fired twice."""
+    await tx.execute(_INSERT_SLOTS, as_rows(rows))
+
+
+async def miss_slots(tx: Tx, schedule_id: UUID, firings: Sequence[datetime]) -> None:
+    """INSERT slots of a schedule as missed; what is known of some stays."""
+    await tx.execute(_MISS_SLOTS, {"of_schedule": schedule_id, "firings": list(firings)})
+
+
+async def refire_slots(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT or UPDATE slots."""
+    await tx.execute(_REFIRE_SLOTS, as_rows(rows))
+
+
+async def list_dealt_slots(tx: Tx, slots: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+    """SELECT those of the slots, as ``schedule_id`` and ``fire_at``, that have been dealt with."""
+    return (await tx.execute(_LIST_DEALT, as_rows(slots))).all()
+
+
+async def get_newest_slot(tx: Tx, schedule_id: UUID) -> datetime | None:
+    """SELECT when the newest slot of a schedule that has been dealt with was due."""
+    moment: datetime | None = (await tx.execute(_NEWEST_SLOT, {"of_schedule": schedule_id})).scalar_one()
+    return moment
+
+
+async def list_slots(tx: Tx, schedule_id: UUID, before: datetime, most: int) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` slots of a schedule that were due before a moment, newest first."""
+    return (await tx.execute(_LIST_SLOTS, {"of_schedule": schedule_id, "before": before, "most": most})).all()

@@ -1,0 +1,137 @@
+"""SQL of registered definitions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Row, Select, Text, bindparam, delete, literal, select, true
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.engine import Tx
+from app.models import Workflow, WorkflowExecution
+
+_NAME = bindparam("name", type_=Text)
+_VERSION = bindparam("version", type_=Text)
+_LARGE = frozenset({"document", "source"})
+_ALL = tuple(Workflow.__table__.c)
+_SHORT = tuple(column for column in _ALL if column.name not in _LARGE)
+_GIVEN = (
+    "workflow_id",
+    "workflow_name",
+    "workflow_version",
+    "workflow_hash",
+    "description",
+    "document",
+    "source",
+    "media_type",
+    "warnings",
+    "created_by",
+)
+_INSERT = (
+    insert(Workflow)
+    .values({name: bindparam(f"new_{name}", type_=Workflow.__table__.c[name].type) for name in _GIVEN})
+    .on_conflict_do_nothing(index_elements=["workflow_name", "workflow_version"])
+    .returning(*_SHORT)
+)
+
+
+def _version_of(columns: Sequence[Any]) -> Select[Any]:
+    return select(*columns).where(Workflow.workflow_name == _NAME, Workflow.workflow_version == _VERSION)
+
+
+def _newest_of(columns: Sequence[Any]) -> Select[Any]:
+    return select(*columns).where(Workflow.workflow_name == _NAME).order_by(Workflow.sequence.desc()).limit(1)
+
+
+_GET = _version_of(_ALL)
+_GET_NEWEST = _newest_of(_ALL)
+_SHARE = _GET.with_for_update(key_share=True, read=True)
+_SHARE_NEWEST = _GET_NEWEST.with_for_update(key_share=True, read=True)
+_LOCK = _version_of(_SHORT).with_for_update()
+_DELETE = delete(Workflow).where(Workflow.workflow_id == bindparam("workflow_id"))
+_FIND_RUN = (
+    select(WorkflowExecution.workflow_run_id)
+    .where(WorkflowExecution.workflow_id == bindparam("workflow_id"))
+    .order_by(WorkflowExecution.workflow_run_id.desc())
+    .limit(1)
+)
+_LIST_VERSIONS = (
+    select(*_SHORT)
+    .where(Workflow.workflow_name == _NAME, Workflow.sequence < bindparam("before", type_=BigInteger))
+    .order_by(Workflow.sequence.desc())
+    .limit(bindparam("most"))
+)
+_first = (
+    select(Workflow.workflow_name.label("name"), literal(1).label("place"))
+    .where(Workflow.workflow_name > bindparam("after", type_=Text))
+    .order_by(Workflow.workflow_name)
+    .limit(1)
+    .cte("names", recursive=True)
+)
+_next = (
+    select(Workflow.workflow_name)
+    .where(Workflow.workflow_name > _first.c.name)
+    .order_by(Workflow.workflow_name)
+    .limit(1)
+    .lateral("following")
+)
+_names = _first.union_all(
+    select(_next.c.workflow_name, _first.c.place + 1)
+    .select_from(_first.join(_next, true()))
+    .where(_first.c.place < bindparam("most", type_=BigInteger))
+)
+_newest = (
+    select(*_SHORT)
+    .where(Workflow.workflow_name == _names.c.name)
+    .order_by(Workflow.sequence.desc())
+    .limit(1)
+    .lateral("newest")
+)
+_LIST_NEWEST = select(*_newest.c).select_from(_names.join(_newest, true())).order_by(_names.c.name)
+"""Steps from one name to the next: the cost is that of a page, however many versions a name has."""
+
+
+async def insert_workflow(tx: Tx, row: Mapping[str, Any]) -> Row[Any] | None:
+    """INSERT a version; None if there is one of this name and version. Waits for others who are inserting it."""
+    return (await tx.execute(_INSERT, {f"new_{name}": row[name] for name in _GIVEN})).one_or_none()
+
+
+async def get_workflow(tx: Tx, name: str, version: str | None) -> Row[Any] | None:
+    """SELECT a version with its document, or the newest."""
+    return await _one(tx, _GET, _GET_NEWEST, name, version)
+
+
+async def share_workflow(tx: Tx, name: str, version: str | None) -> Row[Any] | None:
+    """SELECT a version with its document, or the newest, FOR KEY SHARE: it stays until the transaction ends."""
+    return await _one(tx, _SHARE, _SHARE_NEWEST, name, version)
+
+
+async def lock_workflow(tx: Tx, name: str, version: str) -> Row[Any] | None:
+    """SELECT a version FOR UPDATE: nobody can start a run of it before the transaction ends."""
+    return (await tx.execute(_LOCK, {"name": name, "version": version})).one_or_none()
+
+
+async def _one(tx: Tx, one: Select[Any], newest: Select[Any], name: str, version: str | None) -> Row[Any] | None:
+    if version is None:
+        return (await tx.execute(newest, {"name": name})).one_or_none()
+    return (await tx.execute(one, {"name": name, "version": version})).one_or_none()
+
+
+async def list_newest(tx: Tx, after: str, most: int) -> Sequence[Row[Any]]:
+    """SELECT the newest version of up to ``most`` names behind ``after``, by name."""
+    return (await tx.execute(_LIST_NEWEST, {"after": after, "most": most})).all()
+
+
+async def list_versions(tx: Tx, name: str, before: int, most: int) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` versions of a name that were registered before the one of this sequence, newest first."""
+    return (await tx.execute(_LIST_VERSIONS, {"name": name, "before": before, "most": most})).all()
+
+
+async def get_run_of(tx: Tx, workflow_id: UUID) -> UUID | None:
+    """SELECT the newest run that executes a version."""
+    return (await tx.execute(_FIND_RUN, {"workflow_id": workflow_id})).scalar_one_or_none()
+
+
+async def delete_workflow(tx: Tx, workflow_id: UUID) -> None:
+    """DELETE a version, and with it the schedule that it brought."""
+    await tx.execute(_DELETE, {"workflow_id": workflow_id})
