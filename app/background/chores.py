@@ -4,6 +4,12 @@ from datetime import timedelta
 
 from app.background.housekeeping import Chore
 from app.db.engine import Tx
+from app.services.advancing import (
+    advance_due_steps,
+    deliver_events,
+    end_runs_past_deadline,
+    expire_step_leases,
+)
 from app.services.api_keys import keep_key_of_environment
 from app.services.claims import record_sightings
 from app.services.events import wake_due_tasks
@@ -11,6 +17,7 @@ from app.services.idempotency import forget_old_keys
 from app.services.leases import expire_leases
 from app.services.queues import forget_workers, prune_tasks
 from app.services.run_verbs import finish_cancelled_runs
+from app.services.schedule_firings import fire_schedules
 from app.services.sightings import Sightings
 from app.services.tasks import fail_limited_tasks
 from app.services.workflow_runs import end_overdue_runs
@@ -49,6 +56,11 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Chore]:
         Chore("end_overdue_runs", end_overdue_runs, pause),
         Chore("finish_cancelled_runs", finish_cancelled_runs, pause),
         Chore("expire_leases", expire_leases, pause),
+        Chore("expire_step_leases", expire_step_leases, pause),
+        Chore("advance_due_steps", advance_due_steps, pause),
+        Chore("end_runs_past_deadline", end_runs_past_deadline, pause),
+        Chore("deliver_events", deliver_events, pause),
+        Chore("fire_schedules", fire_schedules, pause),
         Chore("wake_due_tasks", wake_due_tasks, pause),
         Chore("fail_limited_tasks", fail_limited_tasks, pause),
         Chore("store_sightings", store_sightings, SIGHTINGS_PAUSE_SECONDS),

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
-from app.domain.task_moves import Facts
+from app.domain.task_moves import Facts, checkpoint_row
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
 from app.schemas.wire import PageQuery
-from app.services.leases import Answered, Report, answered, settle_each
+from app.services.leases import Answered, Report, answered, hold_runs, settle_each
 from app.services.tasks import get_task
 from app.store import checkpoints as store
 from app.store import claims as claims_store
@@ -24,6 +24,7 @@ def read_checkpoint(row: Any) -> Checkpoint:
 
 async def put_each(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequence[Answered | Refusal]:
     """Store results of steps of tasks that are held, and extend their leases where that is asked."""
+    await hold_runs(tx, reports)
     return await settle_each(tx, reports, _put)
 
 
@@ -50,18 +51,6 @@ def _answer(row: Any) -> Answered | Refusal:
     if row is None:
         return ValidationFailed.at("name", "is the step of an await, whose outcome does not change")
     return answered(read_checkpoint(row))
-
-
-def checkpoint_row(facts: Facts, name: str, state: Any, *, is_outcome: bool = False) -> dict[str, Any]:
-    """Return the row of a checkpoint that the current attempt of a task writes."""
-    return {
-        "task_id": facts["task_id"],
-        "name": name,
-        "state": state,
-        "is_outcome": is_outcome,
-        "attempt": facts["attempt"],
-        "run_id": facts["run_id"],
-    }
 
 
 async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> Checkpoint:

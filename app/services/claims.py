@@ -4,20 +4,35 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
+
+from pydantic_core import from_json
 
 from app.db.batching import Batching
 from app.db.engine import Tx
 from app.db.wakeups import Wakeups, queue_topic
 from app.domain.json_values import fingerprint
-from app.errors import Refusal
+from app.errors import Refusal, ValidationFailed
 from app.schemas.tasks import (
     Claim,
     CompletedItem,
     TaskCompletion,
     TaskStatus,
 )
+from app.services.advancing import complete_work, hold_steps, keep_attempts
 from app.services.events import wake_due_tasks
-from app.services.leases import Answered, Report, answered, expire_leases, look_at, turn_away
+from app.services.executions import Executions
+from app.services.leases import (
+    Answered,
+    Report,
+    answered,
+    expire_leases,
+    is_held,
+    look_at,
+    move_on,
+    tasks_of_steps,
+    turn_away,
+)
 from app.services.sightings import Sightings
 from app.services.tasks import facts_of, read_task, task_topic
 from app.store import checkpoints as checkpoints_store
@@ -28,6 +43,7 @@ from app.store.recordsets import as_bytes
 
 MOVED_MOST = 500
 """How many expired leases and due tasks one claim clears away before it looks for work."""
+_NO_STEP = ValidationFailed.at("/memory", "the task is no step of an executed run, which has no memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +83,72 @@ def _report_of(item: CompletedItem) -> Report[CompletedItem]:
 
 def _outcome_of(report: Report[Any], outcome: Answered | Refusal) -> dict[str, Any]:
     if isinstance(outcome, Answered):
-        return {"task_id": report.task_id, "status": 200, "code": None, "task_status": TaskStatus.completed}
+        status = from_json(outcome.body)["status"] if outcome.body else TaskStatus.completed
+        return {"task_id": report.task_id, "status": 200, "code": None, "task_status": status}
     current = getattr(outcome, "current", None)
     where = current and current.status
     return {"task_id": report.task_id, "status": outcome.status, "code": outcome.code, "task_status": where}
 
 
 async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answered | Refusal]:
-    """Complete the tasks of those who hold them, and tell the others why theirs are not."""
+    """Complete the tasks of those who hold them, and tell the others why theirs are not.
+
+    The runs whose steps they were go on as their definitions say.
+    """
     if not reports:
         return []
-    first = {(report.task_id, report.token): report for report in reversed(reports)}
-    done = await store.complete_tasks(tx, [_completed_row(report) for report in first.values()])
+    executions, work = await hold_steps(tx, tasks_of_steps(reports))
+    first: dict[tuple[UUID, UUID], Report[Any]] = {}
+    for report in reports:
+        first.setdefault((report.task_id, report.token), report)
+    settled = await _complete_steps(tx, executions, first, work) if work else {}
+    settled |= await _refuse_memory(tx, {key: r for key, r in first.items() if _memory_of(r) and key[0] not in work})
+    plain = [_completed_row(report) for key, report in first.items() if key not in settled]
+    done = await store.complete_tasks(tx, plain)
     for row in done:
         tx.topics.add(task_topic(row.task_id))
         tx.ready[row.queue] += 1
-    completing = {id(first[row.task_id, row.lease_token]) for row in done}
-    others = [report for report in reports if id(report) not in completing]
+    await executions.write()
+    answers = {id(first[key]): answer for key, answer in settled.items() if answer is not None}
+    answers |= {id(first[row.task_id, row.lease_token]): Answered(b"") for row in done}
+    others = [report for report in reports if id(report) not in answers]
     told = dict(zip(map(id, others), await turn_away(tx, others, await look_at(tx, others)), strict=True))
-    return [told.get(id(report)) or Answered(b"") for report in reports]
+    return [told.get(id(report)) or answers[id(report)] for report in reports]
+
+
+async def _complete_steps(
+    tx: Tx, executions: Executions, reports: Mapping[tuple[UUID, UUID], Report[Any]], work: Mapping[UUID, UUID]
+) -> dict[tuple[UUID, UUID], Answered | Refusal | None]:
+    """Tell the runs that work items of their steps are done.
+
+    Return those that are not completed: what is answered if the result does not meet a postcondition, which makes it a
+    failed attempt; None if the step was dropped because of another report, and its task is cancelled.
+    """
+    rows = await tasks_store.lock_tasks(tx, [task_id for task_id, _ in reports])
+    held = [
+        (report, facts)
+        for (task_id, token), report in reports.items()
+        if task_id in work and task_id in rows and is_held(facts := facts_of(rows[task_id]), token)
+    ]
+    done = [(facts, report.body.result, _memory_of(report)) for report, facts in held]
+    ended = await complete_work(executions, done)
+    dropped = [(r.task_id, r.token) for (r, _), end in zip(held, ended, strict=True) if end is None]
+    bad = [(report, end) for (report, _), end in zip(held, ended, strict=True) if end is not None and end.after]
+    await keep_attempts(tx, [(end, None, end.after and end.after["error"]) for _, end in bad])
+    answers = await move_on(tx, [(report, end.facts, end.after) for report, end in bad if end.after is not None])
+    told = {(report.task_id, report.token): answer for (report, _), answer in zip(bad, answers, strict=True)}
+    return dict.fromkeys(dropped) | told
+
+
+async def _refuse_memory(
+    tx: Tx, reports: Mapping[tuple[UUID, UUID], Report[Any]]
+) -> dict[tuple[UUID, UUID], Answered | Refusal | None]:
+    known = await look_at(tx, list(reports.values()))
+    return {key: _NO_STEP for key in reports if key[0] in known}
+
+
+def _memory_of(report: Report[Any]) -> Mapping[str, Any]:
+    return getattr(report.body, "memory", None) or {}
 
 
 def _completed_row(report: Report[Any]) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic import MISSING
-
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
 from app.domain.task_moves import Facts, suspend, wake
@@ -14,11 +12,14 @@ from app.errors import NotFound, Refusal, ValidationFailed
 from app.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQuery
 from app.schemas.tasks import AwaitOutcome, EventAwait, EventAwaited
 from app.services import stored_runs
-from app.services.checkpoints import checkpoint_row
-from app.services.leases import Answered, Report, answered, settle_each, spend
+from app.services.advancing import tell_of_event
+from app.services.event_waits import hold_back, look, outcome_row, wake_all, wake_waiters
+from app.services.executions import Executions
+from app.services.leases import Answered, Report, answered, hold_runs, settle_each, spend
 from app.services.tasks import facts_of
 from app.store import checkpoints as checkpoints_store
 from app.store import events as store
+from app.store import executions as executions_store
 from app.store import queues as queues_store
 from app.store import tasks as tasks_store
 
@@ -31,73 +32,24 @@ def read_event(row: Any) -> Event:
 async def emit_event(tx: Tx, queue: str, name: str, emit: EventEmit) -> EmittedEvent:
     """Emit an event, and wake every task that awaits it; the first emit of a name wins. Raises ValidationFailed."""
     run_id = emit.workflow_run_id
+    executions = Executions(tx)
+    await executions.lock(await executions_store.list_runs_awaiting(tx, queue, name, run_id))
     if run_id is not None and not await stored_runs.hold_runs(tx, {run_id}):
         raise ValidationFailed.at("/workflow_run_id", "there is no such workflow run")
-    await queues_store.insert_queue(tx, queue)
     await store.lock_names(tx, queue, [name])
+    await queues_store.insert_queue(tx, queue)
     row = await store.insert_event(tx, queue, name, run_id, emit.payload)
     if row is not None:
-        await _wake_waiters(tx, queue, name, run_id, emit.payload)
+        await wake_waiters(tx, queue, name, run_id, emit.payload)
+    await tell_of_event(executions, queue, name, run_id, emit.payload)
+    await executions.write()
     event = read_event(row or await store.get_event(tx, queue, name, run_id))
     return EmittedEvent.model_construct(None, **event.__dict__, first=row is not None)
 
 
-async def _wake_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> None:
-    waiters = await store.list_waiters(tx, queue, name, run_id)
-    if not waiters:
-        return
-    rows = await tasks_store.lock_tasks(tx, waiters)
-    still = await store.list_waiters(tx, queue, name, run_id)  # another emit may have woken some until they were locked
-    waiting = [facts_of(rows[task_id]) for task_id in still if task_id in rows]
-    received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
-    woken = []
-    for facts in waiting:
-        names = facts["wait_all"]
-        outcome = received if names is None else await _look(tx, facts, names, all_of=True)
-        if outcome is not None:
-            woken.append((facts, outcome))
-    await _wake(tx, woken)
-
-
-async def _wake(tx: Tx, woken: Sequence[tuple[Facts, EventAwaited]]) -> None:
-    """Write the outcome of the awaits of sleeping tasks, and let the tasks be claimed."""
-    if not woken:
-        return
-    ids = [facts["task_id"] for facts, _ in woken]
-    await checkpoints_store.put_checkpoints(tx, [outcome_row(f, f["wait_step"], outcome) for f, outcome in woken])
-    await store.delete_waits(tx, ids)
-    await tasks_store.update_tasks(
-        tx, [wake(facts, facts["now"], outcome.event_name, _payload_of(outcome)) for facts, outcome in woken]
-    )
-    tx.ready.update(facts["queue"] for facts, _ in woken)
-
-
-def _payload_of(outcome: EventAwaited) -> Any:
-    return None if outcome.payload is MISSING else outcome.payload
-
-
-def outcome_row(facts: Facts, step: str, outcome: EventAwaited) -> dict[str, Any]:
-    """Return the checkpoint that remembers what came of awaiting."""
-    return checkpoint_row(facts, step, outcome.model_dump(mode="json"), is_outcome=True)
-
-
-async def _look(tx: Tx, facts: Facts, names: Sequence[str], *, all_of: bool) -> EventAwaited | None:
-    """Return what a task receives under these names: the first that was emitted, or all of them; None if not yet."""
-    seen = await store.see_events(tx, facts["queue"], names, facts["workflow_run_id"])
-    if all_of:
-        if any(name not in seen for name in names):
-            return None
-        return EventAwaited.model_construct(
-            outcome=AwaitOutcome.received, payload={name: seen[name].payload for name in names}
-        )
-    first = next((name for name in names if name in seen), None)
-    if first is None:
-        return None
-    return EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=first, payload=seen[first].payload)
-
-
 async def await_each(tx: Tx, reports: Sequence[Report[EventAwait]]) -> Sequence[Answered | Refusal]:
     """Give each what it awaits, or put it aside until that is emitted or the time is over."""
+    await hold_runs(tx, reports)
     queues = await tasks_store.get_tasks(tx, [report.task_id for report in reports])
     for queue in sorted({row.queue for row in queues.values()}):
         names = [n for r in reports if r.task_id in queues and queues[r.task_id].queue == queue for n in _names(r.body)]
@@ -121,7 +73,7 @@ async def _await_one(tx: Tx, report: Report[EventAwait], facts: Facts) -> Answer
             return ValidationFailed.at("/step_name", "is the name of a checkpoint of this task")
         return answered(EventAwaited.model_validate(known.state))
     names = _names(body)
-    outcome = await _look(tx, facts, names, all_of=body.all_of is not None)
+    outcome = await look(tx, facts, names, all_of=body.all_of is not None)
     if outcome is None and body.timeout_seconds == 0:
         outcome = EventAwaited.model_construct(outcome=AwaitOutcome.timed_out)
     if outcome is not None:
@@ -148,10 +100,11 @@ async def wake_due_tasks(tx: Tx, most: int) -> int:
     """Let up to ``most`` tasks be claimed whose time has come, or whose await has timed out; how many they were."""
     rows = [facts_of(row) for row in await tasks_store.lock_due_tasks(tx, most)]
     timed_out = EventAwaited.model_construct(outcome=AwaitOutcome.timed_out)
-    await _wake(tx, [(facts, timed_out) for facts in rows if facts["wait_step"] is not None])
+    await wake_all(tx, [(facts, timed_out) for facts in rows if facts["wait_step"] is not None])
     due = [wake(facts, facts["now"]) for facts in rows if facts["wait_step"] is None]
     if due:
         await tasks_store.update_tasks(tx, due)
+        await hold_back(tx, due)
     tx.ready.update(facts["queue"] for facts in due)
     return len(rows)
 

@@ -127,7 +127,7 @@ def _stored_reply(key: IdempotencyKey, row: StoredKey) -> Reply | Refusal:
             [FieldError(pointer="Idempotency-Key", detail="was used before with another body; make a new one")]
         )
     answer = from_json(row.answer)
-    resource_id = answer.get("task_id") or answer.get("workflow_run_id")
+    resource_id = answer.get("task_id") or answer.get("workflow_run_id") or answer.get("schedule_id")
     reply = Reply(row.answer.encode(), UUID(resource_id) if resource_id else None)
     return replace(reply, replayed=True)
 

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
 from app.domain.json_values import fingerprint
+from app.domain.lease_tokens import is_of_step
 from app.domain.moves import allowed_for_task
 from app.domain.retries import Failure, after_failure
 from app.domain.task_moves import Facts, follow, past_attempt, put_to_sleep, release
@@ -26,6 +27,9 @@ from app.schemas.tasks import (
     TaskSleep,
     TaskStatus,
 )
+from app.services.advancing import Ended, fail_work, hold_steps, keep_attempts, lease_error, store_followed
+from app.services.event_waits import hold_back
+from app.services.stored_runs import hold_runs_of_steps
 from app.services.tasks import facts_of, not_found, read_task, store_ended
 from app.store import claims as claims_store
 from app.store import leases as store
@@ -71,6 +75,21 @@ class Answered:
 
     body: bytes
     revision: int | None = None
+
+
+def tasks_of_steps(reports: Sequence[Report[Any]]) -> list[UUID]:
+    """Return the tasks of the reports whose lease is one of a work item."""
+    return [report.task_id for report in reports if is_of_step(report.token)]
+
+
+async def hold_runs(tx: Tx, reports: Sequence[Report[Any]]) -> None:
+    """Keep the runs of those tasks that are work items from being moved before the transaction ends.
+
+    Comes before several tasks are locked: whoever moves a run may lock more of its tasks than it began with, in
+    another order. One task alone is in nobody's way.
+    """
+    if len(reports) > 1:
+        await hold_runs_of_steps(tx, tasks_of_steps(reports))
 
 
 def answered(model: BaseModel) -> Answered:
@@ -220,12 +239,13 @@ async def spend(tx: Tx, spent: Sequence[tuple[Report[Any], Facts, BaseModel]]) -
     await store.insert_spent_leases(tx, rows)
 
 
-async def _move_on(tx: Tx, moved: Sequence[tuple[Report[Any], Facts, Facts]]) -> Sequence[Answered]:
+async def move_on(tx: Tx, moved: Sequence[tuple[Report[Any], Facts, Facts]]) -> Sequence[Answered]:
     """Store tasks whose lease ends, as (report, before, after), and answer with them."""
     tasks = [read_task(after) for _, _, after in moved]
     still_open = [after for _, _, after in moved if after["completed_at"] is None]
     if still_open:
         await tasks_store.update_tasks(tx, still_open)
+    await hold_back(tx, still_open)
     await store_ended(tx, [after for _, _, after in moved if after["completed_at"] is not None])
     await spend(tx, [(report, before, task) for (report, before, _), task in zip(moved, tasks, strict=True)])
     tx.ready.update(after["queue"] for after in still_open)
@@ -234,11 +254,12 @@ async def _move_on(tx: Tx, moved: Sequence[tuple[Report[Any], Facts, Facts]]) ->
 
 async def sleep_each(tx: Tx, reports: Sequence[Report[TaskSleep]]) -> Sequence[Answered | Refusal]:
     """Put tasks aside until a time."""
+    await hold_runs(tx, reports)
     return await settle_each(tx, reports, _sleep)
 
 
 async def _sleep(tx: Tx, held: Sequence[tuple[Report[TaskSleep], Facts]]) -> Sequence[Answered]:
-    return await _move_on(tx, [(r, f, put_to_sleep(f, _wake_at(r.body, f), f["now"])) for r, f in held])
+    return await move_on(tx, [(r, f, put_to_sleep(f, _wake_at(r.body, f), f["now"])) for r, f in held])
 
 
 def _wake_at(body: TaskSleep, facts: Facts) -> Any:
@@ -247,22 +268,34 @@ def _wake_at(body: TaskSleep, facts: Facts) -> Any:
 
 async def release_each(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> Sequence[Answered | Refusal]:
     """Give tasks back unharmed."""
+    await hold_runs(tx, reports)
     return await settle_each(tx, reports, _release)
 
 
 async def _release(tx: Tx, held: Sequence[tuple[Report[LeaseBody], Facts]]) -> Sequence[Answered]:
-    return await _move_on(tx, [(report, facts, release(facts, facts["now"])) for report, facts in held])
+    return await move_on(tx, [(report, facts, release(facts, facts["now"])) for report, facts in held])
 
 
 async def fail_each(tx: Tx, reports: Sequence[Report[TaskFailure]]) -> Sequence[Answered | Refusal]:
-    """End attempts that went wrong."""
-    return await settle_each(tx, reports, _fail)
+    """End attempts that went wrong; the runs whose steps they were go on as their definitions say."""
+    executions, work = await hold_steps(tx, tasks_of_steps(reports))
+
+    async def fail(tx: Tx, held: Sequence[tuple[Report[TaskFailure], Facts]]) -> Sequence[Answered]:
+        failures = [(facts, _failure_of(report.body, facts), report.body.error) for report, facts in held]
+        plain = iter(await end_attempts(tx, [failure for failure in failures if failure[0]["task_id"] not in work]))
+        of_steps = await fail_work(executions, [failure for failure in failures if failure[0]["task_id"] in work])
+        await keep_attempts(tx, [(end, None, _error_of(end, failures)) for end in of_steps])
+        followed = iter(end.after or end.facts for end in of_steps)
+        after = [next(followed if facts["task_id"] in work else plain) for facts, _, _ in failures]
+        return await move_on(tx, [(report, facts, a) for (report, facts), a in zip(held, after, strict=True)])
+
+    outcomes = await settle_each(tx, reports, fail)
+    await executions.write()
+    return outcomes
 
 
-async def _fail(tx: Tx, held: Sequence[tuple[Report[TaskFailure], Facts]]) -> Sequence[Answered]:
-    failures = [(facts, _failure_of(report.body, facts), report.body.error) for report, facts in held]
-    after = await end_attempts(tx, failures)
-    return await _move_on(tx, [(report, facts, a) for (report, facts), a in zip(held, after, strict=True)])
+def _error_of(end: Ended, failures: Sequence[tuple[Facts, Failure, Any]]) -> Any:
+    return next(error for facts, _, error in failures if facts["task_id"] == end.facts["task_id"])
 
 
 def _failure_of(body: TaskFailure, facts: Facts) -> Failure:
@@ -292,26 +325,15 @@ async def end_attempts(tx: Tx, failures: Sequence[tuple[Facts, Failure, Any]]) -
 async def expire_leases(tx: Tx, most: int) -> int:
     """End up to ``most`` attempts whose lease has expired: that uses them up; how many they were."""
     rows = [facts_of(row) for row in await tasks_store.lock_expired_tasks(tx, most)]
-    after = await end_attempts(tx, [(facts, Failure(reason=Reason.lost), _lease_error(facts)) for facts in rows])
-    still_open = [facts for facts in after if facts["completed_at"] is None]
-    if still_open:
-        await tasks_store.update_tasks(tx, still_open)
-    await store_ended(tx, [facts for facts in after if facts["completed_at"] is not None])
-    tx.ready.update(facts["queue"] for facts in still_open)
+    after = await end_attempts(tx, [(facts, Failure(reason=Reason.lost), lease_error(facts)) for facts in rows])
+    await store_followed(tx, after)
+    tx.ready.update(facts["queue"] for facts in after if facts["completed_at"] is None)
     return len(rows)
-
-
-def _lease_error(facts: Facts) -> dict[str, Any]:
-    return {
-        "name": "LeaseExpired",
-        "message": f"{facts['claimed_by']} did not finish or extend its lease in time",
-        "claimed_by": facts["claimed_by"],
-        "attempt": facts["attempt"],
-    }
 
 
 async def beat_each(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequence[Answered | Refusal]:
     """Extend leases, from now."""
+    await hold_runs(tx, reports)
     rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
     late = [report for report in reports if report.task_id not in rows or not _beats(rows[report.task_id], report)]
     facts = await look_at(tx, late)

@@ -5,9 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from app.db.engine import Tx
+from app.domain.highway.engine import Cancel, Retry
 from app.domain.moves import FINAL
 from app.domain.run_changes import cancel_run as cancelled
-from app.domain.run_changes import move_refused, reopen_run, request_cancel
+from app.domain.run_changes import is_executed, move_refused, pause_run, reopen_run, request_cancel
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
 from app.schemas.workflow_runs import (
@@ -18,9 +19,11 @@ from app.schemas.workflow_runs import (
     WorkflowRunRetry,
 )
 from app.services.callers import HOUSEKEEPING, Caller
+from app.services.executions import Executions
 from app.services.stored_runs import read_run
 from app.services.tasks import cancel_tasks, reopen_tasks
 from app.services.workflow_runs import changed_row, get_run, lock_run, topic_of
+from app.store import executions as executions_store
 from app.store import tasks as tasks_store
 from app.store import workflow_runs as store
 
@@ -30,6 +33,7 @@ async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, call
 
     A run that nobody works on any more is cancelled at once; one that is cancelled already stays as it is.
     """
+    executions = await _lock_executions(tx, [workflow_run_id], caller)
     run, now = await lock_run(tx, workflow_run_id)
     if run.status is RunStatus.cancelled:
         return run
@@ -46,20 +50,34 @@ async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, call
         await store.update_runs(tx, [asked])
         await tasks_store.request_cancel(tx, [workflow_run_id])
     else:
-        await _finish(tx, [workflow_run_id], caller, how.reason)
+        await _finish(executions, [workflow_run_id], caller, how.reason)
     return await get_run(tx, workflow_run_id)
 
 
 async def finish_cancelled_runs(tx: Tx, most: int) -> int:
     """Cancel up to ``most`` runs whose grace is over or whose last running task has ended; how many they were."""
-    ids = await store.lock_cancelled_runs(tx, most)
+    executions = await _lock_executions(tx, await executions_store.list_cancelled_executions(tx, most), HOUSEKEEPING)
+    ids = [*await store.lock_cancelled_runs(tx, most)]
+    ids += executions.runs.keys() & set(await executions_store.list_cancelled_executions(tx, most))
     if ids:
-        await _finish(tx, ids, HOUSEKEEPING)
+        await _finish(executions, ids, HOUSEKEEPING)
     return len(ids)
 
 
-async def _finish(tx: Tx, ids: Sequence[UUID], caller: Caller, why: str | None = None) -> None:
-    rows = await store.lock_runs(tx, ids)
+async def _lock_executions(tx: Tx, ids: Sequence[UUID], caller: Caller) -> Executions:
+    """Lock those of the runs that the service executes, before anything else: with them the runs that started them."""
+    executions = Executions(tx, caller)
+    await executions.lock(ids)
+    return executions
+
+
+async def _finish(executions: Executions, ids: Sequence[UUID], caller: Caller, why: str | None = None) -> None:
+    tx = executions.tx
+    executed = set(ids) & executions.runs.keys()
+    for run_id in sorted(executed):
+        await executions.act(run_id, Cancel())
+    await executions.write()
+    rows = await store.lock_runs(tx, [run_id for run_id in ids if run_id not in executed])
     open_runs = [(read_run(row), row.now) for row in rows if row.completed_at is None]
     await store.update_runs(
         tx,
@@ -72,10 +90,38 @@ async def _finish(tx: Tx, ids: Sequence[UUID], caller: Caller, why: str | None =
     tx.topics |= {topic_of(run.workflow_run_id) for run, _ in open_runs}
 
 
+async def set_run_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_paused: bool) -> WorkflowRun:
+    """Let an executed run hand out no work any more, or go on, and return it. Raises NotFound, MoveNotAllowed."""
+    await _lock_executions(tx, [workflow_run_id], caller)
+    run, now = await lock_run(tx, workflow_run_id)
+    verb = HistoryVerb.pause if is_paused else HistoryVerb.resume
+    if not is_executed(run):
+        raise move_refused(run, f"only runs that the service executes can {verb}; this one is tracked for its caller")
+    if run.status in FINAL:
+        raise move_refused(run, f"the run has ended as {run.status}")
+    if (run.paused_at is not None) is is_paused:
+        return run
+    if is_paused:
+        await tasks_store.hold_tasks_of_run(tx, workflow_run_id)
+    else:
+        tx.ready[run.queue] += await tasks_store.release_tasks_of_run(tx, workflow_run_id)
+    await store.update_runs(tx, [changed_row(run, pause_run(run, now, is_paused=is_paused), caller, verb)])
+    return await get_run(tx, workflow_run_id)
+
+
 async def retry_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunRetry, caller: Caller) -> WorkflowRun:
     """Open a failed or cancelled run again, with its failed and cancelled tasks. Raises NotFound, MoveNotAllowed."""
+    executions = await _lock_executions(tx, [workflow_run_id], caller)
     run, now = await lock_run(tx, workflow_run_id)
-    after = reopen_run(run, now)
-    await store.update_runs(tx, [changed_row(run, after, caller, HistoryVerb.retry, why=how.reason)])
-    await reopen_tasks(tx, await tasks_store.lock_tasks_to_reopen(tx, workflow_run_id))
+    reopened = changed_row(run, reopen_run(run, now), caller, HistoryVerb.retry, why=how.reason)
+    execution = executions.runs.get(workflow_run_id)
+    if execution is None:
+        await store.update_runs(tx, [reopened])
+        await reopen_tasks(tx, await tasks_store.lock_tasks_to_reopen(tx, workflow_run_id))
+        return await get_run(tx, workflow_run_id)
+    execution.is_to_be_cancelled = False
+    await execution.load_all(tx)
+    await executions.act(workflow_run_id, Retry())
+    await store.update_runs(tx, [reopened])
+    await executions.write()
     return await get_run(tx, workflow_run_id)

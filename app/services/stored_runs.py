@@ -10,6 +10,7 @@ from app.domain.progress import make_progress
 from app.errors import MoveNotAllowed
 from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import RunStatus, WorkflowRun
+from app.store import executions as executions_store
 from app.store import workflow_runs as store
 
 
@@ -29,6 +30,12 @@ def read_run(row: Any) -> WorkflowRun:
 async def hold_runs(tx: Tx, ids: Collection[UUID]) -> Mapping[UUID, Any]:
     """Return those of the runs that exist, and keep them from being ended or deleted before the transaction ends."""
     return {row.workflow_run_id: row for row in await store.share_runs(tx, list(ids))} if ids else {}
+
+
+async def hold_runs_of_steps(tx: Tx, task_ids: Collection[UUID]) -> None:
+    """Keep the runs of tasks that are work items of steps from being moved before the transaction ends."""
+    if task_ids and (work := await executions_store.find_work(tx, list(task_ids))):
+        await store.share_runs(tx, sorted(set(work.values())))
 
 
 async def refuse_ended(tx: Tx, workflow_run_id: UUID) -> MoveNotAllowed:

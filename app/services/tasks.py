@@ -11,7 +11,7 @@ from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.json_values import fingerprint
 from app.domain.links import find_link, place_of_link
-from app.domain.moves import TASK_FINAL, allowed_for_task
+from app.domain.moves import allowed_for_task
 from app.domain.task_moves import Facts, end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, Refusal, ValidationFailed
 from app.schemas.problems import FieldError
@@ -23,7 +23,6 @@ from app.schemas.tasks import (
     Task,
     TaskAttempt,
     TaskAttempts,
-    TaskRetry,
     TaskSpec,
     TaskStatus,
 )
@@ -316,17 +315,6 @@ def _newest_attempt(task: Task, late: Mapping[UUID, list[LateReport]]) -> TaskAt
     )
 
 
-async def cancel_task(tx: Tx, task_id: UUID) -> Task:
-    """Cancel an open task at once; an ended one stays as it is. Raises NotFound."""
-    row = (await store.lock_tasks(tx, [task_id])).get(task_id)
-    if row is None:
-        raise not_found(task_id)
-    facts: Facts = facts_of(row)
-    if row.status not in TASK_FINAL:
-        (facts,) = await cancel_tasks(tx, [row], Reason.cancel_requested)
-    return read_task(facts)
-
-
 async def cancel_tasks(tx: Tx, rows: Sequence[Any], reason: Reason) -> Sequence[Facts]:
     """Cancel open tasks that are locked, and return them."""
     ended = [end(facts_of(row), TaskStatus.cancelled, reason, row.now) for row in rows]
@@ -345,26 +333,6 @@ async def store_ended(tx: Tx, ended: Sequence[Facts]) -> None:
     tx.ready.update(facts["queue"] for facts in ended)
 
 
-async def retry_task(tx: Tx, task_id: UUID, how: TaskRetry) -> Task:
-    """Open a failed or cancelled task again, or spawn its like. Raises NotFound, MoveNotAllowed, ValidationFailed."""
-    known = await get_task(tx, task_id)
-    if known.workflow_run_id is not None:
-        runs = await stored_runs.hold_runs(tx, {known.workflow_run_id})
-        if known.workflow_run_id in runs and _is_ended(runs, known.workflow_run_id):
-            raise await stored_runs.refuse_ended(tx, known.workflow_run_id)
-    row = (await store.lock_tasks(tx, [task_id])).get(task_id)
-    if row is None:
-        raise not_found(task_id)
-    if row.status not in (TaskStatus.failed, TaskStatus.cancelled):
-        raise refuse_move(facts_of(row), f"a {row.status} task cannot be retried")
-    if how.spawn_new:
-        return await _spawn_like(tx, row, how.max_attempts or row.max_attempts)
-    if how.max_attempts is not None and how.max_attempts <= row.attempt:
-        raise ValidationFailed.at("/max_attempts", f"must be more than the {row.attempt} attempts it has had")
-    (facts,) = await reopen_tasks(tx, [row], how.max_attempts)
-    return read_task(facts)
-
-
 async def reopen_tasks(tx: Tx, rows: Sequence[Any], max_attempts: int | None = None) -> Sequence[Facts]:
     """Give failed or cancelled tasks that are locked another attempt, and return them."""
     cancelled = [
@@ -381,15 +349,6 @@ async def reopen_tasks(tx: Tx, rows: Sequence[Any], max_attempts: int | None = N
         await store.update_tasks(tx, opened)
     tx.ready.update(facts["queue"] for facts in opened)
     return opened
-
-
-async def _spawn_like(tx: Tx, row: Any, max_attempts: int) -> Task:
-    """Spawn a fresh task with the spec of ``row``: without its history, its checkpoints and its idempotency key."""
-    fresh = {name: value for name, value in facts_of(row).items() if name in store.GIVEN}
-    fresh |= {"task_id": uuid7(), "run_id": uuid7(), "max_attempts": max_attempts, "idempotency_key": None}
-    fresh |= {"spec_hash": None, "available_at": None, "delay_seconds": None}
-    await insert_tasks(tx, [fresh])
-    return await get_task(tx, fresh["task_id"])
 
 
 async def fail_limited_tasks(tx: Tx, most: int) -> int:

@@ -1,0 +1,273 @@
+"""What moves executed runs: reports about their work items, events, and the times that come."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.highway.engine import Complete, Deadline, Due, EmitEvent, Fail
+from app.domain.retries import Failure, Sequel
+from app.domain.task_moves import Facts, past_attempt
+from app.schemas.reasons import Reason
+from app.schemas.tasks import TaskStatus
+from app.services.event_waits import wake_waiters
+from app.services.execution_tasks import as_error, failed_sequel, follow_step
+from app.services.executions import Executions
+from app.services.tasks import facts_of, store_ended
+from app.store import events as events_store
+from app.store import executions as store
+from app.store import leases as leases_store
+from app.store import tasks as tasks_store
+
+RUNS_PER_ROUND = 50
+"""How many runs one round of a chore moves: each is locked until the end of the round."""
+
+
+_CANCELLED = Sequel(TaskStatus.cancelled, Reason.cancel_requested)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt at a work item that its run has taken note of."""
+
+    facts: Facts
+    """The task before."""
+    after: Facts | None
+    """The task as it goes on after a failure, still to be stored; None: the attempt was good."""
+
+
+async def hold_steps(tx: Tx, task_ids: Sequence[UUID]) -> tuple[Executions, dict[UUID, UUID]]:
+    """Lock the runs of those of the tasks that are work items of steps; the run of each such task.
+
+    Comes before any task is locked.
+    """
+    executions = Executions(tx)
+    work = await store.find_work(tx, task_ids) if task_ids else {}
+    if work:
+        await executions.lock(set(work.values()))
+    return executions, work
+
+
+async def complete_work(
+    executions: Executions, done: Sequence[tuple[Facts, Any, Mapping[str, Any]]]
+) -> Sequence[Ended | None]:
+    """Tell the runs that work items are done, as (task, result, memory); what became of each task.
+
+    A result that does not meet a postcondition of its step is a failed attempt. None: what was done before has ended
+    the step, and its task is cancelled.
+    """
+    executions.settled |= {facts["task_id"] for facts, _, _ in done}
+    await _prefetch(executions, [facts for facts, _, _ in done])
+    ended: list[Ended | None] = []
+    for facts, result, memory in done:
+        if executions.has_dropped(facts["workflow_run_id"], facts["step"]):
+            executions.settled.discard(facts["task_id"])
+            ended.append(None)
+            continue
+        ended.append(await _take(executions, facts, Complete(facts["step"], result, memory), Failure()))
+    return ended
+
+
+async def fail_work(executions: Executions, failures: Sequence[tuple[Facts, Failure, Any]]) -> Sequence[Ended]:
+    """Tell the runs that attempts have failed, as (task, failure, error); how each task goes on."""
+    executions.settled |= {facts["task_id"] for facts, _, _ in failures}
+    await _prefetch(executions, [facts for facts, _, _ in failures])
+    ended = []
+    for facts, failure, error in failures:
+        if facts["cancel_requested_at"] is not None:  # nothing is tried again; the run is cancelled in a moment
+            ended.append(Ended(facts, follow_step(facts, _CANCELLED, error)))
+            continue
+        action = Fail(facts["step"], error, failure.retryable, _pause_of(failure, facts))
+        ended.append(await _take(executions, facts, action, failure))
+    return ended
+
+
+async def give_up_work(executions: Executions, facts: Facts) -> None:
+    """Tell the run that the work item of a step was cancelled: the step has failed."""
+    executions.settled.add(facts["task_id"])
+    await _prefetch(executions, [facts])
+    run = executions.runs.get(facts["workflow_run_id"])
+    if run is not None:
+        run.begin_next_attempt(facts["step"])
+    error = {"name": "TaskCancelled", "message": "the work item of the step was cancelled"}
+    await executions.act(facts["workflow_run_id"], Fail(facts["step"], error, retryable=False))
+    await executions.write()
+
+
+def _pause_of(failure: Failure, facts: Facts) -> float | None:
+    """Return the seconds until the next attempt, if the worker said when that is to be."""
+    if failure.retry_at is None:
+        return None
+    seconds: float = (failure.retry_at - facts["now"]).total_seconds()
+    return max(0.0, seconds)
+
+
+async def _prefetch(executions: Executions, tasks: Sequence[Facts]) -> None:
+    paths: dict[UUID, list[str]] = {}
+    for facts in tasks:
+        paths.setdefault(facts["workflow_run_id"], []).append(facts["step"])
+    for run_id, steps in paths.items():
+        if run_id in executions.runs:
+            await executions.runs[run_id].prefetch(executions.tx, steps)
+
+
+async def _take(executions: Executions, facts: Facts, action: Complete | Fail, failure: Failure) -> Ended:
+    effects = await executions.act(facts["workflow_run_id"], action)
+    error = getattr(action, "error", None)
+    if effects is None:  # the run has ended: nobody waits for the work any more
+        return Ended(facts, None if isinstance(action, Complete) else _given_up(facts, failure, error))
+    has_failed = action.path in {*effects.failed, *(retry.path for retry in effects.retry_in)}
+    has_failed |= executions.runs[facts["workflow_run_id"]].steps[action.path].facts.get("submitted") == "failed"
+    if isinstance(action, Complete) and not has_failed:
+        return Ended(facts, None)
+    sequel = failed_sequel(effects, action.path, facts["now"], retryable=failure.retryable)
+    if isinstance(action, Complete):
+        error = executions.runs[facts["workflow_run_id"]].steps[action.path].error
+    return Ended(facts, follow_step(facts, sequel or Sequel(TaskStatus.failed, Reason.not_retryable), error))
+
+
+def _given_up(facts: Facts, failure: Failure, error: Any) -> Facts:
+    reason = Reason.attempts_exhausted if failure.retryable else Reason.not_retryable
+    return follow_step(facts, Sequel(TaskStatus.failed, reason), error)
+
+
+async def keep_attempts(tx: Tx, ended: Sequence[tuple[Ended, Reason | None, Any]]) -> None:
+    """Keep failed attempts, as (what became of the task, why the service ended it, error)."""
+    rows = [
+        past_attempt(end.facts, _status_of(end, reason), reason or _reason_of(end), end.facts["now"], as_error(error))
+        for end, reason, error in ended
+        if end.after is not None
+    ]
+    if rows:
+        await leases_store.insert_attempts(tx, rows)
+
+
+def _status_of(end: Ended, reason: Reason | None) -> TaskStatus:
+    is_cancelled = reason is None and end.after is not None and end.after["status"] == TaskStatus.cancelled
+    return TaskStatus.cancelled if is_cancelled else TaskStatus.failed
+
+
+def _reason_of(end: Ended) -> Reason | None:
+    """Return why an attempt ended that its worker reported."""
+    why = None if end.after is None else end.after["reason"]
+    return Reason(why) if why in (Reason.not_retryable, Reason.cancel_requested) else None
+
+
+# Times that come, and events
+
+
+async def expire_step_leases(tx: Tx, most: int) -> int:
+    """End attempts at work items whose lease has expired: that uses them up; how many they were."""
+    expired = await store.list_expired_work(tx, most)
+    if not expired:
+        return 0
+    executions = Executions(tx, is_patient=True)
+    await executions.lock(set(expired.values()))
+    rows = await tasks_store.lock_tasks(tx, sorted(expired))
+    late = [facts_of(row) for row in rows.values() if row.lease_expires_at and row.lease_expires_at <= row.now]
+    ended = await fail_work(executions, [(facts, Failure(reason=Reason.lost), lease_error(facts)) for facts in late])
+    await keep_attempts(tx, [(end, Reason.lost, lease_error(end.facts)) for end in ended])
+    after = [end.after for end in ended if end.after is not None]
+    await store_followed(tx, after)
+    tx.ready.update(facts["queue"] for facts in after if facts["completed_at"] is None)
+    await executions.write()
+    return len(expired)
+
+
+async def store_followed(tx: Tx, after: Sequence[Facts]) -> None:
+    """Store tasks whose attempt has failed: some have ended, some go on."""
+    still_open = [facts for facts in after if facts["completed_at"] is None]
+    if still_open:
+        await tasks_store.update_tasks(tx, still_open)
+    await store_ended(tx, [facts for facts in after if facts["completed_at"] is not None])
+
+
+def lease_error(facts: Facts) -> dict[str, Any]:
+    """Return the error of an attempt whose lease has expired."""
+    return {
+        "name": "LeaseExpired",
+        "message": f"{facts['claimed_by']} did not finish or extend its lease in time",
+        "claimed_by": facts["claimed_by"],
+        "attempt": facts["attempt"],
+    }
+
+
+async def advance_due_steps(tx: Tx, most: int) -> int:
+    """Let the times of up to ``most`` steps come: retries, waits and time-outs; how many they were."""
+    found = await store.list_due_steps(tx, most)
+    run_ids = list(dict.fromkeys(row.workflow_run_id for row in found))[:RUNS_PER_ROUND]
+    due = [row for row in found if row.workflow_run_id in set(run_ids)]
+    if not due:
+        return 0
+    executions = Executions(tx, is_patient=True)
+    await executions.lock(run_ids)
+    for run_id in run_ids:
+        if run_id in executions.runs:
+            paths = [row.path for row in due if row.workflow_run_id == run_id]
+            await executions.runs[run_id].prefetch(tx, paths)
+    for row in due:
+        await executions.act(row.workflow_run_id, Due(row.path, row.scope))
+    await executions.write()
+    return most if len(due) < len(found) else len(due)
+
+
+async def end_runs_past_deadline(tx: Tx, most: int) -> int:
+    """End executed runs whose deadline has passed; how many they were."""
+    ids = await store.list_runs_past_deadline(tx, min(most, RUNS_PER_ROUND))
+    if not ids:
+        return 0
+    executions = Executions(tx, is_patient=True)
+    await executions.lock(ids)
+    for run_id in ids:
+        run = executions.runs.get(run_id)
+        if run is not None and run.row.deadline_at is not None and run.row.deadline_at <= run.row.now:
+            await executions.act(run_id, Deadline())
+    await executions.write()
+    return most if len(ids) == RUNS_PER_ROUND else len(ids)
+
+
+async def deliver_events(tx: Tx, most: int) -> int:
+    """Wake tasks and tell runs that could not be told when an event was emitted; how many events they were.
+
+    All runs are locked first, then the names: by then who had begun to await or to emit one of them has committed.
+    """
+    deliveries = await store.lock_deliveries(tx, min(most, RUNS_PER_ROUND))
+    if not deliveries:
+        return 0
+    executions = Executions(tx, is_patient=True)
+    await executions.lock({run_id for row in deliveries for run_id in await _list_awaiting(tx, row)})
+    for queue in sorted({row.queue for row in deliveries}):
+        await events_store.lock_names(tx, queue, [row.event_name for row in deliveries if row.queue == queue])
+    done = [row.delivery_id for row in deliveries if await _deliver(executions, row)]
+    await executions.write()
+    if done:
+        await store.delete_deliveries(tx, done)
+    return most if len(deliveries) == RUNS_PER_ROUND == len(done) else len(done)
+
+
+async def _list_awaiting(tx: Tx, delivery: Any) -> Sequence[UUID]:
+    return await store.list_runs_awaiting(tx, delivery.queue, delivery.event_name, delivery.workflow_run_id)
+
+
+async def _deliver(executions: Executions, delivery: Any) -> bool:
+    """Tell of an event that may have been emitted; whether everybody who awaits it is told."""
+    tx, name = executions.tx, delivery.event_name
+    event = await events_store.get_event(tx, delivery.queue, name, delivery.workflow_run_id)
+    if event is not None:
+        await wake_waiters(tx, delivery.queue, name, delivery.workflow_run_id, event.payload)
+    awaiting = await _list_awaiting(tx, delivery)
+    for run_id in sorted(executions.runs.keys() & set(awaiting)):
+        if await executions.runs[run_id].hears(tx, name):
+            await executions.act(run_id, EmitEvent(name))
+    return executions.runs.keys() >= set(awaiting)
+
+
+async def tell_of_event(executions: Executions, queue: str, name: str, run_id: UUID | None, payload: Any) -> None:
+    """Let runs go on whose steps await an event that is emitted just now; who is not locked is told in a moment."""
+    awaiting = set(await store.list_runs_awaiting(executions.tx, queue, name, run_id))
+    for told in sorted(awaiting & executions.runs.keys()):
+        await executions.act(told, EmitEvent(name, payload))
+    if awaiting - executions.runs.keys():
+        delivery = {"queue": queue, "event_name": name, "workflow_run_id": run_id}
+        await store.insert_deliveries(executions.tx, [delivery])

@@ -1,0 +1,285 @@
+"""One executed run in one transaction: its state as far as it was asked for, and what is to be written of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.highway.effects import Effects
+from app.domain.highway.engine import Action, act, scope_of
+from app.domain.highway.plan import TOP, Operator, Plan, outer_region
+from app.domain.highway.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
+from app.schemas.steps import StepStatus
+from app.schemas.workflow_runs import RunStatus
+from app.store import events as events_store
+from app.store import executions as store
+
+
+class Execution:
+    """A run that is locked. Nothing is written before all its actions are taken."""
+
+    def __init__(self, row: Any, plan: Plan, *, is_new: bool = False) -> None:
+        self.row = row
+        self.plan = plan
+        self.is_new = is_new
+        self.is_to_be_cancelled = row.cancel_requested_at is not None
+        """Whether somebody has asked for that, and workers may still finish what they do."""
+        self.run_id: UUID = row.workflow_run_id
+        self.tasks: dict[str, UUID] = {}
+        """The work item of each step that has one, as far as the steps were loaded."""
+        self.stored: set[str] = set()
+        """Paths of steps that are in the table."""
+        self.steps: dict[str, StepState] = {}
+        self.results: dict[str, Any] = {}
+        self.frames: dict[str, Frame] = {}
+        self.effects: list[Effects] = []
+        self.unsure: set[str] = set()
+        """Events that somebody else may be emitting just now: a step that begins to await one is to look again."""
+        self._facts = RunFacts(
+            inputs=row.inputs,
+            run=row.run,
+            memory=row.memory,
+            breakers=row.breakers,
+            strict_templates=row.strict_templates,
+            started_at=row.started_at,
+            deadline_at=row.deadline_at,
+            status=RunStatus(row.status),
+        )
+        self.state = State(self._facts, is_whole=False)
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether no work is handed out: it is paused, or about to be cancelled."""
+        return self.row.paused_at is not None or self.is_to_be_cancelled
+
+    @property
+    def has_changed_facts(self) -> bool:
+        """Return whether memory, breakers or the deadline are to be written."""
+        return self.state.run is not self._facts
+
+    async def take(self, tx: Tx, action: Action, scope: str | None = None) -> Effects:
+        """Take an action, and return what it causes. Raises ActionRefused."""
+        while True:
+            try:
+                outcome = act(self.plan, self.state, action, self.row.now, scope)
+            except NotLoaded as want:
+                await self._load(tx, want)
+                continue
+            break
+        merge(self.state, outcome.changes)
+        self.steps |= outcome.changes.steps
+        self.results |= outcome.changes.results
+        self.frames |= outcome.changes.frames
+        self.effects.append(outcome.effects)
+        return outcome.effects
+
+    async def prefetch(self, tx: Tx, paths: Iterable[str]) -> None:
+        """Load what ending steps needs in most cases: their scopes, and the names they can see."""
+        scopes = {scope_of(path) for path in paths} - self.state.scopes.keys()
+        await self._load_scopes(tx, sorted(scopes))
+        frames: set[str] = set()
+        for scope in scopes:
+            region = scope[: scope.rfind("]") + 1]
+            while region != TOP:
+                frames.add(region)
+                region = outer_region(region)
+        await self._load_frames(tx, sorted({*frames, TOP} - self.state.frames.keys()))
+
+    def begin_next_attempt(self, path: str) -> None:
+        """Count the attempt as begun that a loaded step is to have after a pause: it can end before it was offered."""
+        step = self.state.steps.get(path)
+        if step is not None and "again" in step.facts:
+            facts = {name: value for name, value in step.facts.items() if name != "again"}
+            status = step.status if "submitted" in facts else StepStatus.runnable
+            begun = replace(step, status=status, attempt=step.attempt + 1, due_at=None, facts=facts)
+            self.state.put(begun)
+
+    async def load_all(self, tx: Tx) -> None:
+        """Load all steps."""
+        rows = [] if self.is_new else await store.list_all_steps(tx, self.run_id)
+        by_scope: dict[str, list[StepState]] = {}
+        for row in rows:
+            by_scope.setdefault(row.scope, []).append(self._read(row))
+        for scope, steps in by_scope.items():
+            self.state.learn_scope(scope, steps)
+
+    async def _load(self, tx: Tx, want: NotLoaded) -> None:
+        key = want.key
+        match want.part:
+            case Part.scope:
+                await self._load_scopes(tx, [key])
+            case Part.result:
+                await self._load_results(tx, key)
+            case Part.frame:
+                await self._load_frames(tx, [key])
+            case Part.values:
+                await self._load_values(tx, key)
+            case Part.open_steps:
+                rows = [] if self.is_new else await store.list_open_steps(tx, self.run_id, key)
+                self.state.open_below[key] = self._with_known(rows, key)
+            case Part.event:
+                self.state.events[key] = await self._see_event(tx, key)
+            case Part.awaiting:
+                await self._load_awaiting(tx, key)
+
+    async def _load_scopes(self, tx: Tx, scopes: Sequence[str]) -> None:
+        rows = await store.list_steps_of_scopes(tx, self.run_id, scopes) if scopes and not self.is_new else []
+        by_scope: dict[str, list[StepState]] = {scope: [] for scope in scopes}
+        for row in rows:
+            by_scope[row.scope].append(self._read(row))
+        for scope, steps in by_scope.items():
+            self.state.learn_scope(scope, steps)
+
+    async def _load_results(self, tx: Tx, path: str) -> None:
+        """Load a result; with one of a branch all of that branch: together they become the result of its container."""
+        scope = scope_of(path)
+        is_branch = scope != TOP and not scope.endswith("]")
+        beside = self.state.scopes.get(scope, {}) if is_branch else {}
+        wanted = {path, *(step.path for step in beside.values() if step.status is StepStatus.completed)}
+        missing = sorted(wanted - self.state.results.keys())
+        found = {} if self.is_new else await store.get_results(tx, self.run_id, missing)
+        self.state.results |= {name: found.get(name) for name in missing}
+
+    async def _load_frames(self, tx: Tx, paths: Sequence[str]) -> None:
+        rows = await store.get_frames(tx, self.run_id, paths) if paths and not self.is_new else []
+        found = {
+            row.path: Frame(row.variables, row.names.get("keys", {}), row.names.get("ids", {}), row.value)
+            for row in rows
+        }
+        for path in paths:
+            self.state.frames.setdefault(path, found.get(path, Frame()))
+
+    async def _load_values(self, tx: Tx, loop: str) -> None:
+        count = self.state.steps[loop].facts["count"]
+        paths = [f"{loop}[{index}]" for index in range(count)]
+        missing = [path for path in paths if path not in self.state.frames]
+        rows = await store.get_frames(tx, self.run_id, missing) if missing and not self.is_new else []
+        values = {row.path: row.value for row in rows}
+        known = self.state.frames
+        self.state.values[loop] = [known[path].value if path in known else values.get(path) for path in paths]
+
+    def _with_known(self, rows: Sequence[Any], prefix: str) -> list[StepState]:
+        steps = {row.path: self.state.steps.get(row.path, self._read(row)) for row in rows}
+        known = {path: step for path, step in self.state.steps.items() if path.startswith(prefix)}
+        return list((steps | known).values())
+
+    async def _see_event(self, tx: Tx, name: str) -> Emitted | None:
+        """Return an event as this run sees it; from now on until the commit nobody else emits it unnoticed."""
+        if not await events_store.try_lock_name(tx, self.row.queue, name, is_shared=True):
+            self.unsure.add(name)
+        seen = await events_store.see_events(tx, self.row.queue, [name], self.run_id)
+        return Emitted(seen[name].payload, seen[name].emitted_at) if name in seen else None
+
+    async def _load_awaiting(self, tx: Tx, name: str) -> None:
+        rows = [] if self.is_new else await store.list_steps_awaiting(tx, self.run_id, name)
+        for row in rows:
+            if row.path not in self.state.steps:
+                self.state.put(self._read(row))
+            else:
+                self._read(row)
+        paths = {row.path for row in rows}
+        self.state.awaiting[name] = paths | {p for p, step in self.state.steps.items() if step.awaits == name}
+
+    def _read(self, row: Any) -> StepState:
+        self.stored.add(row.path)
+        if row.task_id is not None:
+            self.tasks.setdefault(row.path, row.task_id)
+        return StepState(
+            path=row.path,
+            region=row.region,
+            scope=row.scope,
+            operator=Operator(row.operator_type),
+            status=StepStatus(row.status),
+            attempt=row.attempt,
+            facts=row.facts,
+            error=row.error,
+            due_at=row.due_at,
+            awaits=row.awaits,
+            started_at=row.started_at,
+            completed_at=row.completed_at,
+        )
+
+    async def hears(self, tx: Tx, name: str) -> bool:
+        """Return whether an event was emitted that a step awaits: some accept only emits since the run began."""
+        seen = (await events_store.see_events(tx, self.row.queue, [name], self.run_id)).get(name)
+        if seen is None:
+            return False
+        if seen.emitted_at >= self.row.started_at:
+            return True
+        awaiting = await store.list_steps_awaiting(tx, self.run_id, name)
+        steps = [self.plan.step(row.region, row.path) for row in awaiting]
+        return any(step.spec.get("metadata", {}).get("after") != "run" for step in steps)
+
+    # What is written
+
+    def new_step_rows(self) -> list[dict[str, Any]]:
+        """Return the steps that are not in the table yet."""
+        return [self._row(step) for path, step in self.steps.items() if path not in self.stored]
+
+    def changed_step_rows(self) -> list[dict[str, Any]]:
+        """Return the steps that have changed."""
+        return [
+            {**self._row(step), "has_result": path in self.results}
+            for path, step in self.steps.items()
+            if path in self.stored
+        ]
+
+    def frame_rows(self) -> list[dict[str, Any]]:
+        """Return the frames that have changed."""
+        return [
+            {
+                "workflow_run_id": self.run_id,
+                "path": path,
+                "variables": frame.variables,
+                "names": {"keys": frame.keys, "ids": frame.ids},
+                "value": frame.value,
+            }
+            for path, frame in self.frames.items()
+        ]
+
+    def facts_row(self) -> dict[str, Any]:
+        """Return what is kept of the run as a whole."""
+        run = self.state.run
+        return {
+            "workflow_run_id": self.run_id,
+            "memory": run.memory,
+            "breakers": run.breakers,
+            "deadline_at": run.deadline_at,
+        }
+
+    def warning_rows(self) -> list[dict[str, Any]]:
+        """Return the templates that had no value."""
+        return [
+            {"workflow_run_id": self.run_id, "path": path, "code": "unresolved_template", "expression": text}
+            for effects in self.effects
+            for path, text in effects.unresolved
+        ]
+
+    def delivery_rows(self) -> list[dict[str, Any]]:
+        """Return what is to be looked at again: events that may have been emitted while steps began to await them."""
+        awaited = {step.awaits for step in self.steps.values() if step.awaits is not None}
+        return [
+            {"queue": self.row.queue, "event_name": name, "workflow_run_id": self.run_id}
+            for name in sorted(self.unsure & awaited)
+        ]
+
+    def _row(self, step: StepState) -> dict[str, Any]:
+        return {
+            "workflow_run_id": self.run_id,
+            "path": step.path,
+            "region": step.region,
+            "scope": step.scope,
+            "operator_type": step.operator,
+            "status": step.status,
+            "attempt": step.attempt,
+            "task_id": self.tasks.get(step.path),
+            "result": self.results.get(step.path),
+            "error": step.error,
+            "facts": step.facts,
+            "due_at": step.due_at,
+            "awaits": step.awaits,
+            "queue": self.row.queue,
+            "started_at": step.started_at,
+            "completed_at": step.completed_at,
+        }

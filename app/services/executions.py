@@ -1,0 +1,355 @@
+"""The execution of definitions: runs are started and moved by the engine, in the transaction that reports the cause."""
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import structlog
+from uuid_utils.compat import uuid7
+
+from app.db.engine import Tx
+from app.db.failures import DATABASE_FAILURES
+from app.domain.highway.effects import Child, Effects, RunEnd
+from app.domain.highway.engine import Action, ActionRefused, Cancel, EndChild
+from app.domain.highway.engine import Start as Begin
+from app.domain.highway.working import ACTIVITY_EVENT
+from app.domain.run_changes import end_run
+from app.domain.tags import tag_texts
+from app.schemas.reasons import Reason
+from app.schemas.workflow_runs import HistoryVerb, RunStatus
+from app.services.callers import HOUSEKEEPING, Caller
+from app.services.event_waits import wake_waiters
+from app.services.execution_states import Execution
+from app.services.execution_tasks import apply_to_tasks
+from app.services.plans import get_plan
+from app.services.workflow_runs import cancel_open_tasks, changed_row, lock_run, topic_of
+from app.store import events as events_store
+from app.store import executions as store
+from app.store import queues as queues_store
+from app.store import steps as steps_store
+from app.store import workflow_runs as runs_store
+from app.store import workflows as workflows_store
+
+GENERATIONS_MOST = 10
+"""How deep runs may start runs of their own: a workflow that starts itself would never come to an end."""
+NEW_RUNS_MOST = 1000
+"""How many child runs one transaction may start."""
+_RANDOM_BITS = 80
+"""Of a UUIDv7, behind its milliseconds; with those of its version and variant."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A run of a registered definition that is to be executed."""
+
+    workflow: Any
+    """The row of the definition."""
+    inputs: Any = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    created_by: str | None = None
+    queue: str = "default"
+    strict_templates: bool = False
+    schedule_id: UUID | None = None
+    data_interval: tuple[datetime, datetime] | None = None
+    """None: empty, at its creation time."""
+    caller: Caller = HOUSEKEEPING
+    parent: tuple[UUID, str, str] | None = None
+    """The run, the path of its step and the child that it is of that."""
+    rerun_of: UUID | None = None
+    kept: frozenset[str] = frozenset()
+    """Steps of the top level that are taken over from the run that it repeats."""
+
+
+async def start_runs(tx: Tx, starts: Sequence[Start]) -> Sequence[UUID]:
+    """Create runs and start them; their ids, in order."""
+    executions = Executions(tx)
+    ids = await executions.begin(starts)
+    await executions.write()
+    return ids
+
+
+class Executions:
+    """The executed runs that one transaction is about. They are locked before anything else is, in order."""
+
+    def __init__(self, tx: Tx, caller: Caller = HOUSEKEEPING, *, is_patient: bool = False) -> None:
+        self.tx = tx
+        self.caller = caller
+        self.is_patient = is_patient
+        """Whether a run that cannot be advanced, by a mistake of ours, is left alone and does not stop the others."""
+        self.runs: dict[UUID, Execution] = {}
+        self.settled: set[UUID] = set()
+        """Tasks whose own transition is the business of who reports about them."""
+        self._ahead: deque[tuple[UUID, Action]] = deque()
+        self._begun = 0
+        self._emitted: list[tuple[Execution, str, Any]] = []
+
+    async def lock(self, run_ids: Collection[UUID]) -> None:
+        """Lock executed runs, together with the runs that started them: those are told of their ends."""
+        missing = set(run_ids) - self.runs.keys()
+        if not missing:
+            return
+        lines: set[UUID] = set()
+        while missing:
+            parents = await store.list_parents(self.tx, list(missing))
+            lines |= parents.keys()
+            missing = {parent for parent in parents.values() if parent is not None} - lines
+        for row in await store.lock_executions(self.tx, sorted(lines - self.runs.keys())):
+            plan = await get_plan(self.tx, row.workflow_id)
+            self.runs[row.workflow_run_id] = Execution(row, plan)
+
+    async def act(self, run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
+        """Take an action on a locked run, with all that it leads to in other runs; None if the run cannot take it."""
+        effects = await self._take(run_id, action, scope)
+        while self._ahead:
+            await self._take(*self._ahead.popleft())
+        return effects
+
+    def has_dropped(self, run_id: UUID, path: str) -> bool:
+        """Return whether an action of this transaction has ended a step that was under way."""
+        run = self.runs.get(run_id)
+        return run is not None and any(path in effects.dropped for effects in run.effects)
+
+    async def _take(self, run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
+        run = self.runs.get(run_id)
+        if run is None:
+            return None
+        try:
+            effects = await run.take(self.tx, action, scope)
+        except ActionRefused:
+            return None
+        except DATABASE_FAILURES:
+            raise
+        except Exception:
+            if not self.is_patient:
+                raise
+            log.exception("execution_failed", workflow_run_id=str(run_id), action=type(action).__name__)
+            del self.runs[run_id]
+            return None
+        self._emitted += [
+            (run, emit.event, emit.payload)
+            for emit in effects.emitted
+            if emit.is_new and not emit.event.startswith(ACTIVITY_EVENT)
+        ]
+        if effects.dropped:
+            await self._cancel_children(run, effects.dropped)
+        if children := [child for child in effects.children if run.steps[child.path].is_open]:
+            await self._begin_children(run, children)
+        if effects.run is not None:
+            if effects.run.status is RunStatus.failed and run.is_to_be_cancelled:
+                # A cancel that was requested wins over what fails in the meantime.
+                effects.run = replace(effects.run, status=RunStatus.cancelled, reason=Reason.cancel_requested)
+            self._tell_parent(run, effects.run)
+        return effects
+
+    def _tell_parent(self, run: Execution, end: RunEnd) -> None:
+        parent = run.row.parent_workflow_run_id
+        if parent is not None and run.row.parent_step is not None:
+            action = EndChild(run.row.parent_step, run.row.parent_child, end.status, end.result)
+            self._ahead.append((parent, action))
+
+    async def _cancel_children(self, run: Execution, paths: Sequence[str]) -> None:
+        children = await store.list_open_children(self.tx, run.run_id, paths)
+        await self.lock(children)
+        self._ahead.extend((child, Cancel()) for child in children)
+
+    # New runs
+
+    async def begin(self, starts: Sequence[Start]) -> Sequence[UUID]:
+        """Create runs, and let them begin."""
+        rows = [_run_row(start) for start in starts]
+        stored = await runs_store.insert_runs(self.tx, rows) if rows else {}
+        for start, row in zip(starts, rows, strict=True):
+            created_at = stored[row["workflow_run_id"]].created_at
+            await self._begin_one(start, row, created_at)
+        return [row["workflow_run_id"] for row in rows]
+
+    async def _begin_one(self, start: Start, row: Mapping[str, Any], now: datetime) -> None:
+        run_id: UUID = row["workflow_run_id"]
+        plan = await get_plan(self.tx, start.workflow.workflow_id)
+        begins, ends = start.data_interval or (now, now)
+        execution = _execution_row(start, row, now, plan.deadline_seconds)
+        begun = {
+            "rerun_of_workflow_run_id": start.rerun_of,
+            "schedule_id": start.schedule_id,
+            "data_interval_start": begins,
+            "data_interval_end": ends,
+            "actor": start.caller.name,
+            "request_id": start.caller.request_id,
+        }
+        await store.insert_executions(self.tx, [execution])
+        await runs_store.begin_runs(self.tx, [{**execution, **begun}])
+        known = SimpleNamespace(
+            **{**row, **execution},
+            status=RunStatus.running,
+            started_at=now,
+            cancel_requested_at=None,
+            paused_at=None,
+            now=now,
+        )
+        if start.rerun_of is not None:
+            await steps_store.copy_steps(self.tx, start.rerun_of, run_id, sorted(start.kept))
+        self.runs[run_id] = Execution(known, plan, is_new=not start.kept)
+        await self.act(run_id, Begin(start.kept))
+
+    def _generation(self, run: Execution) -> int:
+        """Return how many runs stand above a run, each started by a step of the one above it."""
+        above = 0
+        while run.row.parent_step is not None and run.row.parent_workflow_run_id in self.runs:
+            run = self.runs[run.row.parent_workflow_run_id]
+            above += 1
+        return above
+
+    async def _begin_children(self, run: Execution, children: Sequence[Child]) -> None:
+        """Start the runs that a step asks for; one that cannot be started has failed."""
+        is_too_deep = self._generation(run) >= GENERATIONS_MOST
+        for child in children:
+            workflow = await workflows_store.share_workflow(self.tx, child.workflow, None)
+            self._begun += 1
+            if workflow is None or is_too_deep or self._begun > NEW_RUNS_MOST:
+                why = "there is no such workflow" if workflow is None else "too many runs start runs of their own"
+                error = {"error": {"name": "ChildNotStarted", "message": f"{child.workflow}: {why}"}}
+                self._ahead.append((run.run_id, EndChild(child.path, child.child, RunStatus.failed, error)))
+                continue
+            start = Start(
+                workflow,
+                inputs=child.inputs,
+                created_by=f"workflow-run/{run.run_id}",
+                queue=run.row.queue,
+                strict_templates=run.row.strict_templates,
+                caller=self.caller,
+                parent=(run.run_id, child.path, child.child),
+            )
+            await self.begin([start])
+
+    # What is written
+
+    async def write(self) -> None:
+        """Write everything down that the actions have changed, and do what they cause."""
+        runs = [self.runs[run_id] for run_id in sorted(self.runs) if self.runs[run_id].effects]
+        await self._emit()
+        await apply_to_tasks(self.tx, runs, self.settled)
+        if new := [row for run in runs for row in run.new_step_rows()]:
+            await store.insert_steps(self.tx, new)
+        if changed := [row for run in runs for row in run.changed_step_rows()]:
+            await store.update_steps(self.tx, changed)
+        if frames := [row for run in runs for row in run.frame_rows()]:
+            await store.save_frames(self.tx, frames)
+        if facts := [run.facts_row() for run in runs if run.has_changed_facts]:
+            await store.update_executions(self.tx, facts)
+        if deliveries := [row for run in runs for row in run.delivery_rows()]:
+            await store.insert_deliveries(self.tx, deliveries)
+        if warnings := [row for run in runs for row in run.warning_rows()]:
+            await store.insert_warnings(self.tx, warnings)
+        for run in runs:
+            for effects in run.effects:
+                if effects.run is not None:
+                    await self._end(run, effects.run)
+
+    async def _emit(self) -> None:
+        """Store what steps have emitted, wake the tasks that await it, and send it on its way to other runs.
+
+        In the order of the names: two transactions that emit the same ones do not wait for each other.
+        """
+        for run, name, payload in sorted(self._emitted, key=lambda emitted: (emitted[0].row.queue, emitted[1])):
+            queue = run.row.queue
+            is_alone = await events_store.try_lock_name(self.tx, queue, name, is_shared=False)
+            await queues_store.insert_queue(self.tx, queue)
+            if await events_store.insert_event(self.tx, queue, name, None, payload) is None:
+                continue
+            await wake_waiters(self.tx, queue, name, None, payload)
+            others = await store.list_runs_awaiting(self.tx, queue, name, None)
+            if set(others) - {run.run_id} or not is_alone:
+                delivery = {"queue": queue, "event_name": name, "workflow_run_id": None}
+                await store.insert_deliveries(self.tx, [delivery])
+
+    async def _end(self, run: Execution, end: RunEnd) -> None:
+        before, now = await lock_run(self.tx, run.run_id)
+        if before.completed_at is not None:
+            return
+        ended_at = max(now, before.started_at or now)
+        facts = end_run(before, end.status, ended_at) | {"result": end.result, "error": end.error}
+        facts |= {"reason": None if end.reason is None else Reason(end.reason), "revision": before.revision + 1}
+        if end.reason == Reason.cancel_requested:
+            facts["cancel_requested_at"] = before.cancel_requested_at or now
+        after = before.model_copy(update={**facts, "updated_at": max(now, before.updated_at)})
+        verb = HistoryVerb.cancel if end.reason == Reason.cancel_requested else HistoryVerb.execute
+        await runs_store.update_runs(self.tx, [changed_row(before, after, self.caller, verb)])
+        if end.status is not RunStatus.completed:
+            await cancel_open_tasks(self.tx, {run.run_id})
+        self.tx.topics.add(topic_of(run.run_id))
+
+
+def _run_row(start: Start) -> dict[str, Any]:
+    """Return the row of a new run."""
+    workflow = start.workflow
+    return {
+        "workflow_run_id": _new_id(start.parent and start.parent[0]),
+        "workflow_name": workflow.workflow_name,
+        "workflow_version": workflow.workflow_version,
+        "workflow_hash": workflow.workflow_hash,
+        "queue": start.queue,
+        "inputs": start.inputs,
+        "tags": dict(start.tags),
+        "tag_texts": tag_texts(dict(start.tags)),
+        "created_by": start.created_by,
+        "absurd_run_id": None,
+        "parent_workflow_run_id": start.parent and start.parent[0],
+        "task_count": None,
+        "heartbeat_seconds": None,
+        "deadline_seconds": None,
+        "actor": start.caller.name,
+        "request_id": start.caller.request_id,
+    }
+
+
+def _execution_row(
+    start: Start, row: Mapping[str, Any], now: datetime, deadline_seconds: float | None
+) -> dict[str, Any]:
+    """Return what is kept of the execution of a new run."""
+    return {
+        "workflow_run_id": row["workflow_run_id"],
+        "workflow_id": start.workflow.workflow_id,
+        "strict_templates": start.strict_templates,
+        "run": _run_facts(row, now, *(start.data_interval or (now, now))),
+        "memory": {},
+        "breakers": {},
+        "parent_step": start.parent and start.parent[1],
+        "parent_child": start.parent and start.parent[2],
+        "deadline_at": None if deadline_seconds is None else now + timedelta(seconds=deadline_seconds),
+    }
+
+
+def _new_id(parent: UUID | None) -> UUID:
+    """Return the id of a new run: after that of its parent, whatever the clocks say, for runs are locked in order."""
+    new = uuid7()
+    if parent is None or new > parent:
+        return new
+    milliseconds = (parent.int >> _RANDOM_BITS) + 1
+    return UUID(int=milliseconds << _RANDOM_BITS | new.int & ((1 << _RANDOM_BITS) - 1))
+
+
+def _run_facts(row: Mapping[str, Any], now: datetime, begins: datetime, ends: datetime) -> dict[str, Any]:
+    """Return what `{{run.KEY}}` reads."""
+    day = begins.date().isoformat()
+    return {
+        "id": str(row["workflow_run_id"]),
+        "workflow_run_id": str(row["workflow_run_id"]),
+        "ds": day,
+        "run_date": day,
+        "data_interval_start": _as_text(begins),
+        "data_interval_end": _as_text(ends),
+        "started_at": _as_text(now),
+        "created_by": row["created_by"],
+        "queue": row["queue"],
+        "tags": row["tags"],
+    }
+
+
+def _as_text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

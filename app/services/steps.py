@@ -1,0 +1,137 @@
+"""Steps of executed runs: listed, and taken over by a run that repeats a part of another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.cursors import read_offset, write_offset
+from app.domain.highway.plan import TOP, Region
+from app.domain.highway.state import SATISFIED, StepState
+from app.domain.moves import FINAL
+from app.domain.run_changes import is_executed, move_refused
+from app.errors import Refusal, ValidationFailed
+from app.schemas.steps import (
+    RunWarning,
+    RunWarningPage,
+    StepQuery,
+    StepStatus,
+    WorkflowRunRerun,
+    WorkflowStep,
+    WorkflowStepPage,
+)
+from app.schemas.wire import PageQuery
+from app.services.callers import Caller
+from app.services.executions import Executions, Start
+from app.services.idempotency import IdempotencyKey, Reply, answer_once
+from app.services.workflow_runs import get_run, lock_run
+from app.store import steps as store
+from app.store import workflows as workflows_store
+
+
+async def list_steps(tx: Tx, workflow_run_id: UUID, query: StepQuery) -> WorkflowStepPage:
+    """Return a page of the steps of a run; a run that is only tracked has none. Raises NotFound, ValidationFailed."""
+    await get_run(tx, workflow_run_id)
+    owner = f"{workflow_run_id}/{','.join(sorted(query.status))}"
+    after = read_offset(query.cursor, owner) if query.cursor is not None else 0
+    rows = await store.list_steps(tx, workflow_run_id, query.status, after, query.limit + 1)
+    items = [_read_step(row) for row in rows[: query.limit]]
+    more = write_offset(rows[query.limit - 1].sequence, owner) if len(rows) > query.limit else None
+    return WorkflowStepPage.model_construct(items=items, next_cursor=more)
+
+
+def _read_step(row: Any) -> WorkflowStep:
+    facts = {name: getattr(row, name) for name in WorkflowStep.model_fields}
+    return WorkflowStep.model_construct(None, **facts | {"status": StepStatus(row.status)})
+
+
+async def list_warnings(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> RunWarningPage:
+    """Return a page of the warnings of a run. Raises NotFound, ValidationFailed."""
+    await get_run(tx, workflow_run_id)
+    after = read_offset(query.cursor, workflow_run_id) if query.cursor is not None else 0
+    rows = await store.list_warnings(tx, workflow_run_id, after, query.limit + 1)
+    items = [_read_warning(row) for row in rows[: query.limit]]
+    more = write_offset(rows[query.limit - 1].warning_id, workflow_run_id) if len(rows) > query.limit else None
+    return RunWarningPage.model_construct(items=items, next_cursor=more)
+
+
+def _read_warning(row: Any) -> RunWarning:
+    detail = f"{row.path}: {{{{{row.expression}}}}} has no value; the text was left as it stands"
+    return RunWarning.model_construct(path=row.path, code=row.code, expression=row.expression, detail=detail, at=row.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A request to do a run again from one of its steps."""
+
+    workflow_run_id: UUID
+    body: WorkflowRunRerun
+    caller: Caller
+    key: IdempotencyKey | None = None
+
+
+async def rerun_each(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusal]:
+    """Start a new run for each request, which takes over what the step it begins with does not follow from."""
+    return await answer_once(tx, reruns, _rerun_each)
+
+
+async def _rerun_each(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusal]:
+    await Executions(tx).lock({rerun.workflow_run_id for rerun in reruns})  # all at once, in their order
+    return [await _try_rerun(tx, rerun) for rerun in reruns]
+
+
+async def _try_rerun(tx: Tx, rerun: Rerun) -> Reply | Refusal:
+    try:
+        run_id = await _rerun(tx, rerun)
+    except Refusal as refusal:
+        return refusal
+    run = await get_run(tx, run_id)
+    return Reply(run.model_dump_json(by_alias=True).encode(), run_id)
+
+
+async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
+    run, _ = await lock_run(tx, rerun.workflow_run_id)
+    if not is_executed(run):
+        raise move_refused(run, "only runs that the service executes can be done again from a step")
+    if run.status not in FINAL:
+        raise move_refused(run, f"the run is {run.status}; it has to end first")
+    executions = Executions(tx, rerun.caller)
+    await executions.lock([run.workflow_run_id])
+    old = executions.runs[run.workflow_run_id]
+    await old.load_all(tx)
+    kept = _kept_steps(old.plan.region(TOP), old.state.scopes.get(TOP, {}), rerun.body.from_step)
+    interval = None
+    if run.data_interval_start and run.data_interval_end:
+        interval = (run.data_interval_start, run.data_interval_end)
+    start = Start(
+        await workflows_store.share_workflow(tx, run.workflow_name, run.workflow_version),
+        inputs=run.inputs,
+        tags=run.tags,
+        created_by=run.created_by,
+        queue=run.queue,
+        strict_templates=old.row.strict_templates,
+        schedule_id=run.schedule_id,
+        data_interval=interval,
+        caller=rerun.caller,
+        rerun_of=run.workflow_run_id,
+        kept=kept,
+    )
+    (run_id,) = await executions.begin([start])
+    await executions.write()
+    return run_id
+
+
+def _kept_steps(region: Region, states: dict[str, StepState], from_step: str) -> frozenset[str]:
+    """Return the steps of the top level that do not follow from a step, and need not be done again."""
+    if from_step not in region.scopes[TOP].steps:
+        raise ValidationFailed.at("/from_step", "there is no such step on the top level of the run")
+    again = {from_step}
+    waiting = [from_step]
+    while waiting:
+        following = set(region.dependents.get(waiting.pop(), ())) - again
+        again |= following
+        waiting += following
+    ended = {name for name, state in states.items() if state.status in SATISFIED and "#" not in name}
+    inside = {region.steps[name].scope.partition(".")[0] for name in again if region.steps[name].scope}
+    return frozenset(ended - again - inside)

@@ -1,0 +1,94 @@
+"""Schedules as they are stored, and when they fire."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.cron import (
+    Cron,
+    firings_after,
+    firings_before,
+    first_firing,
+    next_firing,
+    parse_cron,
+    previous_firing,
+)
+from app.errors import NotFound
+from app.schemas.schedules import Overlap, Schedule
+from app.store import schedules as store
+
+_RESOLUTION = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a schedule fires: the slots of a cron expression, from the first with a whole interval up to the end."""
+
+    cron: Cron
+    timezone: str
+    start_at: datetime
+    end_at: datetime | None
+
+    def first(self) -> datetime | None:
+        """Return its first slot."""
+        return self._unless_over(first_firing(self.cron, self.timezone, self.start_at))
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return its first slot after ``moment``."""
+        first = first_firing(self.cron, self.timezone, self.start_at)
+        if first is not None and first <= moment:
+            first = next_firing(self.cron, self.timezone, moment)
+        return self._unless_over(first)
+
+    def slots_after(self, moment: datetime) -> Iterator[datetime]:
+        """Yield its slots after ``moment``, in order."""
+        slot = self.next_after(moment)
+        return iter(()) if slot is None else self._slots_from(slot)
+
+    def due_from(self, slot: datetime, now: datetime) -> Iterator[datetime]:
+        """Yield its slots that are due at ``now`` from ``slot`` on, which is one of them, in order."""
+        return takewhile(lambda firing: firing <= now, self._slots_from(slot))
+
+    def due_back_to(self, slot: datetime, now: datetime) -> Iterator[datetime]:
+        """Yield its slots that are due at ``now`` back to ``slot``, which is one of them, the newest first."""
+        until = now if self.end_at is None else min(now, self.end_at)
+        firings = firings_before(self.cron, self.timezone, until + _RESOLUTION)
+        return takewhile(lambda firing: firing >= slot, firings)
+
+    def interval(self, slot: datetime) -> tuple[datetime, datetime]:
+        """Return the time that the run of ``slot`` is about: from the slot before it to itself."""
+        return previous_firing(self.cron, self.timezone, slot) or slot, slot
+
+    def _slots_from(self, slot: datetime) -> Iterator[datetime]:
+        firings = firings_after(self.cron, self.timezone, slot - _RESOLUTION)
+        return takewhile(lambda firing: self._unless_over(firing) is not None, firings)
+
+    def _unless_over(self, slot: datetime | None) -> datetime | None:
+        return None if slot is None or (self.end_at is not None and slot > self.end_at) else slot
+
+
+def rhythm_of(schedule: Any) -> Rhythm:
+    """Return when a schedule fires, given its row."""
+    return Rhythm(parse_cron(schedule.cron), schedule.timezone, schedule.start_at, schedule.end_at)
+
+
+def not_found(schedule_id: UUID) -> NotFound:
+    """Return the refusal for a schedule that does not exist."""
+    return NotFound(f"there is no schedule {schedule_id}")
+
+
+async def read_schedules(tx: Tx, rows: Sequence[Any]) -> list[Schedule]:
+    """Return the schedules that rows store, with their open runs counted."""
+    open_runs = await store.count_open_runs(tx, [row.schedule_id for row in rows]) if rows else {}
+    return [_read_schedule(row, open_runs.get(row.schedule_id, 0)) for row in rows]
+
+
+def _read_schedule(row: Any, active_runs: int) -> Schedule:
+    facts = {name: value for name, value in row._mapping.items() if name in Schedule.model_fields}  # noqa: SLF001 - SQLAlchemy's public name for it
+    facts["overlap"] = Overlap(row.overlap)
+    facts["next_fire_at"] = None if row.paused else row.next_fire_at
+    return Schedule.model_construct(None, **facts, active_runs=active_runs)

@@ -1,0 +1,50 @@
+"""Starting runs of registered definitions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.db.engine import Tx
+from app.errors import Refusal
+from app.schemas.workflows import LATEST, WorkflowStart
+from app.services import executions, workflow_runs, workflows
+from app.services.callers import Caller
+from app.services.idempotency import IdempotencyKey, Reply, answer_once
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """A request to start a run of a definition."""
+
+    name: str
+    version: str
+    body: WorkflowStart
+    caller: Caller
+    key: IdempotencyKey | None = None
+
+
+async def start_each(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
+    """Start the run of each request; what is not registered is refused."""
+    return await answer_once(tx, starts, _start_each)
+
+
+async def _start_each(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
+    return [await _start(tx, start) for start in starts]
+
+
+async def _start(tx: Tx, start: RunStart) -> Reply | Refusal:
+    row = await workflows.find_workflow(tx, start.name, None if start.version == LATEST else start.version)
+    if row is None:
+        return workflows.not_found(start.name, start.version)
+    body = start.body
+    new = executions.Start(
+        workflow=row,
+        inputs=body.inputs,
+        tags=body.tags,
+        created_by=body.created_by,
+        queue=body.queue,
+        strict_templates=body.strict_templates,
+        caller=start.caller,
+    )
+    (run_id,) = await executions.start_runs(tx, [new])
+    run = await workflow_runs.get_run(tx, run_id)
+    return Reply(run.model_dump_json(by_alias=True).encode(), run_id)

@@ -1,0 +1,271 @@
+"""Definitions: examined, registered, found, compared and deleted."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from uuid_utils.compat import uuid7
+
+from app.db.engine import Tx
+from app.domain.cursors import read_name, read_offset, write_name, write_offset
+from app.domain.highway.compiling import VERSION, compile_document
+from app.domain.highway.differences import compare_documents
+from app.domain.highway.documents import definition_hash
+from app.domain.highway.examining import examine_document
+from app.domain.highway.findings import Finding
+from app.domain.highway.graphs import make_graph
+from app.domain.highway.plan import Plan
+from app.domain.highway.yaml_texts import write_yaml
+from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
+from app.schemas.problems import FieldError
+from app.schemas.wire import PageQuery
+from app.schemas.workflows import (
+    LATEST,
+    RegisteredVersion,
+    Workflow,
+    WorkflowDefinition,
+    WorkflowDifferences,
+    WorkflowFinding,
+    WorkflowGraph,
+    WorkflowPage,
+    WorkflowValidation,
+    WorkflowVersions,
+)
+from app.services.callers import Caller
+from app.services.idempotency import IdempotencyKey, Reply, answer_once
+from app.services.schedules import keep_schedule_of_definition
+from app.services.threads import run_aside
+from app.store import workflows as store
+
+YAML = "application/yaml"
+_RESERVED_VERSIONS = frozenset({LATEST, "diff"})
+"""What stands in the place of a version in addresses, and means something else."""
+_END = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SentDocument:
+    """A document as it came."""
+
+    value: Any
+    source: str
+    media_type: str
+    """``application/yaml`` or ``application/json``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A document and all that is found about it."""
+
+    document: Any
+    workflow_hash: str
+    errors: Sequence[Finding]
+    warnings: Sequence[Finding]
+    plan: Plan | None
+    """None when there are errors."""
+
+    def refuse(self, at: str = "") -> Plan:
+        """Return the plan. Raises ValidationFailed when there is none; ``at`` is where the document stands."""
+        if self.plan is None:
+            raise ValidationFailed(
+                [FieldError(pointer=at + error.pointer, detail=error.detail, code=error.code) for error in self.errors]
+            )
+        return self.plan
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A request to register a document that has no errors."""
+
+    sent: SentDocument
+    examined: Examined
+    plan: Plan
+    caller: Caller
+    key: IdempotencyKey | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return what is stored of it."""
+        return {
+            "workflow_id": uuid7(),
+            "workflow_name": self.plan.name,
+            "workflow_version": self.plan.version,
+            "workflow_hash": self.examined.workflow_hash,
+            "description": self.sent.value.get("description") or "",
+            "document": self.sent.value,
+            "source": self.sent.source,
+            "media_type": self.sent.media_type,
+            "warnings": [asdict(finding) for finding in self.examined.warnings],
+            "created_by": self.caller.name,
+        }
+
+
+def examine(document: Any) -> Examined:
+    """Return everything that is found about a document."""
+    found = examine_document(document)
+    errors = [*found.errors, *_check_version(document)]
+    return Examined(document, definition_hash(document), errors, found.warnings, None if errors else found.plan)
+
+
+def _check_version(document: Any) -> Sequence[Finding]:
+    version = document.get("version") if isinstance(document, dict) else None
+    if not isinstance(version, str) or version not in _RESERVED_VERSIONS:
+        return []
+    return [Finding("bad_name", "/version", f"{version} cannot be the name of a version; addresses use it")]
+
+
+async def validate(sent: SentDocument) -> WorkflowValidation:
+    """Return what registering a document would be answered."""
+    return await run_aside(_validate, sent.value)
+
+
+def _validate(document: Any) -> WorkflowValidation:
+    examined = examine(document)
+    members = document if isinstance(document, dict) else {}
+    name, version = members.get("name"), members.get("version")
+    return WorkflowValidation.model_construct(
+        valid=examined.plan is not None,
+        errors=_read_findings(examined.errors),
+        warnings=_read_findings(examined.warnings),
+        workflow_name=name if isinstance(name, str) else None,
+        workflow_version=version if isinstance(version, str) else VERSION if version is None else None,
+        workflow_hash=examined.workflow_hash,
+        graph=make_graph(examined.plan) if examined.plan else None,
+    )
+
+
+def _read_findings(findings: Sequence[Finding]) -> list[WorkflowFinding]:
+    return [WorkflowFinding.model_construct(**asdict(finding)) for finding in findings]
+
+
+async def prepare(sent: SentDocument, caller: Caller, key: IdempotencyKey | None) -> Registration:
+    """Return the request to register a document. Raises ValidationFailed with everything that is wrong with it."""
+    examined = await run_aside(examine, sent.value)
+    return Registration(sent, examined, examined.refuse(), caller, key)
+
+
+async def register_each(tx: Tx, registrations: Sequence[Registration]) -> Sequence[Reply | Refusal]:
+    """Register each document; the same content again is known, other content under the same version is refused."""
+    return await answer_once(tx, registrations, _register_each)
+
+
+async def _register_each(tx: Tx, registrations: Sequence[Registration]) -> Sequence[Reply | Refusal]:
+    outcomes: dict[int, Reply | Refusal] = {}
+    places = range(len(registrations))
+    # In one order everywhere, so that two transactions do not wait for each other.
+    for place in sorted(places, key=lambda place: (registrations[place].plan.name, registrations[place].plan.version)):
+        outcomes[place] = await _register(tx, registrations[place])
+    return [outcomes[place] for place in places]
+
+
+async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
+    plan = registration.plan
+    while True:
+        if (row := await store.insert_workflow(tx, registration.row())) is not None:
+            await keep_schedule_of_definition(tx, row, registration.sent.value)
+            return Reply(_write(row))
+        if (row := await store.get_workflow(tx, plan.name, plan.version)) is not None:
+            break
+    if row.workflow_hash == registration.examined.workflow_hash:
+        return Reply(_write(row), known=True)
+    return WorkflowExists(
+        f"version {plan.version} of {plan.name} is registered with other content; give the new one a new version",
+        current=read_workflow(row),
+    )
+
+
+def _write(row: Any) -> bytes:
+    return read_workflow(row).model_dump_json(by_alias=True).encode()
+
+
+def read_workflow(row: Any) -> Workflow:
+    """Return the version that ``row`` stores, without its document."""
+    return Workflow.model_construct(**_facts_of(row, Workflow))
+
+
+def _facts_of(row: Any, model: type[RegisteredVersion]) -> dict[str, Any]:
+    facts = {name: value for name, value in row._mapping.items() if name in model.model_fields}  # noqa: SLF001 - SQLAlchemy's public name for it
+    if "warnings" in facts:
+        facts["warnings"] = [WorkflowFinding.model_construct(**warning) for warning in facts["warnings"]]
+    return facts
+
+
+async def list_workflows(tx: Tx, query: PageQuery) -> WorkflowPage:
+    """Return the newest version of each workflow, by name. Raises ValidationFailed."""
+    after = read_name(query.cursor) if query.cursor is not None else ""
+    rows = await store.list_newest(tx, after, query.limit + 1)
+    more = write_name(rows[query.limit - 1].workflow_name) if len(rows) > query.limit else None
+    return WorkflowPage.model_construct(items=[read_workflow(row) for row in rows[: query.limit]], next_cursor=more)
+
+
+async def list_versions(tx: Tx, name: str, query: PageQuery) -> WorkflowVersions:
+    """Return the versions of a workflow, newest first. Raises NotFound, ValidationFailed."""
+    before = read_offset(query.cursor, name) if query.cursor is not None else _END
+    newest = await store.list_versions(tx, name, _END, 1)
+    if not newest:
+        raise not_found(name, LATEST)
+    rows = await store.list_versions(tx, name, before, query.limit + 1)
+    more = write_offset(rows[query.limit - 1].sequence, name) if len(rows) > query.limit else None
+    return WorkflowVersions.model_construct(
+        workflow_name=name,
+        latest=newest[0].workflow_version,
+        versions=[
+            RegisteredVersion.model_construct(**_facts_of(row, RegisteredVersion)) for row in rows[: query.limit]
+        ],
+        next_cursor=more,
+    )
+
+
+def not_found(name: str, version: str) -> NotFound:
+    """Return the refusal for a workflow, or a version of it, that is not registered."""
+    return NotFound(f"there is no workflow {name}" + ("" if version == LATEST else f" of version {version}"))
+
+
+async def find_workflow(tx: Tx, name: str, version: str | None) -> Any | None:
+    """Return a version with its document, the newest when ``version`` is None, and keep it from being deleted.
+
+    None if there is none.
+    """
+    return await store.share_workflow(tx, name, version)
+
+
+async def get_workflow(tx: Tx, name: str, version: str) -> Any:
+    """Return a version with its document; `latest` is the newest. Raises NotFound."""
+    row = await store.get_workflow(tx, name, None if version == LATEST else version)
+    if row is None:
+        raise not_found(name, version)
+    return row
+
+
+async def get_definition(tx: Tx, name: str, version: str) -> WorkflowDefinition:
+    """Return a version with its document. Raises NotFound."""
+    row = await get_workflow(tx, name, version)
+    return WorkflowDefinition.model_construct(**_facts_of(row, WorkflowDefinition))
+
+
+async def get_source(tx: Tx, name: str, version: str) -> str:
+    """Return a version as YAML: the text as it was sent, or one made of the document. Raises NotFound."""
+    row = await get_workflow(tx, name, version)
+    return row.source if row.media_type == YAML else await run_aside(write_yaml, row.document)
+
+
+async def get_graph(tx: Tx, name: str, version: str) -> WorkflowGraph:
+    """Return the steps of a version, and how they belong together. Raises NotFound."""
+    row = await get_workflow(tx, name, version)
+    return await run_aside(lambda: make_graph(compile_document(row.document).plan))
+
+
+async def compare_versions(tx: Tx, name: str, before: str, after: str) -> WorkflowDifferences:
+    """Return what is different in version ``after``. Raises NotFound."""
+    one, other = await get_workflow(tx, name, before), await get_workflow(tx, name, after)
+    return await run_aside(compare_documents, one.document, other.document)
+
+
+async def delete_workflow(tx: Tx, name: str, version: str) -> None:
+    """Delete a version that no run executes, with the schedule that it brought. Raises NotFound, MoveNotAllowed."""
+    row = await store.lock_workflow(tx, name, version)
+    if row is None:
+        raise not_found(name, version)
+    if run := await store.get_run_of(tx, row.workflow_id):
+        detail = f"there are runs that execute it, the newest is {run}; delete those first"
+        raise MoveNotAllowed(detail, current=read_workflow(row))
+    await store.delete_workflow(tx, row.workflow_id)
