@@ -1,7 +1,7 @@
 """Refusals: every way in which the service says no, one class a problem type.
 
 Refusal
-├── NotJson 400                  ├── PayloadTooLarge 413
+├── NotJson, NotYaml 400         ├── PayloadTooLarge 413
 ├── Unauthenticated 401          ├── UnsupportedMediaType 415
 ├── Forbidden 403                ├── ValidationFailed 422
 ├── NotFound 404                 │   └── IdempotencyKeyReused 422
@@ -10,6 +10,7 @@ Refusal
 │   ├── MoveNotAllowed           └── PreconditionFailed 412
 │   ├── HeartbeatNotDeclared
 │   ├── LeaseLost, TaskCancelled, AttemptFailed
+│   ├── WorkflowExists
 │   └── OpenTasks
 
 The docstring of each class is its page under ``/problems/{code}``.
@@ -46,6 +47,15 @@ class NotJson(Refusal):
     """
 
     status, code, title = 400, "not-json", "The body is not JSON"
+
+
+class NotYaml(Refusal):
+    """The body could not be read as one YAML document.
+
+    The detail says in which line and column reading stopped. Tags, merge keys and keys that stand twice are not taken.
+    """
+
+    status, code, title = 400, "not-yaml", "The body is not YAML"
 
 
 class Unauthenticated(Refusal):
@@ -139,6 +149,15 @@ class OpenTasks(Conflict):
     code, title = "open-tasks", "The run has open tasks"
 
 
+class WorkflowExists(Conflict):
+    """This version of the workflow is registered, with other content. A version never changes once it is registered.
+
+    `current` is the version as it was registered. Give the new definition a new `version`.
+    """
+
+    code, title = "workflow-exists", "The version is registered with other content"
+
+
 class PreconditionFailed(Conflict):
     """The resource has changed since you read it: `If-Match` names another revision than it has now.
 
@@ -162,7 +181,7 @@ class UnsupportedMediaType(Refusal):
     """The body's `Content-Type` is not JSON.
 
     Send `application/json` (or `application/merge-patch+json` with PATCH). `curl -d` alone announces a form:
-    use `curl --json '{...}'`.
+    use `curl --json '{...}'`. A workflow definition may also be sent as `application/yaml`.
     """
 
     status, code, title = 415, "unsupported-media-type", "Send JSON"
@@ -224,6 +243,7 @@ PROBLEMS: Mapping[str, type[Refusal]] = {
     problem.code: problem
     for problem in (
         NotJson,
+        NotYaml,
         Unauthenticated,
         Forbidden,
         NotFound,
@@ -234,6 +254,7 @@ PROBLEMS: Mapping[str, type[Refusal]] = {
         TaskCancelled,
         AttemptFailed,
         OpenTasks,
+        WorkflowExists,
         PreconditionFailed,
         PayloadTooLarge,
         UnsupportedMediaType,

@@ -12,7 +12,7 @@ from types import FrameType
 import structlog
 from fastapi import FastAPI
 
-from app.api import operations, pages, queues, tasks, worker_calls, workflow_runs
+from app.api import operations, pages, queues, schedules, steps, tasks, worker_calls, workflow_runs, workflows
 from app.api.kernel import Kernel
 from app.api.observe import Observe
 from app.api.openapi import add_openapi
@@ -34,6 +34,9 @@ from app.settings import Settings
 
 ROUTERS = (
     workflow_runs.router,
+    steps.router,
+    workflows.router,
+    schedules.router,
     tasks.router,
     worker_calls.router,
     queues.router,
@@ -128,7 +131,7 @@ async def _make_first_key(settings: Settings, database: Database, doorkeeper: Do
                 "`milepost keys create NAME`, or say MILEPOST_ALLOW_UNAUTHENTICATED=true"
             )
     except DATABASE_FAILURES as failure:
-        log.warning("database_not_ready", error=str(failure).splitlines()[0])
+        log.warning("database_not_ready", error=str(failure).partition("\n")[0])
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -54,6 +54,19 @@ def answer_created(reply: Reply, location: str | None = None) -> Response:
     return Response(reply.body, 200 if reply.replayed or reply.known else 201, headers, "application/json")
 
 
+def answer_registered(reply: Reply, address: str) -> Response:
+    """Return what was created at ``address`` with 201, or with 200 what had been created there before."""
+    headers = {"Location": address} | ({"Idempotency-Replayed": "true"} if reply.replayed else {})
+    return Response(reply.body, 200 if reply.replayed or reply.known else 201, headers, "application/json")
+
+
+def answer_started(reply: Reply, location: str) -> Response:
+    """Return a run that has been started, with the ETag of how far it is already."""
+    response = answer_registered(reply, f"{location}/{reply.resource_id}")
+    response.headers["ETag"] = entity_tag(from_json(reply.body)["revision"])
+    return response
+
+
 def answer_page(request: Request, page: Any, table: Callable[[Any], str]) -> Response:
     """Return a page with a link to the next one: as JSON, or as ``table`` writes it where text is asked for."""
     headers = {"Vary": "Accept"}
@@ -68,8 +81,18 @@ def answer_page(request: Request, page: Any, table: Callable[[Any], str]) -> Res
 
 def prefers_text(request: Request) -> bool:
     """Return whether the caller asks for text and not for JSON. Source: RFC 9110, section 12.5.1."""
+    return prefers(request, "text/plain")
+
+
+def prefers(request: Request, *media_types: str) -> bool:
+    """Return whether the caller asks for one of ``media_types`` and not for JSON."""
     accept = request.headers.get("accept", "")
-    return _quality(accept, "text/plain") > _quality(accept, "application/json")
+    return max(_quality(accept, media_type) for media_type in media_types) > _quality(accept, "application/json")
+
+
+def answer_text(text: str, media_type: str) -> Response:
+    """Return a text to who asked for that and not for JSON."""
+    return Response(text, headers={"Vary": "Accept"}, media_type=media_type)
 
 
 def _quality(accept: str, media_type: str) -> float:

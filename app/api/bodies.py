@@ -1,4 +1,4 @@
-"""Reading request bodies: JSON only, of bounded size, without what Postgres cannot hold."""
+"""Reading request bodies: JSON, or YAML where it is taken, of bounded size, without what Postgres cannot hold."""
 
 import json
 import re
@@ -7,10 +7,16 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.requests import Request
 
+from app.domain.highway import documents
+from app.domain.highway.documents import DocumentUnreadable
 from app.domain.json_values import DEPTH_MAX, find_unstorable
-from app.errors import NotJson, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from app.errors import NotJson, NotYaml, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from app.services.threads import run_aside
+from app.services.workflows import YAML, SentDocument
 
-JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
+JSON = "application/json"
+JSON_TYPES = frozenset({JSON, "application/merge-patch+json"})
+YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml"})
 
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|(?:^|[\[,:\s])-?\d[\d.]*[eE]\+?\d{3}|\d{200}")
 """What every text has that could hold a NUL, half a surrogate pair or a number too large for a float.
@@ -35,6 +41,14 @@ class JsonRequest(Request):
         return self._value
 
 
+class DocumentRequest(JsonRequest):
+    """A request whose body is a workflow definition."""
+
+    def __init__(self, request: Request, body: bytes, document: SentDocument) -> None:
+        super().__init__(request, body, document.value)
+        self.document = document
+
+
 async def read_json(request: Request, most_bytes: int) -> JsonRequest:
     """Return ``request`` with its body parsed.
 
@@ -43,7 +57,7 @@ async def read_json(request: Request, most_bytes: int) -> JsonRequest:
     body = await _read_body(request, most_bytes)
     if not body:
         return JsonRequest(request, body, None)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type_of(request)
     if media_type not in JSON_TYPES:
         raise UnsupportedMediaType(
             f"the body is announced as {media_type or 'nothing'}; send application/json, with curl by --json"
@@ -52,6 +66,51 @@ async def read_json(request: Request, most_bytes: int) -> JsonRequest:
     if value is None:
         raise ValidationFailed.at("", "must be an object; null is not the same as no body")
     return JsonRequest(request, body, value)
+
+
+async def read_document(request: Request, most_bytes: int) -> DocumentRequest:
+    """Return ``request`` with the workflow definition that it brings, YAML or JSON.
+
+    Raises NotJson, NotYaml, PayloadTooLarge, UnsupportedMediaType, ValidationFailed.
+    """
+    body = await _read_body(request, most_bytes)
+    if not body:
+        raise ValidationFailed.at("", "is required: a workflow definition, as YAML or JSON")
+    media_type = _media_type_of(request)
+    if media_type in YAML_TYPES:
+        document = await run_aside(_parse_yaml, body)
+    elif media_type == JSON:
+        document = await run_aside(_parse_json_document, body)
+    else:
+        raise UnsupportedMediaType(
+            f"the body is announced as {media_type or 'nothing'}; send application/yaml or application/json"
+        )
+    return DocumentRequest(request, body, document)
+
+
+def _parse_yaml(body: bytes) -> SentDocument:
+    try:
+        text = body.decode()
+        return SentDocument(documents.read_yaml(text), text, YAML)
+    except UnicodeDecodeError as error:
+        raise NotYaml(f"the text is not UTF-8: {error.reason} at byte {error.start}") from None
+    except DocumentUnreadable as error:
+        raise NotYaml(str(error)) from None
+
+
+def _parse_json_document(body: bytes) -> SentDocument:
+    """Return a document in which no name stands twice in an object: one of two steps would be lost unnoticed."""
+    value = parse_json(body)
+    text = body.decode()
+    try:
+        documents.read_json(text)
+    except DocumentUnreadable as error:
+        raise ValidationFailed.at("", str(error)) from None
+    return SentDocument(value, text, JSON)
+
+
+def _media_type_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _read_body(request: Request, most_bytes: int) -> bytes:

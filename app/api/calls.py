@@ -7,11 +7,13 @@ from typing import Annotated
 from fastapi import Depends, Header
 from starlette.requests import Request
 
+from app.api.bodies import DocumentRequest
 from app.api.kernel import Kernel, kernel_of
 from app.db.engine import Tx
 from app.domain.preconditions import ENTITY_TAGS, Precondition, read_if_match
 from app.services.callers import Caller
 from app.services.idempotency import IdempotencyKey, make_key
+from app.services.workflows import SentDocument
 
 
 async def _kernel(request: Request) -> Kernel:
@@ -72,6 +74,11 @@ async def _creating_call(
     return CreatingCall(kernel_of(request), caller, key, traceparent)
 
 
+async def _document(request: Request) -> SentDocument:
+    assert isinstance(request, DocumentRequest)  # noqa: S101 - what the door makes of it
+    return request.document
+
+
 async def _precondition(
     if_match: Annotated[
         str | None,
@@ -90,4 +97,5 @@ CurrentCaller = Annotated[Caller, Depends(_caller)]
 WriteTx = Annotated[Tx, Depends(_transaction, scope="function")]
 ReadTx = Annotated[Tx, Depends(_reading, scope="function")]
 Creating = Annotated[CreatingCall, Depends(_creating_call)]
+Document = Annotated[SentDocument, Depends(_document)]
 IfMatch = Annotated[Precondition | None, Depends(_precondition)]

@@ -1,6 +1,6 @@
 """The door of every operation: who may come in, with which parameters, and with which body."""
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar, get_origin
 
 from fastapi.dependencies.models import Dependant
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope as ConnectionScope
 
-from app.api.bodies import read_json
+from app.api.bodies import read_document, read_json
 from app.api.kernel import kernel_of
 from app.api.problems import problems
 from app.errors import (
@@ -48,7 +48,22 @@ class AnyText(Convertor[str]):
         return value
 
 
+class VersionOfWorkflow(Convertor[str]):
+    """A part of a path that names a version: all but what stands in its place in other addresses."""
+
+    regex = r"(?!diff(?:/|$))[^/]+"
+
+    def convert(self, value: str) -> str:
+        """Return the version as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the version as it is."""
+        return value
+
+
 register_url_convertor("text", AnyText())
+register_url_convertor("version", VersionOfWorkflow())
 
 _FIXED_ADDRESSES: set[str] = set()
 """The paths of all routes that have no parameters."""
@@ -66,6 +81,18 @@ def needs(scope: Scope | None) -> Callable[[Endpoint], Endpoint]:
     return declare
 
 
+def takes_document(endpoint: Endpoint) -> Endpoint:
+    """Declare that the body of an operation is a workflow definition."""
+    endpoint.__milepost_takes_document__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
+def leaves_other_methods(endpoint: Endpoint) -> Endpoint:
+    """Declare that the address of an operation may be a name, too, for methods that it does not take itself."""
+    endpoint.__milepost_leaves_other_methods__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 class Door(APIRoute):
     """A route that checks the caller, then the parameters' names, then the body, before anything else is done."""
 
@@ -73,10 +100,10 @@ class Door(APIRoute):
         options["responses"] = problems(*_DOOR_REFUSALS, *_KEY_REFUSALS, *_BODY_REFUSALS) | options["responses"]
         options["operation_id"] = endpoint.__name__
         super().__init__(path, endpoint, **options)
-        if not self.param_convertors:
+        if not self.param_convertors and not hasattr(endpoint, "__milepost_leaves_other_methods__"):
             _FIXED_ADDRESSES.add(self.path)
         self._forget_problems([] if self.scope else _KEY_REFUSALS)
-        self._forget_problems([] if self.body_field else _BODY_REFUSALS)
+        self._forget_problems([] if self.read_body else _BODY_REFUSALS)
 
     def _forget_problems(self, refusals: Sequence[type[Refusal]]) -> None:
         """Take refusals out of the documentation that cannot happen here."""
@@ -98,11 +125,18 @@ class Door(APIRoute):
         declared: Scope | None = self.endpoint.__milepost_scope__  # type: ignore[attr-defined]
         return declared
 
+    @property
+    def read_body(self) -> Callable[[Request, int], Awaitable[Request]] | None:
+        """What reads the body; None where there is none."""
+        if hasattr(self.endpoint, "__milepost_takes_document__"):
+            return read_document
+        return read_json if self.body_field else None
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route, behind the door."""
         handle = super().get_route_handler()
         scope = self.scope
-        takes_body = self.body_field is not None
+        read_body = self.read_body
         single, repeatable = _query_names(self.dependant)
 
         async def enter(request: Request) -> Response:
@@ -113,8 +147,8 @@ class Door(APIRoute):
             _check_path(request)
             if request.scope["query_string"]:
                 _check_query(request, single, repeatable)
-            if takes_body:
-                request = await read_json(request, kernel.settings.max_body_bytes)
+            if read_body is not None:
+                request = await read_body(request, kernel.settings.max_body_bytes)
             return await handle(request)
 
         return enter

@@ -110,13 +110,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> set[str]:
-    """Return the methods of all routes that have this path: each route alone knows only its own."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches({**request.scope, "method": "*"})
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return methods
+    """Return the methods of all routes that have this path: each route alone knows only its own.
+
+    Where some spell it out, those of the others are left out, which would take it for a name.
+    """
+    scope = {**request.scope, "method": "*"}
+    routes = [route for route in request.app.routes if route.matches(scope)[0] is not Match.NONE]
+    spelt_out = [route for route in routes if not getattr(route, "param_convertors", None)]
+    return {method for route in spelt_out or routes for method in getattr(route, "methods", None) or ()}
 
 
 async def _on_database_failure(request: Request, error: Exception) -> Response:
@@ -124,5 +125,5 @@ async def _on_database_failure(request: Request, error: Exception) -> Response:
     refusal = explain_failure(error)
     if refusal is None:
         raise error
-    log.warning("database_refusal", error=str(error).splitlines()[0], request_id=request.scope.get("request_id"))
+    log.warning("database_refusal", error=str(error).partition("\n")[0], request_id=request.scope.get("request_id"))
     return answer_problem(request, refusal)

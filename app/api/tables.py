@@ -7,8 +7,10 @@ from pydantic_core import to_json
 
 from app.domain.text_tables import write_facts, write_table
 from app.schemas.queues import EventPage, QueuePage
+from app.schemas.steps import RunWarningPage, WorkflowStepPage
 from app.schemas.tasks import Checkpoints, Task, TaskAttempts, TaskPage
 from app.schemas.workflow_runs import HistoryPage, WorkflowRun, WorkflowRunPage
+from app.schemas.workflows import WorkflowPage, WorkflowVersions
 
 _COLUMNS = ("workflow_run_id", "workflow", "status", "reason", "percent", "created_at", "started_at", "completed_at")
 
@@ -42,6 +44,7 @@ def run_facts(run: WorkflowRun) -> str:
     """Return one run as text, one fact a line; JSON stays JSON on its line."""
     names = ("workflow_run_id", "display_name", "status", "reason", "error", "result", "inputs", "tags", "queue")
     facts = _facts_of(run, names) | _facts_of(run, ("created_by", "parent_workflow_run_id", "attempt", "revision"))
+    facts |= {} if run.paused_at is None else {"paused_at": run.paused_at}
     facts |= _facts_of(run, ("created_at", "started_at", "completed_at", "deadline_at", "heartbeat_expires_at"))
     return write_facts(facts | {"progress": _progress_line(run)})
 
@@ -93,6 +96,38 @@ def queue_table(queues: QueuePage) -> str:
         for queue in queues.items
     ]
     return write_table(columns, rows) + _more(queues.next_cursor)
+
+
+def step_table(page: WorkflowStepPage) -> str:
+    """Return steps as a table, and how to go on."""
+    names = ("path", "status", "operator_type", "attempt", "awaits", "due_at", "started_at", "completed_at")
+    rows = [(*_facts_of(step, names).values(), _error_line(step.error)) for step in page.items]
+    return write_table((*names, "error"), rows) + _more(page.next_cursor)
+
+
+def _error_line(error: Any) -> str | None:
+    """Return an error in short: a traceback has no room in a table."""
+    if isinstance(error, dict) and "message" in error:
+        return f"{error.get('name') or error.get('type') or 'error'}: {error['message']}"
+    return None if error is None else _json(error)
+
+
+def warning_table(page: RunWarningPage) -> str:
+    """Return warnings as a table, and how to go on."""
+    return _table(page, ("at", "path", "code", "expression"))
+
+
+def workflow_table(page: WorkflowPage) -> str:
+    """Return workflows as a table, and how to go on."""
+    return _table(page, ("workflow_name", "workflow_version", "created_at", "created_by", "description"))
+
+
+def version_table(page: WorkflowVersions) -> str:
+    """Return the versions of a workflow as a table, and how to go on."""
+    names = ("workflow_version", "workflow_hash", "created_at", "created_by", "description")
+    return write_table(names, [tuple(_facts_of(item, names).values()) for item in page.versions]) + _more(
+        page.next_cursor
+    )
 
 
 def _table(page: Any, names: Sequence[str], total: str = "") -> str:

@@ -28,7 +28,7 @@ from app.schemas.tasks import (
     TaskSpec,
 )
 from app.schemas.wire import NoBody, PageQuery
-from app.services import checkpoints, task_lists
+from app.services import checkpoints, task_lists, task_verbs
 from app.services import tasks as service
 
 SPAWNING = problems(MoveNotAllowed, ValidationFailed, IdempotencyKeyReused)
@@ -97,9 +97,12 @@ async def wait_for_task(
 @router.post("/{task_id}/cancel", response_model=Task, responses=problems(NotFound))
 @needs(Scope.write)
 async def cancel_task(task_id: UUID, tx: WriteTx, body: NoBody | None = None) -> Response:
-    """Cancel an open task at once; its worker learns it from its next call. An ended one stays as it is."""
+    """Cancel an open task at once; its worker learns it from its next call. An ended one stays as it is.
+
+    Of a work item of an executed run the step fails, and the run goes on from there.
+    """
     del body
-    return answer_revision(await service.cancel_task(tx, task_id))
+    return answer_revision(await task_verbs.cancel_task(tx, task_id))
 
 
 @router.post("/{task_id}/retry", response_model=Task, responses=problems(NotFound, MoveNotAllowed))
@@ -107,9 +110,10 @@ async def cancel_task(task_id: UUID, tx: WriteTx, body: NoBody | None = None) ->
 async def retry_task(task_id: UUID, tx: WriteTx, body: TaskRetry | None = None) -> Response:
     """Open a failed or cancelled task for another attempt, or spawn a fresh task with the same spec.
 
-    In place its checkpoints stay and its clocks start anew.
+    In place its checkpoints stay and its clocks start anew. A work item of an executed run is not retried by itself:
+    its run is.
     """
-    return answer_revision(await service.retry_task(tx, task_id, body or TaskRetry()))
+    return answer_revision(await task_verbs.retry_task(tx, task_id, body or TaskRetry()))
 
 
 @router.get("/{task_id}/checkpoints", response_model=Checkpoints, responses=problems(NotFound))

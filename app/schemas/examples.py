@@ -63,6 +63,7 @@ RUN: Example = {
     "attempt": 1,
     "revision": 3,
     "cancel_requested_at": None,
+    "paused_at": None,
     "deadline_at": "2026-02-01T04:00:00Z",
     "heartbeat_seconds": None,
     "heartbeat_expires_at": None,
@@ -95,27 +96,6 @@ WORKFLOW_DOCUMENT: Example = {
         },
     },
 }
-
-WORKFLOW_YAML = """\
-name: nightly_etl
-version: 1.0.0
-description: Loads yesterday's orders
-tasks:
-  extract:
-    task_id: extract
-    operator_type: task
-    function: etl.extract
-    args: ['{{ds}}']
-    result_key: rows
-  load:
-    task_id: load
-    operator_type: task
-    function: etl.load
-    args: ['{{rows}}']
-    dependencies: [extract]
-    retry_policy: {max_retries: 2, delay: PT30S}
-"""
-"""The same as `WORKFLOW_DOCUMENT`, with the same hash."""
 
 WORKFLOW: Example = {
     "workflow_name": "nightly_etl",

@@ -11,6 +11,8 @@ class FieldError(Answer):
     pointer: str = Field(examples=["/workflow_name"])
     """An RFC 6901 pointer into the body, or the bare name of a parameter or header."""
     detail: str = Field(examples=["is required"])
+    code: str | None = Field(default=None, exclude_if=lambda code: code is None, examples=["missing_target"])
+    """What kind of error of a workflow definition it is; absent elsewhere."""
 
 
 class Problem(Answer):

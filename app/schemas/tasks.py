@@ -420,6 +420,11 @@ class TaskCompletion(LeaseBody):
     """It is done."""
 
     result: JsonValue = Field(default=None, description="Any JSON; comes back exactly as given.")
+    memory: JsonObject | None = Field(
+        default=None,
+        description="Of a work item of an executed run: merged into what `{{memory.KEY}}` reads.",
+        examples=[{"cursor": 42}],
+    )
 
 
 class TaskFailure(LeaseBody):

@@ -210,12 +210,21 @@ class WorkflowRun(Answer):
     created_by: str | None
     absurd_run_id: str | None
     parent_workflow_run_id: UUID | None
+    rerun_of_workflow_run_id: UUID | None
+    """The run that it does again from one of its steps."""
+    schedule_id: UUID | None
+    """The schedule that created it."""
+    data_interval_start: datetime | None
+    """What time it is about; null unless the service executes it. Empty at its creation when it was started by hand."""
+    data_interval_end: datetime | None
     task_count: int | None
     attempt: int
     """1, and one more for each retry."""
     revision: int
     """Grows with every change; the `ETag` of the run."""
     cancel_requested_at: datetime | None
+    paused_at: datetime | None
+    """Since when a run that the service executes hands out no work."""
     deadline_at: datetime | None
     heartbeat_seconds: float | None
     heartbeat_expires_at: datetime | None
@@ -273,6 +282,9 @@ class HistoryVerb(StrEnum):
     expire = "expire"
     cancel = "cancel"
     retry = "retry"
+    execute = "execute"
+    pause = "pause"
+    resume = "resume"
 
 
 class HistoryEntry(Answer):
