@@ -4,7 +4,7 @@ import signal
 
 import typer
 
-from app.cli import keys, runs, service, worker
+from app.cli import keys, runs, service, worker, workflows
 
 app = typer.Typer(
     name="milepost",
@@ -20,6 +20,7 @@ app.command("openapi")(service.show_openapi)
 app.command("worker")(worker.work)
 app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
+app.add_typer(workflows.app, name="workflows")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Calling a running service from the command line."""
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import httpx
 import typer
@@ -13,12 +13,26 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 TIMEOUT_SECONDS = 90.0
 
 
+class Document(NamedTuple):
+    """A text that is sent as it is."""
+
+    content: bytes
+    media_type: str
+
+
 def call(
-    method: str, url: str, path: str, *, params: list[tuple[str, Any]] | None = None, as_text: bool = False
+    method: str,
+    url: str,
+    path: str,
+    *,
+    params: list[tuple[str, Any]] | None = None,
+    json: Any = None,
+    document: Document | None = None,
+    as_text: bool = False,
 ) -> httpx.Response:
     """Return the answer of the service; leave with its own words when it refuses."""
     try:
-        return accept(send(method, url, path, params=params, as_text=as_text))
+        return accept(send(method, url, path, params=params, json=json, document=document, as_text=as_text))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         leave(ExitCode.UNREACHABLE, f"{url} does not answer: {str(error) or type(error).__name__}")
 
@@ -31,13 +45,30 @@ def accept(response: httpx.Response) -> httpx.Response:
 
 
 def send(
-    method: str, url: str, path: str, *, params: list[tuple[str, Any]] | None = None, as_text: bool = False
+    method: str,
+    url: str,
+    path: str,
+    *,
+    params: list[tuple[str, Any]] | None = None,
+    json: Any = None,
+    document: Document | None = None,
+    as_text: bool = False,
 ) -> httpx.Response:
     """Return the answer of the service, whatever it is. Raises httpx.HTTPError, httpx.InvalidURL."""
     headers = {"Accept": "text/plain" if as_text else "application/json"}
     if key := os.environ.get("MILEPOST_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
-    return httpx.request(method, url.rstrip("/") + path, params=params, headers=headers, timeout=TIMEOUT_SECONDS)
+    if document is not None:
+        headers["Content-Type"] = document.media_type
+    return httpx.request(
+        method,
+        url.rstrip("/") + path,
+        params=params,
+        json=json,
+        content=document and document.content,
+        headers=headers,
+        timeout=TIMEOUT_SECONDS,
+    )
 
 
 def _explain(response: httpx.Response) -> str:

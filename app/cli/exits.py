@@ -21,11 +21,11 @@ class ExitCode(IntEnum):
 
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.OK: "It is done; `serve` was asked to stop; the watched run completed.",
-    ExitCode.RUN_FAILED: "`runs watch`: the run failed or was cancelled.",
+    ExitCode.RUN_FAILED: "`runs watch`, `workflows start --wait`: the run failed or was cancelled.",
     ExitCode.USAGE: "The command line is wrong: an unknown command, option or value.",
     ExitCode.CANNOT_START: "A setting is wrong, the port is taken, or the database cannot be used.",
-    ExitCode.UNREACHABLE: "`runs`: the service does not answer.",
-    ExitCode.REFUSED: "The service refused the request, or the key exists already or is not known.",
+    ExitCode.UNREACHABLE: "`runs`, `workflows`: the service does not answer.",
+    ExitCode.REFUSED: "The service refused the request or the definition, or the key exists already or is not known.",
     ExitCode.TIMED_OUT: "`runs watch`: the run had not ended within `--timeout-seconds`.",
 }
 

@@ -1,4 +1,4 @@
-"""`milepost runs`: looking at workflow runs of a running service."""
+"""`milepost runs`: looking at workflow runs of a running service, and telling them what to do."""
 
 import math
 import time
@@ -11,9 +11,10 @@ import typer
 from app.cli.calls import DEFAULT_URL, Url, accept, call, send
 from app.cli.exits import ExitCode
 
-app = typer.Typer(help="List, show and watch workflow runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, watch and steer workflow runs.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the service answers it.")]
 RunId = Annotated[UUID, typer.Argument(help="Id of the workflow run.")]
+Reason = Annotated[str | None, typer.Option(help="Kept in the history of the run.")]
 EXIT_BY_STATUS = {
     "completed": ExitCode.OK,
     "failed": ExitCode.RUN_FAILED,
@@ -78,6 +79,75 @@ def watch_run(
     if as_json:
         typer.echo(response.text)
     raise typer.Exit(EXIT_BY_STATUS.get(run["status"], ExitCode.TIMED_OUT))
+
+
+@app.command("steps")
+def list_steps(
+    workflow_run_id: RunId,
+    status: Annotated[list[str] | None, typer.Option(help="Status; repeat it for any of several.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, up to 200.")] = 200,
+    cursor: Annotated[str | None, typer.Option(help="Where to go on.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List the steps of a run that the service executes."""
+    params: list[tuple[str, Any]] = [("limit", limit), *[("status", value) for value in status or []]]
+    params += [("cursor", cursor)] if cursor is not None else []
+    path = f"/v1/workflow-runs/{workflow_run_id}/steps"
+    typer.echo(call("GET", url, path, params=params, as_text=not as_json).text.rstrip("\n"))
+
+
+@app.command("pause")
+def pause_run(workflow_run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """Let an executed run hand out no more work; what is being worked on is finished."""
+    _tell(url, workflow_run_id, "pause", as_json=as_json)
+
+
+@app.command("resume")
+def resume_run(workflow_run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """Let a paused run hand out its work again."""
+    _tell(url, workflow_run_id, "resume", as_json=as_json)
+
+
+@app.command("cancel")
+def cancel_run(
+    workflow_run_id: RunId,
+    reason: Reason = None,
+    grace_seconds: Annotated[
+        float | None, typer.Option(min=0, help="How long what runs may take to stop; else 30.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Cancel a run: what is not running at once, what runs is asked to stop."""
+    _tell(url, workflow_run_id, "cancel", as_json=as_json, reason=reason, grace_seconds=grace_seconds)
+
+
+@app.command("retry")
+def retry_run(workflow_run_id: RunId, reason: Reason = None, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """Open a failed or cancelled run again; what was completed stays."""
+    _tell(url, workflow_run_id, "retry", as_json=as_json, reason=reason)
+
+
+@app.command("rerun")
+def rerun_run(
+    workflow_run_id: RunId,
+    from_step: Annotated[str, typer.Option(help="A step of the top level: it, and what follows, is done again.")],
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Do an executed run again from one of its steps, as a new run, which is printed."""
+    _tell(url, workflow_run_id, "rerun", as_json=as_json, from_step=from_step)
+
+
+def _tell(url: str, workflow_run_id: UUID, verb: str, *, as_json: bool, **body: object) -> None:
+    """Call a verb of a run, and print the run that it is answered with."""
+    given = {name: value for name, value in body.items() if value is not None}
+    response = call("POST", url, f"/v1/workflow-runs/{workflow_run_id}/{verb}", json=given)
+    run = response.json()
+    asked = "  (asked to stop)" if run["cancel_requested_at"] and run["completed_at"] is None else ""
+    line = f"{run['workflow_run_id']}  {run['display_name']}  {run['status']}{asked}"
+    typer.echo(response.text if as_json else line)
 
 
 def _wait_a_while(url: str, workflow_run_id: UUID, give_up_at: float) -> httpx.Response:

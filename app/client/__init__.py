@@ -16,6 +16,7 @@ from .exceptions import (
     MoveNotAllowed,
     NotFound,
     NotJson,
+    NotYaml,
     OpenTasks,
     PayloadTooLarge,
     PreconditionFailed,
@@ -27,6 +28,7 @@ from .exceptions import (
     UnreadableAnswerError,
     UnsupportedMediaType,
     ValidationFailed,
+    WorkflowExists,
 )
 from .signals import EventTimeout, NonRetryable, RetryLater, TimeLimitExceeded
 from .worker import Worker
@@ -51,6 +53,7 @@ __all__ = [
     "NonRetryable",
     "NotFound",
     "NotJson",
+    "NotYaml",
     "OpenTasks",
     "PayloadTooLarge",
     "PreconditionFailed",
@@ -66,6 +69,7 @@ __all__ = [
     "UnsupportedMediaType",
     "ValidationFailed",
     "Worker",
+    "WorkflowExists",
     "get_absurd_client",
     "spawn_cancellable_task",
     "spawn_retry_task",

@@ -2,13 +2,17 @@
 
 from .operations import OperationCalls
 from .queues import QueueCalls
+from .schedules import ScheduleCalls
 from .tasks import TaskCalls
 from .transport import AsyncTransport, Transport
 from .worker_calls import WorkerCalls
 from .workflow_runs import WorkflowRunCalls
+from .workflows import WorkflowCalls
 
 
-class Client(WorkflowRunCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, Transport):
+class Client(
+    WorkflowRunCalls, WorkflowCalls, ScheduleCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, Transport
+):
     """Calls the service and waits for its answers. May be shared by threads."""
 
     def commit(self) -> None:
@@ -18,5 +22,7 @@ class Client(WorkflowRunCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCall
         """Do nothing: what a call wrote stays. For code that had a database connection."""
 
 
-class AsyncClient(WorkflowRunCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, AsyncTransport):
+class AsyncClient(
+    WorkflowRunCalls, WorkflowCalls, ScheduleCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, AsyncTransport
+):
     """Calls the service from an event loop: the methods of ``Client``, to be awaited."""

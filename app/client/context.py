@@ -12,7 +12,7 @@ from .encoding import NOT_GIVEN
 from .exceptions import TaskCancelled
 from .fields import SpawnFields
 from .lease import Lease
-from .signals import EventTimeout
+from .signals import EventTimeout, NonRetryable
 
 T = TypeVar("T")
 
@@ -51,6 +51,16 @@ class AnyContext:
     def cancelled(self) -> bool:
         """Whether the work is not wanted any more: a cancel was requested, or the lease is gone."""
         return self._lease.cancel_requested or self._lease.ending is not None
+
+    def remember(self, **memory: Any) -> None:
+        """Put values into the memory of the executed run, where templates read ``{{memory.KEY}}``.
+
+        They are sent with the result: what a failed attempt remembered is forgotten. Raises NonRetryable when the task
+        is no step of an executed run.
+        """
+        if self.task.step is None:
+            raise NonRetryable("only a step of an executed run can remember something for the others")
+        self._lease.memory |= memory
 
     def raise_if_cancelled(self) -> None:
         """Leave the handler when the work is not wanted any more. Raises TaskCancelled, LeaseLost."""

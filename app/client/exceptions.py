@@ -4,16 +4,16 @@ MilepostError
 ├── UnreachableError            no answer came
 ├── UnreadableAnswerError       an answer came that is not the service's
 └── RefusedError                the service said no: ``status``, ``code``, ``problem``
-    ├── NotJson 400                 ├── Conflict 409: ``current``, ``allowed``
+    ├── NotJson, NotYaml 400        ├── Conflict 409: ``current``, ``allowed``
     ├── Unauthenticated 401         │   ├── MoveNotAllowed
     ├── Forbidden 403               │   ├── OpenTasks
     ├── NotFound 404                │   ├── HeartbeatNotDeclared
     ├── MethodNotAllowed 405        │   ├── LeaseLost
     ├── PayloadTooLarge 413         │   ├── TaskCancelled
     ├── UnsupportedMediaType 415    │   ├── AttemptFailed
-    ├── ValidationFailed 422        │   └── PreconditionFailed 412
-    │   └── IdempotencyKeyReused    ├── InternalError 500
-    └── Unavailable 503
+    ├── ValidationFailed 422        │   ├── WorkflowExists
+    │   └── IdempotencyKeyReused    │   └── PreconditionFailed 412
+    ├── Unavailable 503             └── InternalError 500
 
 A refusal with a code that is not known here is a plain ``RefusedError``.
 """
@@ -70,6 +70,10 @@ class NotJson(RefusedError):
     """The body could not be read as JSON."""
 
 
+class NotYaml(RefusedError):
+    """The body could not be read as one YAML document."""
+
+
 class Unauthenticated(RefusedError):
     """An API key is needed, and none that is known was sent."""
 
@@ -124,6 +128,10 @@ class AttemptFailed(Conflict):
     """This lease's own report already ended the attempt as failed."""
 
 
+class WorkflowExists(Conflict):
+    """This version of the workflow is registered with other content: a new definition needs a new version."""
+
+
 class PreconditionFailed(Conflict):
     """The resource has another revision than ``if_match`` says."""
 
@@ -170,6 +178,7 @@ class Unavailable(RefusedError):
 
 REFUSALS: Mapping[str, type[RefusedError]] = {
     "not-json": NotJson,
+    "not-yaml": NotYaml,
     "unauthenticated": Unauthenticated,
     "forbidden": Forbidden,
     "not-found": NotFound,
@@ -180,6 +189,7 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
     "lease-lost": LeaseLost,
     "task-cancelled": TaskCancelled,
     "attempt-failed": AttemptFailed,
+    "workflow-exists": WorkflowExists,
     "precondition-failed": PreconditionFailed,
     "payload-too-large": PayloadTooLarge,
     "unsupported-media-type": UnsupportedMediaType,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Required, TypeAlias, TypedDict
 from uuid import UUID
 
+from ..schemas.steps import StepStatus
 from ..schemas.tasks import Cancellation, RetryStrategy, TaskOrder, TaskStatus
 from ..schemas.wire import CountTotal
 from ..schemas.workflow_runs import RunOrder, RunStatus
@@ -75,6 +76,12 @@ class RunTaskQueryFields(PageFields, total=False):
     task_name: str | None
     order: TaskOrder | str | None
     count: CountTotal | str | None
+
+
+class StepQueryFields(PageFields, total=False):
+    """Which steps of an executed run."""
+
+    status: StepStatus | Texts | None
 
 
 class LinkedSpawnFields(TypedDict, total=False):
@@ -158,3 +165,21 @@ class ClaimFields(TypedDict, total=False):
     lease_seconds: float
     wait_seconds: float
     task_names: Sequence[str]
+
+
+class StartFields(TypedDict, total=False):
+    """What a run of a definition may start with, beside its inputs."""
+
+    tags: Mapping[str, Any]
+    created_by: str | None
+    queue: str
+    strict_templates: bool
+
+
+class SimulationFields(TypedDict, total=False):
+    """What a script is played with, beside its definition and steps."""
+
+    inputs: Any
+    run: Mapping[str, Any]
+    start_time: Time | None
+    strict_templates: bool

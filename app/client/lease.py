@@ -56,6 +56,8 @@ class Lease:
         self.ending: Ending | None = None
         self.gone = asyncio.Event()
         """Set when the task was taken away while its handler was busy with something else."""
+        self.memory: dict[str, Any] = {}
+        """What goes into the memory of the run when the task is completed."""
         self._refusal: RefusedError | None = None
         self._loop = asyncio.get_running_loop()
         self._hear(task.server_time, task.lease_expires_at)
@@ -153,10 +155,17 @@ class Lease:
     async def complete(self, result: object) -> None:
         """Report the result; one that the service does not take fails the attempt."""
         try:
-            await self._report(lambda: self.completions.complete(self.task, result))
+            await self._report(lambda: self._complete(result))
         except (TypeError, ValueError, NotJson, PayloadTooLarge) as error:
             log.warning("result_refused", extra={**self.facts(), "error": str(error)})
             await self.fail(NonRetryable(f"the result cannot be stored: {error}"))
+
+    async def _complete(self, result: object) -> None:
+        """Report the result: together with others, unless something goes into the memory of the run."""
+        if not self.memory:
+            await self.completions.complete(self.task, result)
+            return
+        await self.client.complete_task(self.task.task_id, self.task.lease_token, result, memory=self.memory)
 
     async def fail(self, error: BaseException) -> None:
         """Report the attempt as failed."""

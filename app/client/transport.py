@@ -55,9 +55,10 @@ class Target:
 
     def request_options(self, call: Call[Any]) -> dict[str, Any]:
         """Return what both kinds of HTTP client send for ``call``."""
-        headers = {"X-Request-ID": str(uuid4()), **call.headers}
+        headers = {"X-Request-ID": str(uuid4())}
         if call.content is not None:
             headers["Content-Type"] = "application/json"
+        headers |= call.headers
         return {
             "method": call.method,
             "url": call.path + (f"?{call.query}" if call.query else ""),

@@ -1,21 +1,23 @@
 """The worker: claims tasks, runs their handlers, and stops cleanly."""
 
 import asyncio
+import importlib
 import inspect
 import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, TypeVar
 
 from ..schemas.tasks import ClaimedTask
 from .client import AsyncClient, Client
 from .completions import Completions
 from .exceptions import RefusedError, UnreachableError, UnreadableAnswerError
+from .functions import find_functions, make_handler
 from .lease import Lease
 from .retries import growing_pause
 from .running import UNWIND_SECONDS, Handler, work_task
@@ -74,6 +76,21 @@ class Worker:
             return handler
 
         return register
+
+    def functions(self, module: ModuleType | str) -> Sequence[str]:
+        """Register the public functions of a module, for tasks named ``module.function``; return these names.
+
+        They are called with the ``args`` and ``kwargs`` in the task's params, as the steps of a definition give them;
+        one with a keyword-only parameter ``ctx`` gets the context as well. Raises ValueError when there is none,
+        and what the import raises.
+        """
+        module = importlib.import_module(module) if isinstance(module, str) else module
+        found = find_functions(module)
+        if not found:
+            raise ValueError(f"{module.__name__} has no public function: none is defined in it, or named in __all__")
+        for name, function in found.items():
+            self.task(name)(make_handler(name, function))
+        return list(found)
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or ``stop``. Raises RefusedError when the service refuses the claims."""

@@ -78,9 +78,16 @@ class WorkerCalls:
         return post(write_path(TASK + "/await-event", task_id), EventAwaited, content, repeatable=True)
 
     @Operation
-    def complete_task(self, task_id: Id, lease_token: str, result: object = NOT_GIVEN) -> Call[Task]:
-        """Report the task as done."""
-        content = write_body({"lease_token": lease_token, "result": result})
+    def complete_task(
+        self,
+        task_id: Id,
+        lease_token: str,
+        result: object = NOT_GIVEN,
+        *,
+        memory: Mapping[str, Any] | None = None,
+    ) -> Call[Task]:
+        """Report the task as done; ``memory`` goes into the ``memory.`` of its executed run."""
+        content = write_body({"lease_token": lease_token, "result": result}, memory=memory)
         return post(write_path(TASK + "/complete", task_id), Task, content, repeatable=True)
 
     @Operation

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Unpack
 
+from ..schemas.steps import RunWarningPage, WorkflowStepPage
 from ..schemas.tasks import Spawned, TaskPage
 from ..schemas.workflow_runs import (
     CountBy,
@@ -27,6 +28,7 @@ from .fields import (
     RunFilterFields,
     RunQueryFields,
     RunTaskQueryFields,
+    StepQueryFields,
 )
 
 RUNS = "/v1/workflow-runs"
@@ -129,6 +131,34 @@ class WorkflowRunCalls:
         return create(write_path(RUN + "/tasks", workflow_run_id), Spawned, content, None)
 
     @Operation
+    def list_workflow_run_steps(self, workflow_run_id: Id, **query: Unpack[StepQueryFields]) -> Call[WorkflowStepPage]:
+        """List the steps of an executed run, in the order in which they came into being; a tracked run has none."""
+        return get(write_path(RUN + "/steps", workflow_run_id), WorkflowStepPage, **query)
+
+    @Operation
+    def list_workflow_run_warnings(self, workflow_run_id: Id, **query: Unpack[PageFields]) -> Call[RunWarningPage]:
+        """List what was worth a warning in an executed run, such as a template without a value, oldest first."""
+        return get(write_path(RUN + "/warnings", workflow_run_id), RunWarningPage, **query)
+
+    @Operation
+    def pause_workflow_run(self, workflow_run_id: Id) -> Call[WorkflowRun]:
+        """Let an executed run hand out no more work; what is being worked on is finished, and its clocks go on."""
+        return post(write_path(RUN + "/pause", workflow_run_id), WorkflowRun, repeatable=True)
+
+    @Operation
+    def resume_workflow_run(self, workflow_run_id: Id) -> Call[WorkflowRun]:
+        """Let a paused run hand out its work again."""
+        return post(write_path(RUN + "/resume", workflow_run_id), WorkflowRun, repeatable=True)
+
+    @Operation
+    def rerun_workflow_run(
+        self, workflow_run_id: Id, from_step: str, *, idempotency_key: str | None = None
+    ) -> Call[WorkflowRun]:
+        """Do an executed run again from a step of its top level, as a new run; what went well before is taken over."""
+        content = write_body({"from_step": from_step})
+        return create(write_path(RUN + "/rerun", workflow_run_id), WorkflowRun, content, idempotency_key)
+
+    @Operation
     def list_workflow_run_history(self, workflow_run_id: Id, **query: Unpack[PageFields]) -> Call[HistoryPage]:
         """List every status change and verb in the life of a workflow run, oldest first."""
         return get(write_path(RUN + "/history", workflow_run_id), HistoryPage, **query)
@@ -146,4 +176,6 @@ class WorkflowRunCalls:
 
     iterate_workflow_runs = Paging(list_workflow_runs)
     iterate_workflow_run_tasks = Paging(list_workflow_run_tasks)
+    iterate_workflow_run_steps = Paging(list_workflow_run_steps)
+    iterate_workflow_run_warnings = Paging(list_workflow_run_warnings)
     iterate_workflow_run_history = Paging(list_workflow_run_history)
