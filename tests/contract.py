@@ -7,6 +7,10 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
+TEXTS = frozenset({"text/plain", "application/yaml", "text/vnd.mermaid"})
+"""What is answered instead of JSON to those who ask for it."""
+NAMES = frozenset({"/v1/workflows/validate", "/v1/workflows/simulate"})
+"""Addresses of operations that are those of workflows, too, for methods that the operations do not take."""
 PLAIN_PATHS = re.compile(r"/|/problems(/.*)?|/docs|/openapi.json")
 
 
@@ -33,7 +37,7 @@ class Contract:
         assert status in promised, f"{method} {path} answered {status}, which is not documented: {response.text}"
         content = promised[status].get("content", {})
         kind = response.headers.get("content-type", "").partition(";")[0]
-        if kind == "text/plain":
+        if kind in TEXTS:
             return
         assert kind in content or (not content and not response.content), f"{method} {path} {status} sent {kind}"
         if response.content:
@@ -41,9 +45,9 @@ class Contract:
 
     def _find(self, request: httpx.Request) -> tuple[str, str] | None:
         raw = request.url.raw_path.decode().partition("?")[0]
-        spelt_out = raw in self._document["paths"]
-        candidates = [raw] if spelt_out else [path for pattern, path in self._paths if pattern.fullmatch(raw)]
         method = request.method.lower()
+        spelt_out = raw in self._document["paths"] and (method in self._document["paths"][raw] or raw not in NAMES)
+        candidates = [raw] if spelt_out else [path for pattern, path in self._paths if pattern.fullmatch(raw)]
         for path in sorted(candidates, key=lambda path: path.count("{")):
             if method in self._document["paths"][path]:
                 return path, method

@@ -157,7 +157,10 @@ class TestUnknownNames:
         self, client: httpx.AsyncClient, operation: Operation
     ) -> None:
         response = await client.request(operation.method, operation.url, json={"nonsense": 1})
-        assert "/nonsense" in pointers(response)
+        if operation.path == "/v1/workflows/validate":
+            assert "/nonsense" in [error["pointer"] for error in response.json()["errors"]]
+        else:
+            assert "/nonsense" in pointers(response)
 
     async def test_body_of_a_get_is_ignored(self, client: httpx.AsyncClient) -> None:
         response = await client.request("GET", RUNS, json={"limit": 0})

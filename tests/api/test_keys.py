@@ -29,11 +29,12 @@ WORKER_CALLS = re.compile(
     r"|PUT /v1/tasks/\{task_id\}/checkpoints/\{name\}"
 )
 RUNS_AND_SPAWN = re.compile(r"(POST|PATCH|DELETE) (/v1/workflow-runs.*|/v1/tasks|/v1/tasks/batch)")
+LOOKING = re.compile(r"GET .*|POST /v1/workflows/(validate|simulate)")
 
 
 def scope_of(operation: Operation) -> Scope | None:
     """Return the scope that the contract names for an operation; None where it names none."""
-    if operation.method == "GET":
+    if LOOKING.fullmatch(str(operation)):
         return Scope.read
     if WORKER_CALLS.fullmatch(str(operation)):
         return Scope.work

@@ -1,4 +1,4 @@
-"""`milepost runs`, as a real process against a running service."""
+"""`milepost runs`, as a real process against a running service: looking at runs, and steering them."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.cli.exits import ExitCode
+from tests.definitions import task, workflow
 from tests.processes import MILEPOST, Serving, environment, run_milepost
 
 
@@ -26,6 +27,27 @@ def create(url: str, name: str, **change: Any) -> str:
     if change:
         assert httpx.patch(f"{url}/v1/workflow-runs/{run['workflow_run_id']}", json=change).status_code == 200
     return str(run["workflow_run_id"])
+
+
+def execute(url: str, name: str) -> str:
+    """Return the id of a new run of two steps, which works on a queue of its own."""
+    document = workflow(task("extract"), task("load", "extract"), name=name)
+    assert httpx.post(f"{url}/v1/workflows", json=document).is_success
+    run = httpx.post(f"{url}/v1/workflows/{name}/latest/runs", json={"queue": name}).json()
+    return str(run["workflow_run_id"])
+
+
+def claim(url: str, name: str) -> list[dict[str, Any]]:
+    """Return what a worker gets from the queue of an executed run."""
+    claimed = httpx.post(f"{url}/v1/queues/{name}/claim", json={"worker_id": "test"}).json()["tasks"]
+    return list(claimed)
+
+
+def report(url: str, name: str, how: str, **body: Any) -> None:
+    """Report the next work item of a run, which there is, as completed or failed."""
+    (claimed,) = claim(url, name)
+    lease = {"lease_token": claimed["lease_token"], **body}
+    assert httpx.post(f"{url}/v1/tasks/{claimed['task_id']}/{how}", json=lease).is_success
 
 
 class TestListRuns:
@@ -108,3 +130,63 @@ class TestWatchRun:
             said, _ = watching.communicate(timeout=30)
         assert watching.returncode == ExitCode.OK
         assert said.splitlines()[-1].endswith("watched__1  completed")
+
+
+class TestListSteps:
+    def test_steps_are_listed_as_a_table(self, url: str) -> None:
+        run_id = execute(url, "stepped")
+        report(url, "stepped", "complete")
+        heading, *rows = run_milepost("runs", "steps", run_id, url=url).stdout.splitlines()
+        assert heading.startswith("PATH     STATUS")
+        assert [row.split()[:2] for row in rows] == [["extract", "completed"], ["load", "runnable"]]
+
+    def test_filters_and_cursor_are_passed_on(self, url: str) -> None:
+        run_id = execute(url, "filtered")
+        page = json.loads(run_milepost("runs", "steps", run_id, "--limit", "1", "--json", url=url).stdout)
+        more = run_milepost("runs", "steps", run_id, "--cursor", page["next_cursor"], "--json", url=url)
+        assert [step["path"] for step in json.loads(more.stdout)["items"]] == ["load"]
+        runnable = run_milepost("runs", "steps", run_id, "--status", "runnable", "--json", url=url)
+        assert [step["path"] for step in json.loads(runnable.stdout)["items"]] == ["extract"]
+
+
+class TestVerbs:
+    def test_paused_run_hands_out_nothing_until_it_is_resumed(self, url: str) -> None:
+        run_id = execute(url, "paused")
+        assert run_milepost("runs", "pause", run_id, url=url).stdout == f"{run_id}  paused__1.0.0  running\n"
+        assert claim(url, "paused") == []
+        assert run_milepost("runs", "resume", run_id, url=url).returncode == ExitCode.OK
+        assert [task["step"] for task in claim(url, "paused")] == ["extract"]
+
+    def test_failed_run_is_retried_and_says_why(self, url: str) -> None:
+        run_id = execute(url, "retried")
+        report(url, "retried", "fail", retryable=False)
+        ended = run_milepost("runs", "retry", run_id, "--reason", "mended", url=url)
+        assert ended.stdout == f"{run_id}  retried__1.0.0  running\n"
+        assert "mended" in run_milepost("runs", "show", run_id, url=url).stdout
+        assert [task["attempt"] for task in claim(url, "retried")] == [2]
+
+    def test_rerun_is_a_new_run_from_a_step(self, url: str) -> None:
+        run_id = execute(url, "rerun")
+        for _ in range(2):
+            report(url, "rerun", "complete")
+        ended = run_milepost("runs", "rerun", run_id, "--from-step", "load", "--json", url=url)
+        run = json.loads(ended.stdout)
+        assert (run["rerun_of_workflow_run_id"], run["status"]) == (run_id, "running")
+        assert [task["step"] for task in claim(url, "rerun")] == ["load"]
+
+    def test_run_that_nobody_works_on_is_cancelled_at_once(self, url: str) -> None:
+        run_id = execute(url, "cancelled")
+        ended = run_milepost("runs", "cancel", run_id, "--reason", "not needed", url=url)
+        assert ended.stdout == f"{run_id}  cancelled__1.0.0  cancelled\n"
+
+    def test_run_that_is_worked_on_is_asked_to_stop(self, url: str) -> None:
+        run_id = execute(url, "asked")
+        assert claim(url, "asked")
+        ended = run_milepost("runs", "cancel", run_id, "--grace-seconds", "60", url=url)
+        assert ended.stdout == f"{run_id}  asked__1.0.0  running  (asked to stop)\n"
+
+    @pytest.mark.parametrize("verb", ["pause", "resume", "retry"])
+    def test_verb_that_is_not_allowed_is_refused(self, url: str, verb: str) -> None:
+        ended = run_milepost("runs", verb, create(url, "tracked"), url=url)
+        assert ended.returncode == ExitCode.REFUSED
+        assert "(move-not-allowed)" in ended.stderr
