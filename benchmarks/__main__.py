@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 
 from benchmarks.creates import measure_creates
+from benchmarks.foreach import measure_foreach
 from benchmarks.machine import describe_machine
 from benchmarks.reads import measure_reads
 from benchmarks.results import write_results
@@ -15,6 +16,7 @@ SECTIONS: Mapping[str, Callable[[float], str]] = {
     "stages": measure_stages,
     "reads": measure_reads,
     "tasks": measure_tasks,
+    "foreach": measure_foreach,
 }
 
 
