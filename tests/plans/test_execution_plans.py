@@ -93,7 +93,7 @@ class TestOneRun:
         self, execution_probe: Probe, statement: Executable, generic: bool
     ) -> None:
         # The index of the run may be combined with one of open tasks, while those are so few.
-        cheap(execution_probe.explain(statement, {"ids": [SMALL]}, generic=generic), {TASKS: 10 * OPEN_RUNS})
+        cheap(execution_probe.explain(statement, {"ids": [SMALL]}, generic=generic), {TASKS: 12 * OPEN_RUNS})
 
 
 @either_way
