@@ -209,15 +209,16 @@ def _begin_runs() -> Select[Any]:
     return select(run.c.workflow_run_id).add_cte(history)
 
 
-def _end_overdue(due_at: SQLORMExpression[Any], reason: Reason, error: ColumnElement[Any]) -> Select[Any]:
+def _end_overdue(
+    due_at: SQLORMExpression[Any], reason: Reason, error: ColumnElement[Any], *conditions: ColumnElement[bool]
+) -> Select[Any]:
     """Return the statement that fails open runs whose ``due_at`` has passed, skipping those being changed just now.
 
-    Runs that the service executes are not ended here, but by their execution.
+    Only running runs have a heartbeat that can be due, as a constraint holds.
     """
     due = (
         select(WorkflowRun.workflow_run_id, WorkflowRun.status.label("from_status"))
-        .where(due_at <= func.now(), WorkflowRun.workflow_id.is_(None))
-        .where(WorkflowRun.status.in_([literal_column(f"'{status}'") for status in OPEN]))
+        .where(due_at <= func.now(), *conditions)
         .order_by(due_at)
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True, key_share=True)
@@ -324,6 +325,8 @@ _END_PAST_DEADLINE = _end_overdue(
     WorkflowRun.deadline_at,
     Reason.deadline,
     _error("DeadlineExceeded", "the run had not ended by its deadline"),
+    WorkflowRun.status.in_([literal_column(f"'{status}'") for status in OPEN]),
+    WorkflowRun.workflow_id.is_(None),  # the others are ended by their execution
 )
 _END_LOST = _end_overdue(
     WorkflowRun.heartbeat_expires_at,
