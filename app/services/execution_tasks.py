@@ -185,14 +185,3 @@ async def _offer_again(tx: Tx, run: Execution, rows: Mapping[UUID, Any]) -> None
         tx.ready.update(facts["queue"] for facts in waiting)
     if run.is_held and again:
         await tasks_store.hold_tasks(tx, list(again))
-
-
-async def hold_work(tx: Tx, run_id: UUID) -> None:
-    """Keep the open work items of a run from being claimed."""
-    await tasks_store.hold_tasks_of_run(tx, run_id)
-
-
-async def release_work(tx: Tx, run_id: UUID, queue: str) -> None:
-    """Let the work items that were held be claimed."""
-    released = await tasks_store.release_tasks_of_run(tx, run_id)
-    tx.ready[queue] += released

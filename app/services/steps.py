@@ -126,12 +126,18 @@ def _kept_steps(region: Region, states: dict[str, StepState], from_step: str) ->
     """Return the steps of the top level that do not follow from a step, and need not be done again."""
     if from_step not in region.scopes[TOP].steps:
         raise ValidationFailed.at("/from_step", "there is no such step on the top level of the run")
-    again = {from_step}
-    waiting = [from_step]
+    again = {from_step, *(name for name, state in states.items() if name in region.steps and not _is_whole(state))}
+    waiting = list(again)
     while waiting:
         following = set(region.dependents.get(waiting.pop(), ())) - again
         again |= following
         waiting += following
-    ended = {name for name, state in states.items() if state.status in SATISFIED and "#" not in name}
+    ended = {name for name in states if "#" not in name}
     inside = {region.steps[name].scope.partition(".")[0] for name in again if region.steps[name].scope}
     return frozenset(ended - again - inside)
+
+
+def _is_whole(state: StepState) -> bool:
+    """Return whether a step went well with all that it began: forks and submitted activities end before that does."""
+    is_left_open = state.facts.get("open") or state.facts.get("failed")
+    return state.status in SATISFIED and not is_left_open and state.facts.get("submitted") in (None, "done")

@@ -249,6 +249,32 @@ class TestRerun:
         assert (await claim_steps(client))["c"]["params"]["args"] == ["a", "B2"]
         assert await status_of(client, run) == "completed"
 
+    async def test_fork_is_done_again_with_the_task_that_waits_for_it(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        fork = step("fork", "parallel", result_key="forked", **branches(left=[task("x")], right=[task("y")]))
+        function = "tools.workflow.wait_for_parallel_branches"
+        waits = task("wait", "fork", function=function, args=["{{forked}}"], kwargs={"timeout_seconds": 30})
+        run = await start(client, fork, waits)
+        await reported(client, (await claim_steps(client))["fork.left.x"], "complete")
+        await let_pass(database, run, 30)
+        assert (await ended_run(client, run))["status"] == "failed"
+        again = await verb(client, run, "rerun", from_step="wait")
+        assert await work_off(client) == ["fork.left.x", "fork.right.y"]
+        assert (await ended_run(client, again))["status"] == "completed"
+
+    async def test_activity_is_done_again_that_was_given_up(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        long = task("long", operator_type="activity", result_key="job")
+        event = {"event_name": "{{job.completion_event}}", "timeout_seconds": 30}
+        run = await start(client, long, step("hear", "wait_for_event", "long", **event))
+        await let_pass(database, run, 30)
+        assert (await ended_run(client, run))["status"] == "failed"
+        again = await verb(client, run, "rerun", from_step="hear")
+        assert await work_off(client) == ["long"]
+        assert (await ended_run(client, again))["status"] == "completed"
+
     async def test_old_run_may_be_deleted(self, client: httpx.AsyncClient) -> None:
         run = await start(client)
         await work_off(client)

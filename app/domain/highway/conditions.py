@@ -1,7 +1,6 @@
 """Conditions: a small typed grammar over templates, paths and literals, and what holds in a context."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -12,12 +11,10 @@ from app.domain.highway.templates import (
     Expression,
     Literal,
     Path,
-    Segment,
     as_text,
     follow,
     has_template,
     parse_number,
-    paths_in,
     read_json,
     read_path,
     read_template,
@@ -109,25 +106,6 @@ def parse_condition(text: str) -> Condition:
 def evaluate(text: str, context: Context) -> bool:
     """Return whether the condition holds; what has no value is null. Raises ConditionSyntaxError."""
     return is_true(_value(parse_condition(text), context))
-
-
-def paths_of_condition(text: str) -> Iterator[tuple[Segment, ...]]:
-    """Yield the paths that a condition reads, those of defaults left out. Raises ConditionSyntaxError."""
-    left: list[Condition] = [parse_condition(text)]
-    while left:
-        match left.pop():
-            case Text(quoted):
-                yield from paths_in(quoted)
-            case Expression() as expression:
-                yield from expression.paths
-            case Comparison(one, _, other):
-                left += [other, one]
-            case Negation(part):
-                left.append(part)
-            case Junction(parts=parts) | Items(parts):
-                left += reversed(parts)
-            case tuple() as path:
-                yield path
 
 
 def is_true(value: Any) -> bool:

@@ -17,7 +17,6 @@ from app.domain.highway.conditions import (
     evaluate,
     is_true,
     parse_condition,
-    paths_of_condition,
 )
 from app.domain.highway.templates import UNKNOWN, Segment
 
@@ -382,14 +381,3 @@ class TestSyntax:
         with suppress(ConditionSyntaxError):
             evaluate(unit * (200_000 // len(unit)), CONTEXT)
         assert time.process_time() - began < 3
-
-
-class TestPaths:
-    def test_all_operands_are_named(self) -> None:
-        condition = "not a.b == 1 and ({{c[0]}} in [d, '{{e}} {{f}}'] or g contains {{ range(h) }}) or 'i' == null"
-        named = [("a", "b"), ("c", 0), ("d",), ("e",), ("f",), ("g",), ("h",)]
-        assert list(paths_of_condition(condition)) == named
-
-    def test_a_broken_condition_has_none(self) -> None:
-        with pytest.raises(ConditionSyntaxError):
-            list(paths_of_condition("a ="))
