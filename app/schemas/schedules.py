@@ -59,7 +59,9 @@ class ScheduleCreate(Body):
     cron: CronText
     timezone: TimezoneName = "UTC"
     start_at: Time | None = Field(
-        default=None, description="The first firing is the one whose whole interval lies after it. Absent: now."
+        default=None,
+        description="The first firing is the one whose whole interval lies after it. Absent: the beginning of the"
+        " interval that is under way, so that the next firing is the first.",
     )
     end_at: Time | None = Field(default=None, description="Nothing that is due after it fires.")
     catchup: Flag = Field(default=False, description="Slots that have passed are fired too, in order.")

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
-from app.domain.cron import CronError, parse_cron, read_timezone
+from app.domain.cron import CronError, parse_cron, previous_firing, read_timezone
 from app.domain.cursors import Position, read_cursor, write_cursor
 from app.domain.json_values import same_json
 from app.domain.preconditions import Precondition
@@ -79,9 +79,16 @@ async def _create_or_refuse(tx: Tx, body: ScheduleCreate) -> Reply | Refusal:
     errors = _time_errors(settings, {}) + await _workflow_errors(tx, body.workflow_name, body.workflow_version)
     if errors:
         return ValidationFailed(errors)
+    if body.start_at is None:
+        settings["start_at"] = _running_interval_start(body.cron, body.timezone, now)
     row = await _insert(tx, settings, now)
     (schedule,) = await read_schedules(tx, [row])
     return Reply(schedule.model_dump_json().encode(), schedule.schedule_id)
+
+
+def _running_interval_start(cron: str, timezone: str, now: datetime) -> datetime:
+    """Return where the interval began that is under way: without a start of its own a schedule fires at its end."""
+    return previous_firing(parse_cron(cron), timezone, now) or now
 
 
 async def _insert(tx: Tx, settings: Mapping[str, Any], now: datetime) -> Any:
@@ -292,7 +299,8 @@ async def keep_schedule_of_definition(tx: Tx, workflow: Any, document: Mapping[s
         "workflow_id": workflow.workflow_id,
         "cron": document["schedule"],
         "timezone": "UTC",
-        "start_at": start_at or (now if before is None else before.start_at),
+        "start_at": start_at
+        or (before.start_at if before is not None else _running_interval_start(document["schedule"], "UTC", now)),
         "catchup": bool(document.get("catchup")),
         "max_active_runs": min(document.get("max_active_runs") or 1, RUNS_MOST),
         "paused": bool(document.get("is_paused")) or (before is not None and before.paused),

@@ -1,6 +1,7 @@
 """Schedules over HTTP: making, reading, changing, pausing and deleting them, and their slots."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -117,7 +118,12 @@ class TestCreate:
             "revision": 1,
         }
         assert {name: schedule[name] for name in expected} == expected
-        assert schedule["start_at"] == schedule["created_at"]
+        start, created, following = (
+            datetime.fromisoformat(schedule[name]) for name in ("start_at", "created_at", "next_fire_at")
+        )
+        assert start < created <= following
+        assert following - start == timedelta(days=1)
+        assert (start.hour, start.minute) == (2, 0)
         assert response.headers["location"] == address(schedule)
         assert response.headers["etag"] == '"1"'
         assert await get_schedule(client, schedule) == schedule
@@ -489,6 +495,15 @@ class TestScheduleOfADefinition:
         await register(client)
         await self.keep(database, "1.0.0", schedule=None)
         assert await self.schedules(client) == []
+
+    async def test_document_without_a_start_fires_at_its_next_time(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        await register(client)
+        await self.keep(database, "1.0.0", schedule="0 2 * * *")
+        (schedule,) = await self.schedules(client)
+        wait = datetime.fromisoformat(schedule["next_fire_at"]) - datetime.fromisoformat(schedule["created_at"])
+        assert timedelta() <= wait <= timedelta(days=1)
 
     async def test_schedule_is_as_the_document_says(self, client: httpx.AsyncClient, database: Database) -> None:
         await register(client)
