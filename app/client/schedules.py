@@ -19,39 +19,33 @@ SCHEDULES = "/v1/schedules"
 SCHEDULE = SCHEDULES + "/{}"
 
 
-class ScheduleChangeFields(TypedDict, total=False):
-    """What may be set on a schedule at any time; None is null."""
+class ScheduleSettings(TypedDict, total=False):
+    """What is set on a schedule; None is null."""
 
     workflow_version: str | None
+    timezone: str
+    end_at: Time | None
+    catchup: bool
+    max_active_runs: int
+    overlap: Overlap | str
+    paused: bool
+    queue: str
+    inputs: Any
+    tags: Mapping[str, Any]
+    created_by: str | None
+
+
+class ScheduleChangeFields(ScheduleSettings, total=False):
+    """What may be changed on a schedule at any time."""
+
     cron: str
-    timezone: str
     start_at: Time
-    end_at: Time | None
-    catchup: bool
-    max_active_runs: int
-    overlap: Overlap | str
-    paused: bool
-    queue: str
-    inputs: Any
-    tags: Mapping[str, Any]
-    created_by: str | None
 
 
-class ScheduleFields(TypedDict, total=False):
-    """What a schedule may be made with, beside its workflow and its cron expression; None is null."""
+class ScheduleFields(ScheduleSettings, total=False):
+    """What a schedule may be made with, beside its workflow and its cron expression."""
 
-    workflow_version: str | None
-    timezone: str
     start_at: Time | None
-    end_at: Time | None
-    catchup: bool
-    max_active_runs: int
-    overlap: Overlap | str
-    paused: bool
-    queue: str
-    inputs: Any
-    tags: Mapping[str, Any]
-    created_by: str | None
 
 
 class ScheduleQueryFields(PageFields, total=False):
