@@ -31,9 +31,6 @@ from app.domain.json_values import DEPTH_MAX, escape_pointer
 FINDINGS_MAX = 1000
 """More would help nobody, and a document of a megabyte could have a hundred thousand."""
 
-_ORIGINALS_MAX = 100
-"""Loops with the same id in their bodies that a copy beside them is compared with."""
-
 _WORKFLOW: Mapping[str, Check] = {
     "name": check_workflow_name,
     "version": check_workflow_version,
@@ -58,13 +55,13 @@ _BRANCH: Mapping[str, Check] = {**_WORKFLOW, "name": check_text, "version": chec
 def check_form(document: Any) -> list[Finding]:
     """Return what is wrong with the form of a document, in its own order; empty if all is right.
 
-    At most the first 1000 are found. A member that is null is absent. What is wrong with a step in the body of
-    a loop is not said again of its copy beside the loop.
+    At most the first 1000 are found. A member that is null is absent. The copies of the steps of a loop that stand
+    beside it are not looked at.
     """
     if _is_too_deep(document):
         return [Finding("bad_value", "", f"is nested deeper than {DEPTH_MAX} levels")]
     if not isinstance(document, dict):
-        return [Finding("bad_value", "", f"must be an object, not {show(document)}")]
+        return [Finding("bad_value", "", "must be an object")]
     findings = _check_workflow(document, "", _WORKFLOW, {"name": "bad_name"})
     return list(islice(findings, FINDINGS_MAX))
 
@@ -147,46 +144,13 @@ def _check_steps(steps: Sequence[_Placed], check_id: Callable[[_Placed], Iterabl
         if not _is_among(placed, reached):
             # It would never run, as it stands only in a body that is itself ignored.
             yield Finding("bad_name", placed.pointer, "stands in the body of a loop that contains itself; rename one")
-    found = list(islice(_check_each(own, check_id), FINDINGS_MAX))
-    yield from found
-    yield from _check_copies(copies, own, found, check_id)
+    yield from _check_each(own, check_id)
 
 
 def _check_each(steps: Iterable[_Placed], check_id: Callable[[_Placed], Iterable[Finding]]) -> Iterator[Finding]:
     for placed in steps:
         yield from check_id(placed)
         yield from _check_step(placed.step, placed.pointer)
-
-
-def _check_copies(
-    copies: Sequence[_Placed],
-    own: Iterable[_Placed],
-    found: Iterable[Finding],
-    check_id: Callable[[_Placed], Iterable[Finding]],
-) -> Iterator[Finding]:
-    """Yield what is wrong with copies of body steps alone, and not with the step in the body itself.
-
-    They never run, but their structure is looked at too, which takes a right form.
-    """
-    known = {(finding.code, finding.pointer) for finding in found}
-    places: dict[str, list[str]] = {}
-    for inner in _placed_in_bodies(own):
-        if isinstance(inner.task_id, str):
-            places.setdefault(inner.task_id, []).append(inner.pointer)
-    for copy in copies:
-        originals = places.get(copy.task_id, [])[:_ORIGINALS_MAX]
-        for finding in _check_each([copy], check_id):
-            inside = finding.pointer.removeprefix(copy.pointer)
-            if not any((finding.code, original + inside) in known for original in originals):
-                yield finding
-
-
-def _placed_in_bodies(steps: Iterable[_Placed]) -> Iterator[_Placed]:
-    for placed in steps:
-        for index, step in enumerate(_body_of(placed.step)):
-            inner = _Placed(_id_of(step), step, f"{placed.pointer}/loop_body/{index}")
-            yield inner
-            yield from _placed_in_bodies([inner])
 
 
 def _is_among(placed: _Placed, ids: set[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.highway.checks_of_links import check_copies, check_cycles, check_events, check_paths
+from app.domain.highway.checks_of_links import check_cycles, check_events, check_paths
 from app.domain.highway.findings import Finding
 from app.domain.highway.linking import Linker
 from app.domain.highway.pairs import find_activities
@@ -42,12 +42,13 @@ def compile_document(document: Mapping[str, Any]) -> Compiled:
         deadline_seconds=document.get("deadline_seconds"),
         deadline_action=document.get("deadline_action") or "fail",
     )
+    if reader.is_too_large:
+        return Compiled(plan, errors, warnings)
     activities = find_activities(reader.regions.values())
     for raw in reader.regions.values():
         linker = Linker(raw, errors, warnings)
         linker.link()
         plan.regions[raw.key] = region = Planner(linker, activities).plan()
-        check_copies(linker)
         check_cycles(region, raw, errors)
         plan.has_background |= any(step.is_fork or step.is_submitted for step in region.steps.values())
     check_events(reader.regions.values(), warnings)

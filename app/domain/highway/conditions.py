@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
+from app.domain.highway.budgets import current_budget
 from app.domain.highway.templates import (
     UNKNOWN,
     Context,
@@ -28,6 +29,9 @@ from app.domain.highway.templates import (
 DEPTH_MAX = 50
 
 _CACHED_LENGTH_MAX = 4096
+_CHARACTERS_AN_ELEMENT = 4
+"""Of a condition that is kept read; of a text that is compared or searched, which is much less work, so many more."""
+_COMPARED_AT_ONCE = 1024
 _CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 _KEYWORDS = frozenset({"and", "or", "not", "in", "contains"})
 _WORD = re.compile(r"[A-Za-z]++(?![\w.\[-])")
@@ -104,7 +108,9 @@ def parse_condition(text: str) -> Condition:
 
 
 def evaluate(text: str, context: Context) -> bool:
-    """Return whether the condition holds; what has no value is null. Raises ConditionSyntaxError."""
+    """Return whether the condition holds; what has no value is null. Raises ConditionSyntaxError, BudgetSpentError."""
+    is_kept = len(text) <= _CACHED_LENGTH_MAX
+    current_budget().take_elements(1 + len(text) // (_CHARACTERS_AN_ELEMENT if is_kept else 1))
     return is_true(_value(parse_condition(text), context))
 
 
@@ -121,6 +127,7 @@ def equals(left: Any, right: Any) -> bool:
     null and what has no value equal only null. Lists and objects are equal if they are the same JSON; 1 is 1.0.
     """
     left, right = (None if value is UNKNOWN else value for value in (left, right))
+    current_budget().take_elements()
     match left, right:
         case (bool(), str()) | (str(), bool()):
             return str(left).lower() == str(right).lower()
@@ -158,12 +165,15 @@ def _number_of(value: Any) -> int | float | None:
 
 def _are_same(left: Any, right: Any) -> bool:
     # Without recursion, because values that workers report may be nested deeply.
+    budget = current_budget()
     pairs = [(left, right)]
     while pairs:
         match pairs.pop():
             case (dict() as one, dict() as other) if one.keys() == other.keys():
+                budget.take_elements(len(one))
                 pairs += [(one[key], other[key]) for key in one]
             case (list() as one, list() as other) if len(one) == len(other):
+                budget.take_elements(len(one))
                 pairs += zip(one, other, strict=True)
             case (dict() | list(), dict() | list()):
                 return False
@@ -179,6 +189,8 @@ def _contains(whole: Any, part: Any) -> bool:
         case list() as items:
             return any(equals(part, item) for item in items)
         case dict() | str() as members if isinstance(part, str | int | float):
+            if isinstance(members, str):
+                current_budget().take_elements(len(members) // _COMPARED_AT_ONCE)
             return as_text(part) in members
     return False
 

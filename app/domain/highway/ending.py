@@ -8,7 +8,9 @@ from app.domain.highway.effects import RunEnd
 from app.domain.highway.plan import TOP, Region, loop_of, scope_of
 from app.domain.highway.planning import is_stray
 from app.domain.highway.reopening import Reopening
+from app.domain.highway.sizes import SIZE, is_too_large, size_together, too_large
 from app.domain.highway.state import StepState
+from app.domain.highway.waits import find_held
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 
@@ -48,7 +50,7 @@ class Ending(Reopening):
         strays = [state for state in handlers if self._is_stray(state)]
         if not strays:
             return
-        held = {name for state in strays for name in region.held.get(self.step_of(state).name, ())}
+        held = find_held(region.held_by, [self.step_of(state).name for state in strays])
         if any(not step.is_handler and step.name not in held for step in map(self.step_of, open_states)):
             return
         for state in strays:
@@ -69,7 +71,7 @@ class Ending(Reopening):
             if state.facts["failed"]:
                 self.fail(state, {"name": "BranchFailed", "message": "a branch failed"})
             else:
-                self.complete(state, self.branch_results(state))
+                self.complete_branches(state, state)
 
     def _end_iteration(self, region: str, *, has_failed: bool) -> None:
         path = loop_of(region)
@@ -77,9 +79,9 @@ class Ending(Reopening):
         if state is None or not state.is_open:
             return
         if not has_failed:
-            self._keep_value(region)
+            state = self._keep_value(state, region)
         state = self._count_end(state, has_failed=has_failed)
-        if state.facts["open"]:
+        if state.facts["open"] or self.has_more(state):
             return
         if state.facts["failed"]:
             self.fail(state, {"name": "IterationFailed", "message": "an iteration failed"})
@@ -94,32 +96,45 @@ class Ending(Reopening):
         self.draft.put(after)
         return after
 
-    def _keep_value(self, region: str) -> None:
-        """Keep what an iteration came to: the result of its last step, or of its last steps by task."""
+    def _keep_value(self, loop: StepState, region: str) -> StepState:
+        """Keep what an iteration came to: the result of its last step, or of its last steps by task; count its bytes.
+
+        A value is not read any more, nor kept, with which all together are too large.
+        """
         steps = self.plan.region(region).steps
         last = [
             state
             for state in self.draft.scope(region).values()
             if state.status is StepStatus.completed
             and not (step := steps[self.step_of(state).name]).is_handler
-            and all(steps[name].is_handler for name in step.followers)
+            and step.is_last
         ]
+        of_value = last[0].facts.get(SIZE, 0) + 1 if len(last) == 1 else size_together(last)
+        size = loop.facts.get(SIZE, 0) + of_value
+        loop = replace(loop, facts={**loop.facts, SIZE: size})
+        if is_too_large(size):
+            return loop
         results = {self.step_of(state).task_id: self.draft.result(state.path) for state in last}
         value = next(iter(results.values())) if len(results) == 1 else results
         self.draft.changes.frames[region] = replace(self.draft.frame(region), value=value)
+        return loop
 
     def _end_top(self, *, has_failed: bool) -> None:
         states = self.draft.scope(TOP)
         if self.plan.has_background:
             for state in self.draft.open_below(""):
                 self.drop(state)
-        results = {
-            step.spec["result_key"]: self.draft.result(state.path)
+        named = {
+            key: state
             for state in states.values()
-            if (step := self.step_of(state)).spec.get("result_key") and state.status is StepStatus.completed
+            if (key := self.step_of(state).spec.get("result_key")) and state.status is StepStatus.completed
         }
+        is_large = is_too_large(size_together(named.values()))
+        results = {} if is_large else {key: self.draft.result(state.path) for key, state in named.items()}
         if not has_failed:
-            self.finish_run(RunEnd(RunStatus.completed, results))
+            error = too_large("the results of the run's steps") if is_large else None
+            status = RunStatus.failed if is_large else RunStatus.completed
+            self.finish_run(RunEnd(status, None if is_large else results, error))
             return
         failed = [state for state in states.values() if state.status is StepStatus.failed]
         at_fault = min(failed, key=lambda state: (state.completed_at or self.now, state.path), default=None)

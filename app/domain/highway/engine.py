@@ -5,11 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from app.domain.highway.budgets import Budget, current_budget, spending
 from app.domain.highway.effects import Effects, RunEnd
 from app.domain.highway.ending import Ending
-from app.domain.highway.plan import FORKING, TOP, WORK, JoinMode, Operator, Plan, Step, scope_of
+from app.domain.highway.plan import FORKING, LOOPS, TOP, WORK, JoinMode, Operator, Plan, Step, scope_of
 from app.domain.highway.rules import Decision, decide, decide_chosen, decide_target
+from app.domain.highway.sizes import SIZE, is_too_large, size_of, too_large
 from app.domain.highway.state import Changes, Frame, State, StepState
+from app.domain.highway.stepping import UNBOUNDED
+from app.domain.json_values import find_unstorable
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 
@@ -56,6 +60,8 @@ class Fail:
     retryable: bool = True
     pause_seconds: float | None = None
     """Until the next attempt, if the worker said so."""
+    is_forgiven: bool = False
+    """Its worker was lost, which is no failure of the step: it does not count, and another attempt follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,9 @@ class Retry:
     """What failed, and what did not happen because of that, is tried again."""
 
 
+_UNSTORABLE_CHILD = {"status": StepStatus.failed.value, "result": None}
+"""What a child came to that completed with what cannot be kept in its parent, for that is nested too deep."""
+
 Action = Start | Complete | Fail | EmitEvent | EndChild | Due | Deadline | Cancel | Retry
 
 
@@ -116,22 +125,35 @@ class Outcome:
 
     changes: Changes
     effects: Effects
+    begun: int = 0
+    """Of the room, how much was used."""
 
 
-def act(plan: Plan, state: State, action: Action, now: datetime, scope: str | None = None) -> Outcome:
+def act(
+    plan: Plan,
+    state: State,
+    action: Action,
+    now: datetime,
+    scope: str | None = None,
+    room: int = UNBOUNDED,
+    budget: Budget | None = None,
+) -> Outcome:
     """Return what ``action`` makes of a run that stands like ``state``, which stays as it is.
 
-    ``scope`` is that of the step in the action, where it is known. Raises ActionRefused; NotLoaded, if ``state`` is
-    not a whole one and a part of it is missing.
+    ``scope`` is that of the step in the action, where it is known; ``budget`` what it may come to. Loops for which
+    there is no ``room``, in steps, are left due at ``now``. Raises ActionRefused; BudgetSpentError, unless the step
+    fails that spends it; NotLoaded, if ``state`` is not a whole one and a part of it is missing.
     """
     status = state.run.status
     is_taken = status in REOPENED if isinstance(action, Retry) else status is RunStatus.running
     if not is_taken:
         raise ActionRefused(f"the run is {status}")
-    engine = Engine(plan, state, now)
-    engine.act(action, scope)
-    engine.settle()
-    return Outcome(engine.draft.changes, engine.effects)
+    engine = Engine(plan, state, now, room)
+    with spending(budget or current_budget()):
+        engine.act(action, scope)
+        engine.settle()
+        engine.count_turns()
+    return Outcome(engine.draft.changes, engine.effects, room - engine.room)
 
 
 class Engine(Ending):
@@ -147,7 +169,8 @@ class Engine(Ending):
             case Due():
                 state = self._take(action.path, action.scope)
                 if state.due_at is not None and state.due_at <= self.now:
-                    self._come_due(state)
+                    with self.within_budget(state):
+                        self._come_due(state)
             case EmitEvent():
                 self.emit(action.event, action.payload)
             case _:
@@ -168,7 +191,10 @@ class Engine(Ending):
 
     def _end_attempt(self, state: StepState, action: Complete | Fail) -> None:
         if isinstance(action, Fail):
-            self.fail_attempt(state, action.error, retryable=action.retryable, pause=action.pause_seconds)
+            if action.is_forgiven:
+                self.lose_attempt(state, action.error)
+            else:
+                self.fail_attempt(state, action.error, retryable=action.retryable, pause=action.pause_seconds)
             return
         if action.memory:
             self.remember(action.memory)
@@ -210,14 +236,21 @@ class Engine(Ending):
         known = state.facts.get("children", {})
         if state.status is not StepStatus.running or end.child not in children or end.child in known:
             raise ActionRefused(f"{end.path} does not wait for a child {end.child}")
-        ended = {**known, end.child: {"status": end.status, "result": end.result}}
-        after = replace(state, facts={**state.facts, "open": len(children) - len(ended), "children": ended})
+        is_storable = find_unstorable(end.result) is None
+        of_child = {"status": end.status, "result": end.result} if is_storable else _UNSTORABLE_CHILD
+        size = state.facts.get(SIZE, 0) + size_of({end.child: of_child})
+        ended = {**known, end.child: {**of_child, "result": None} if is_too_large(size) else of_child}
+        counted = {"open": len(children) - len(ended), "children": ended, SIZE: size}
+        after = replace(state, facts={**state.facts, **counted})
         self.draft.put(after)
         if len(ended) < len(children):
             return
+        if is_too_large(size):
+            self.fail(after, too_large("the results of the children"))
+            return
         result = self._results_of_children(after)
         if all(child["status"] == StepStatus.completed for child in ended.values()):
-            self.complete(after, result)
+            self.complete(after, result, **{SIZE: size})
             return
         self.write_result(after, result)
         failed = [name for name, child in result.items() if child["status"] != StepStatus.completed]
@@ -230,12 +263,14 @@ class Engine(Ending):
         return {name: ended.get(name, open_child) for name in self.step_of(state).spec.get("children", {})}
 
     def _come_due(self, state: StepState) -> None:
-        """Do what the time of a step brings: its next attempt, the end of its wait, or its time-out."""
+        """Do what the time of a step brings: its next attempt or turn, the end of its wait, or its time-out."""
         step = self.step_of(state)
         if "again" in state.facts:
             self.start_work(replace(state, due_at=None))
         elif state.operator is Operator.wait:
             self.complete(state)
+        elif state.operator in LOOPS:
+            self.take_turn(state)
         elif step.waits_for_branches:
             self.effects.timed_out.append(state.path)
             self.fail(state, _timed_out("the branches had not ended in time"))
@@ -254,7 +289,10 @@ class Engine(Ending):
 
     def settle(self) -> None:
         """Look at everything that may go on, until nothing does."""
+        budget = current_budget()
         while self.effects.run is None:
+            if not budget.fails_steps:
+                budget.take_step()
             if self.moved:
                 self._evaluate(self.moved.popleft(), is_last=False)
             elif self.ready:
@@ -314,9 +352,10 @@ class Engine(Ending):
 
     def _is_let_through(self, state: StepState, step: Step) -> bool:
         """Return whether the branch that a step is in has been chosen, or it is in none."""
-        for router, targets in step.gates.items():
+        routers = self.plan.region(state.region).routers
+        for router in step.gates:
             found = self.find(state, router)
-            if found is not None and found.facts.get("chosen") in targets:
+            if found is not None and step.name in routers[router].branch_of(found.facts.get("chosen") or ""):
                 return True
         return not step.gates
 

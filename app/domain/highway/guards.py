@@ -8,6 +8,7 @@ from typing import Any
 
 import regex
 
+from app.domain.highway.budgets import current_budget, measure
 from app.domain.highway.conditions import compare, equals
 from app.domain.highway.templates import (
     UNKNOWN,
@@ -23,7 +24,8 @@ PATTERN_LENGTH_MAX = 1000
 """Characters of a pattern; a longer one matches nothing."""
 PATTERN_PARTS_MAX = 10_000
 """Parts of a pattern with its repetitions written out; `a{99999999}` would take gigabytes."""
-MATCH_SECONDS_MAX = 0.1
+_PATTERN_COST = 4096
+"""Characters that making a pattern is as dear as."""
 
 _REPETITION = re.compile(r"\{\s*+([0-9]++)")
 _MAY_END_GROUP = frozenset({"", *")}+*? \t\r\n\v\f"})
@@ -46,6 +48,7 @@ def failed_guard(guards: Sequence[Mapping[str, Any]], context: Context) -> str |
     to all checks but `exists` and `type_check`, and a check that there is not never holds.
     """
     for guard in guards:
+        current_budget().take_elements()
         variable, check = str(guard["variable"]), str(guard["check"])
         expected = resolve(guard.get("value"), context).value
         holds = _CHECKS.get(check)
@@ -85,10 +88,18 @@ def _is_in_range(value: Any, expected: Any) -> bool:
 def _matches(value: Any, expected: Any) -> bool:
     if not _is_not_null(value, expected) or not isinstance(expected, str):
         return False
+    budget = current_budget()
+    budget.take_characters(_PATTERN_COST + measure(value))
     try:
         pattern = compile_pattern(expected)
-        return pattern is not None and pattern.search(as_text(value), timeout=MATCH_SECONDS_MAX) is not None
-    except (TimeoutError, RecursionError, OverflowError, MemoryError):
+        if pattern is None:
+            return False
+        # What searches a text that cannot change lets other threads go on meanwhile.
+        return pattern.search(as_text(value), timeout=budget.match_seconds, concurrent=True) is not None
+    except TimeoutError:
+        budget.end_match()
+        return False
+    except (RecursionError, OverflowError, MemoryError):
         return False
 
 

@@ -1,12 +1,12 @@
 """A region's steps linked with each other: what each waits for, and what cannot be linked."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar
 
 from app.domain.highway.findings import Finding
-from app.domain.highway.plan import ROUTERS, Operator
+from app.domain.highway.plan import ROUTERS, Branches, Operator
 from app.domain.highway.reading import RawRegion, RawStep, scopes_around
 
 T = TypeVar("T")
@@ -26,15 +26,17 @@ class Links:
 
     depends: dict[str, int | None]
     """Names of the steps that it depends on, with their place among its dependencies."""
-    joins: list[str]
+    joins: dict[str, None]
     listed: set[str]
     """All steps that its dependencies name, also where a join names them twice."""
     targets: dict[str, str]
     """Names of its targets by how the document calls them."""
-    routers: list[str]
-    owners: list[str]
-    members: dict[str, tuple[str, ...]] | None = None
-    """Of a router: the steps of the branch of each target."""
+    routers: dict[str, None]
+    owners: dict[str, None]
+    choosers: dict[str, None]
+    """Routers in whose branches it is."""
+    branches: Branches | None = None
+    """Of a router: what it may choose."""
 
 
 class Linker:
@@ -44,7 +46,7 @@ class Linker:
         self.raw = raw
         self.errors = errors
         self.warnings = warnings
-        self.links = {name: Links({}, [], set(), {}, [], []) for name in raw.steps}
+        self.links = {name: Links({}, {}, set(), {}, {}, {}, {}) for name in raw.steps}
         self.handlers: set[str] = set()
 
     def link(self) -> None:
@@ -58,14 +60,7 @@ class Linker:
         for name, links in self.links.items():
             if links.targets:
                 self._take_routers_after_targets(name)
-        dependents: dict[str, list[str]] = {}
-        for name, links in self.links.items():
-            for other in links.depends:
-                dependents.setdefault(other, []).append(name)
-        for name, links in self.links.items():
-            if self.raw.steps[name].operator in ROUTERS:
-                others = dependents.get(name, ())
-                links.members = {target: self._branch_of(name, target, others) for target in links.targets.values()}
+        self._find_branches([name for name, step in self.raw.steps.items() if step.operator in ROUTERS])
 
     def is_handler(self, step: RawStep) -> bool:
         """Return whether a step starts only when it is called."""
@@ -97,8 +92,7 @@ class Linker:
                 self.errors.append(Finding("missing_target", step.pointer(*member), detail))
                 continue
             self.links[step.name].targets[target] = found.name
-            if step.name not in self.links[found.name].routers:
-                self.links[found.name].routers.append(step.name)
+            self.links[found.name].routers[step.name] = None
 
     def _link_handlers(self, step: RawStep) -> None:
         for member in ("on_success_task_id", "on_failure_task_id"):
@@ -114,8 +108,7 @@ class Linker:
                 self.errors.append(Finding("missing_callback", step.pointer(member), detail))
                 continue
             self.handlers.add(found.name)
-            if step.name not in self.links[found.name].owners:
-                self.links[found.name].owners.append(step.name)
+            self.links[found.name].owners[step.name] = None
 
     def _link_dependencies(self, step: RawStep) -> None:
         named: list[str] = step.spec.get("dependencies", [])
@@ -175,8 +168,8 @@ class Linker:
             elif found is Elsewhere.missing:
                 detail = f"{step.task_id} joins {joined!r}, and there is no such task."
                 self.errors.append(Finding("missing_join_task", step.pointer("join_tasks", index), detail))
-            elif isinstance(found, str) and found not in self.links[step.name].joins:
-                self.links[step.name].joins.append(found)
+            elif isinstance(found, str):
+                self.links[step.name].joins[found] = None
 
     def _take_routers_after_targets(self, router: str) -> None:
         """Replace a router's dependencies on its own targets, written before it, by what those depend on outside."""
@@ -193,22 +186,32 @@ class Linker:
         for name in sorted(outside):
             links.depends.setdefault(name, None)
 
-    def _branch_of(self, router: str, target: str, dependents: Iterable[str]) -> tuple[str, ...]:
-        """Return the branch of a router's target: it, and what depends on the router and on a step of the branch."""
-        scope = self.raw.steps[router].scope
-        others = set(self.links[router].targets.values())
-        after: dict[str, list[str]] = {}
-        for name in dependents:
-            if name not in others and self.raw.steps[name].scope == scope:
-                for other in self.links[name].listed:
-                    after.setdefault(other, []).append(name)
-        branch = {target: None}
-        left = [target]
-        while left:
-            more = [name for name in after.get(left.pop(), ()) if name not in branch]
-            branch |= dict.fromkeys(more)
-            left += more
-        return tuple(branch)
+    def _find_branches(self, routers: Sequence[str]) -> None:
+        """Note for each router what it may choose, and for the steps in its branches that they are there."""
+        if not routers:
+            return
+        after, dependents = self._turn_round()
+        places = {name: place for place, name in enumerate(self.raw.steps)}
+        for name in routers:
+            links, scope = self.links[name], self.raw.steps[name].scope
+            targets = frozenset(links.targets.values())
+            beside = (other for other in dependents.get(name, ()) if self.raw.steps[other].scope == scope)
+            branches = Branches(targets, frozenset(beside) - targets, after, places)
+            members = branches.walk(targets)
+            links.branches = replace(branches, members=frozenset(members))
+            for member in members:
+                self.links[member].choosers[name] = None
+
+    def _turn_round(self) -> tuple[dict[str, frozenset[str]], dict[str, list[str]]]:
+        """Return for each step those whose dependencies name it, and those that depend on it."""
+        after: dict[str, set[str]] = {}
+        dependents: dict[str, list[str]] = {}
+        for name, links in self.links.items():
+            for other in links.listed:
+                after.setdefault(other, set()).add(name)
+            for other in links.depends:
+                dependents.setdefault(other, []).append(name)
+        return {name: frozenset(others) for name, others in after.items()}, dependents
 
 
 def names_itself(step: RawStep, member: str) -> Finding:
@@ -243,11 +246,6 @@ def joins_nothing(step: RawStep) -> Finding:
 def depends_on_itself(step: RawStep, member: str, index: int) -> Finding:
     """Return the error of a step that waits for itself."""
     return Finding("self_dependency", step.pointer(member, index), f"{step.task_id} waits for itself.")
-
-
-def links_of(members: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """Return the steps of all branches of a router."""
-    return {name for branch in members.values() for name in branch}
 
 
 def first_of_each(named: Iterable[tuple[T, str]]) -> Iterator[tuple[T, str]]:

@@ -48,7 +48,7 @@ def _find_activity(region: RawRegion, step: RawStep) -> tuple[str, str] | None:
 def _find_keyed(region: RawRegion, scope: str, operator: Operator, result_key: str) -> Iterator[RawStep]:
     """Yield the steps of a region with this result key: those in ``scope`` and around it first."""
     around = [scope, *(name for outer, name in scopes_around(region, scope) if outer is region)]
-    found = [s for s in region.steps.values() if s.operator is operator and s.spec.get("result_key") == result_key]
+    found = region.keyed.get((operator, result_key), ())
     yield from sorted(found, key=lambda step: around.index(step.scope) if step.scope in around else len(around))
 
 

@@ -6,17 +6,20 @@ region: `extract`, or `fork.left.load`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+Node = tuple[str, bool | None]
+"""A step, and whether its end is meant and not its start; None: the end of what a router may choose."""
 TOP = ""
 """Path of the run as a region, and of its top level as a scope."""
 WAIT_FOR_BRANCHES = "tools.workflow.wait_for_parallel_branches"
 """Function of the task that the service does itself: it waits for the branches of a fork."""
 REFLEXIVE_LOOP = "tools.agent.reflexive_loop"
 """Function that the work item of a reflexive step asks for."""
+_BRANCHES_KNOWN = 16
 _INDEX = re.compile(r"\[\d+\]")
 _NUMBER = re.compile(r"#\d+")
 _NUMBERED = re.compile(r"#\d+(?=\.|$)")
@@ -71,13 +74,56 @@ class JoinMode(StrEnum):
     one_success = "one_success"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Branches:
+    """What a router may choose: the branch of a target is it, and what depends on the router and on a step of it.
+
+    Branches are found when they are asked for: those of many targets may have the same end, and all of them together
+    would be as large as the square of the definition.
+    """
+
+    targets: frozenset[str]
+    inner: frozenset[str]
+    """Steps beside the router that depend on it, and are none of its targets."""
+    after: Mapping[str, frozenset[str]]
+    """For each step of the region those whose dependencies name it."""
+    places: Mapping[str, int]
+    """Where each step of the region stands in it."""
+    members: frozenset[str] = frozenset()
+    """The steps of all branches."""
+    known: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """Branches that were asked for lately."""
+
+    def branch_of(self, target: str) -> tuple[str, ...]:
+        """Return the steps of the branch of a target; empty for what is none."""
+        if target not in self.targets:
+            return ()
+        found = self.known.get(target)
+        if found is None:
+            if len(self.known) >= _BRANCHES_KNOWN:
+                self.known.clear()
+            found = self.known[target] = self.walk([target])
+        return found
+
+    def walk(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """Return the steps of the branches of these targets."""
+        found = dict.fromkeys(targets)
+        left = list(found)
+        while left:
+            next_ones = (self.after.get(left.pop(), frozenset()) & self.inner) - found.keys()
+            more = sorted(next_ones, key=self.places.__getitem__)
+            found |= dict.fromkeys(more)
+            left += more
+        return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """A step that another waits for; of a router, also what it has chosen."""
 
     step: str
-    branches: Mapping[str, tuple[str, ...]] | None = None
-    """Of a router: the steps of the branch of each of its targets. None: the step alone."""
+    branches: Branches | None = None
+    """Of a router: what it may choose. None: the step alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +152,8 @@ class Step:
     """What a join waits for."""
     routers: tuple[str, ...] = ()
     """Routers of which it is a target: it starts only when one has chosen it."""
-    gates: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Routers in whose branches it is, further on than a target, with the targets of these branches."""
+    gates: tuple[str, ...] = ()
+    """Routers in whose branches it is, further on than a target."""
     owners: tuple[str, ...] = ()
     """Steps of its own scope that call it when they end."""
     is_handler: bool = False
@@ -135,7 +181,9 @@ class Step:
     is_submitted: bool = False
     """An activity that is over at its submission: an event carries its result."""
     followers: tuple[str, ...] = ()
-    """Steps that depend on it, for telling which step of an iteration is the last."""
+    """Steps of its scope that depend on it, or on a step inside of it; not those that wait for its router's choice."""
+    is_last: bool = True
+    """Nothing in its scope but handlers depends on it, nor waits for the choice of a router whose branch it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +208,20 @@ class Region:
     scopes: dict[str, Scope] = field(default_factory=dict)
     dependents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """For each step those that may go on when it ends."""
+    routers: dict[str, Branches] = field(default_factory=dict)
+    """For each router what it may choose."""
+    choosers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each step in the branch of a router: these routers."""
+    continuing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each router the steps that go on after what it has chosen."""
     branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """For each parallel the names of its branches' scopes."""
     is_while: bool = False
     """Its results are named in the region around it."""
     has_strays: bool = False
     """There are handlers that no step beside them calls, or that come to be when they are called."""
-    held: dict[str, frozenset[str]] = field(default_factory=dict)
-    """For each handler that is called only further in: the steps that cannot end before it has."""
+    held_by: dict[Node, list[Node]] = field(default_factory=dict)
+    """Where there are strays: for the start and the end of each step what cannot come before it."""
 
 
 @dataclass(slots=True)

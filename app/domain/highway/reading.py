@@ -1,9 +1,10 @@
 """A document taken apart: which steps there are, in which regions and scopes, before anything is linked."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.domain.highway.checks import named_in_bodies
 from app.domain.highway.durations import parse_duration
 from app.domain.highway.findings import Finding, pointer_to
 from app.domain.highway.plan import FORKING, LOOPS, TOP, WORK, Operator, Retry
@@ -12,6 +13,8 @@ Place = tuple[str | int, ...]
 """Where something stands in the document, member by member."""
 Nodes = dict[str, tuple[Mapping[str, Any], Place]]
 """Nodes of the document and where they stand, by task id."""
+STEPS_MOST = 50_000
+"""How many steps a definition may have, together with the copies of handlers that are called in inner scopes."""
 _MAX_RETRIES, _DELAY_SECONDS, _FACTOR = 3, 5.0, 2.0
 
 
@@ -46,8 +49,8 @@ class RawScope:
     branch: str | None = None
     steps: dict[str, str] = field(default_factory=dict)
     """Names of its steps by task id."""
-    copies: Nodes = field(default_factory=dict)
-    """Nodes that stand here too although they belong into the body of a loop."""
+    copies: frozenset[str] = frozenset()
+    """Ids of nodes that stand here too although they belong into the body of a loop; nothing of them counts."""
     loops: dict[str, str] = field(default_factory=dict)
     """For each copy the name of the loop beside it in whose body it is."""
     default_retry: Retry | None = None
@@ -65,20 +68,31 @@ class RawRegion:
     steps: dict[str, RawStep] = field(default_factory=dict)
     scopes: dict[str, RawScope] = field(default_factory=dict)
     branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    by_id: dict[str, list[RawStep]] = field(default_factory=dict)
-    """Its steps by task id, in all of its scopes."""
+    keyed: dict[tuple[Operator, str], list[RawStep]] = field(default_factory=dict)
+    """Its steps by operator and `result_key`."""
+    below: dict[tuple[str, str], RawStep] = field(default_factory=dict)
+    """The first step of an id in a scope or in the branches of its steps, by scope and id."""
 
     def find_below(self, scope: str, task_id: str) -> RawStep | None:
         """Return the step of this id in a scope, or else in the branches of its steps; None if there is none."""
-        known = [step for step in self.by_id.get(task_id, ()) if not step.is_summoned]
-        beside = next((step for step in known if step.scope == scope), None)
-        inside = f"{scope}." if scope else ""
-        return beside or next((step for step in known if step.scope.startswith(inside)), None)
+        beside = self.step_in(scope, task_id)
+        return beside if beside is not None and not beside.is_summoned else self.below.get((scope, task_id))
+
+    def note_below(self, step: RawStep) -> None:
+        """Let a step be found from its scope and from those around it in this region."""
+        scope: str | None = step.scope
+        while scope is not None:
+            self.below.setdefault((scope, step.task_id), step)
+            scope = self.scopes[scope].parent
 
     def step_in(self, scope: str, task_id: str) -> RawStep | None:
         """Return the step of a scope that has this task id."""
         name = self.scopes[scope].steps.get(task_id)
         return None if name is None else self.steps[name]
+
+
+class _TooManyStepsError(Exception):
+    """Handlers that are called in inner scopes call others: together they are too many steps."""
 
 
 class Reader:
@@ -87,6 +101,8 @@ class Reader:
     def __init__(self) -> None:
         self.regions: dict[str, RawRegion] = {}
         self.errors: list[Finding] = []
+        self.is_too_large = False
+        self._count = 0
 
     def read(self, document: Mapping[str, Any]) -> None:
         """Read a whole document."""
@@ -95,8 +111,16 @@ class Reader:
             self.errors.append(Finding("empty_workflow", "/tasks", "A workflow needs at least one task."))
         nodes: Nodes = {name: (_without_nulls(node), ("tasks", name)) for name, node in tasks.items()}
         self._read_region(RawRegion(TOP), nodes, read_retry(document.get("default_retry_policy")))
-        for region in list(self.regions.values()):
-            self._summon_handlers(region)
+        try:
+            for region in list(self.regions.values()):
+                self._summon_handlers(region)
+        except _TooManyStepsError:
+            detail = (
+                f"The handlers that are called in branches and loops make it more than {STEPS_MOST} steps, as each"
+                " scope has its own; let fewer of them call others."
+            )
+            self.errors.append(Finding("bad_value", "/tasks", detail))
+            self.is_too_large = True
 
     def _read_region(self, region: RawRegion, nodes: Nodes, default: Retry | None) -> None:
         self.regions[region.key] = region
@@ -104,25 +128,39 @@ class Reader:
 
     def _read_scope(self, region: RawRegion, scope: RawScope, nodes: Nodes) -> None:
         region.scopes[scope.name] = scope
-        inside = set(_named_in_bodies(node for node, _ in nodes.values()))
-        scope.copies = {task_id: nodes[task_id] for task_id in inside if task_id in nodes}
+        inside = named_in_bodies(node for node, _ in nodes.values())
+        scope.copies = frozenset(inside & nodes.keys())
         own = {task_id: node for task_id, node in nodes.items() if task_id not in inside}
         moved = _old_branches(own)
         for task_id, (node, place) in own.items():
             if task_id not in moved:
                 step = self._read_step(region, scope, task_id, node, place, own)
-                scope.loops |= dict.fromkeys(scope.copies.keys() & set(_named_in_bodies([node])), step.name)
+                scope.loops |= dict.fromkeys(scope.copies.intersection(named_in_bodies([node])), step.name)
 
     def _read_step(
-        self, region: RawRegion, scope: RawScope, task_id: str, node: Mapping[str, Any], place: Place, own: Nodes
+        self,
+        region: RawRegion,
+        scope: RawScope,
+        task_id: str,
+        node: Mapping[str, Any],
+        place: Place,
+        own: Nodes,
+        *,
+        is_summoned: bool = False,
     ) -> RawStep:
+        self._count += 1
+        if is_summoned and self._count > STEPS_MOST:
+            raise _TooManyStepsError
         operator = Operator(node["operator_type"])
         name = f"{scope.name}.{task_id}" if scope.name else task_id
         retry = read_retry(node.get("retry_policy")) or scope.default_retry if operator in WORK else None
-        step = RawStep(name, task_id, scope.name, operator, node, place, retry)
+        step = RawStep(name, task_id, scope.name, operator, node, place, retry, is_summoned)
         region.steps[name] = step
-        region.by_id.setdefault(task_id, []).append(step)
         scope.steps[task_id] = name
+        if key := node.get("result_key"):
+            region.keyed.setdefault((operator, key), []).append(step)
+        if not is_summoned:
+            region.note_below(step)
         if operator in FORKING:
             self._read_branches(region, scope, step, own)
         elif operator in LOOPS:
@@ -189,10 +227,10 @@ class Reader:
                     waiting.append(self._summon(region, step.scope, found))
 
     def _summon(self, region: RawRegion, scope: str, found: RawStep) -> RawStep:
-        summoned = self._read_step(region, region.scopes[scope], found.task_id, found.spec, found.place, {})
-        summoned.is_summoned = True
         found.is_called_inside = True
-        return summoned
+        return self._read_step(
+            region, region.scopes[scope], found.task_id, found.spec, found.place, {}, is_summoned=True
+        )
 
 
 def find_outside(region: RawRegion, scope: str, task_id: str) -> RawStep | None:
@@ -229,17 +267,9 @@ def read_retry(policy: Mapping[str, Any] | None) -> Retry | None:
     )
 
 
-def _without_nulls(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in node.items() if value is not None}
-
-
-def _named_in_bodies(nodes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the ids of all tasks in the bodies of the loops among ``nodes``, however deep."""
-    waiting = list(nodes)
-    while waiting:
-        for inner in waiting.pop().get("loop_body") or ():
-            yield inner["task_id"]
-            waiting.append(inner)
+def _without_nulls(node: Any) -> dict[str, Any]:
+    """Return the members of a node; of a copy of a step in a loop, whose form is nobody's business, maybe none."""
+    return {name: value for name, value in node.items() if value is not None} if isinstance(node, Mapping) else {}
 
 
 def _old_branches(own: Nodes) -> set[str]:

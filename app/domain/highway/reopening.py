@@ -1,6 +1,6 @@
 """A run that has ended is opened again: what failed starts again, and what that held up waits again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,10 +21,11 @@ class Reopening(Starting):
         """Open the run again, from its top level down. What completed stays; a deadline counts from now."""
         seconds = self.plan.deadline_seconds
         self.draft.change_run(status=RunStatus.running, deadline_at=None if seconds is None else self.after(seconds))
-        self._reopen_scope(TOP, TOP, TOP)
+        self.reopen_scope(TOP, TOP, TOP)
+        self.forget_choices()
         self.touch(TOP, TOP, TOP)
 
-    def _reopen_scope(self, path: str, region: str, name: str) -> bool:
+    def reopen_scope(self, path: str, region: str, name: str) -> bool:
         """Open what did not complete in a scope; whether there was any."""
         was_over = True
         for state in list(self.draft.scope(path).values()):
@@ -54,16 +55,18 @@ class Reopening(Starting):
         if state.operator in FORKING and "begun" in state.facts:
             self._reopen_branches(fresh, state.facts["begun"])
         elif state.operator in LOOPS and "next" in state.facts:
-            self._reopen_iterations(fresh, state.facts)
+            self.reopen_iterations(fresh, state)
         else:
             self.draft.put(fresh)
             self.moved.append(fresh)
 
     def _reopen_fork(self, fork: StepState) -> None:
-        """Open what did not complete in the branches of a fork, which itself has completed at once."""
+        """Open what did not complete in the branches of a fork, which itself has completed at once.
+
+        Nor is a branch open any more whose last step completed in the action that ended the run, uncounted.
+        """
         reopened = self._count_reopened(fork, fork.facts.get("begun", ()))
-        if reopened:
-            self.draft.put(replace(fork, facts={**fork.facts, "open": reopened, "failed": False}))
+        self.draft.put(replace(fork, facts={**fork.facts, "open": reopened, "failed": False}))
 
     def _reopen_branches(self, fresh: StepState, begun: Sequence[str]) -> None:
         reopened = self._count_reopened(fresh, begun)
@@ -71,7 +74,7 @@ class Reopening(Starting):
         running = replace(fresh, status=StepStatus.running, facts=facts)
         self.draft.put(running)
         if self.step_of(fresh).is_fork or not reopened:
-            self.complete(running, self.branch_results(running))
+            self.complete_branches(running, running)
         else:
             self.limit_branches(running)
 
@@ -79,20 +82,8 @@ class Reopening(Starting):
         """Open what did not complete in branches; in how many of them there was any."""
         scopes = self.plan.region(container.region).scopes
         return sum(
-            self._reopen_scope(f"{container.path}.{scopes[name].branch}", container.region, name) for name in begun
+            self.reopen_scope(f"{container.path}.{scopes[name].branch}", container.region, name) for name in begun
         )
-
-    def _reopen_iterations(self, fresh: StepState, facts: Mapping[str, Any]) -> None:
-        """Open what did not complete in the iterations of a loop; of a sequential one only the last can have failed."""
-        following = facts["next"]
-        first = 0 if self.step_of(fresh).spec.get("parallel") else max(0, following - 1)
-        paths = [f"{fresh.path}[{index}]" for index in range(first, following)]
-        reopened = sum(self._reopen_scope(path, path, TOP) for path in paths)
-        kept = {name: facts[name] for name in ("count", "next") if name in facts}
-        running = replace(fresh, status=StepStatus.running, facts={**fresh.facts, **kept, "open": reopened})
-        self.draft.put(running)
-        if not reopened:
-            self.go_on(running)
 
 
 def _kept_call(state: StepState) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
 
+from app.domain.highway.budgets import Budget, BudgetSpentError, current_budget, spending
 from app.domain.highway.effects import Effects, Emit
 from app.domain.highway.engine import (
     Action,
@@ -22,6 +23,7 @@ from app.domain.highway.engine import (
 )
 from app.domain.highway.plan import Operator, Plan
 from app.domain.highway.state import Emitted, RunFacts, State, StepState, merge
+from app.domain.moments import END_OF_TIME, later
 from app.schemas.workflow_runs import RunStatus
 
 RUN: Mapping[str, Any] = {"id": "run-1", "ds": "2025-01-15", "run_date": "2025-01-15"}
@@ -105,8 +107,10 @@ class Simulation:
         return outcome.effects
 
     def _advance(self, seconds: float) -> dict[str, Any]:
-        """Let time pass: everything that comes due happens at its own moment."""
-        until = self.now + timedelta(seconds=seconds)
+        """Let time pass: everything that comes due happens at its own moment. Raises ActionRefused."""
+        until = later(self.now, seconds)
+        if until == END_OF_TIME:
+            raise ActionRefused("the calendar ends before so much time has passed")
         effects: list[Effects] = []
         while (due := self._next_due(until)) is not None:
             self.turns += 1
@@ -152,6 +156,7 @@ def simulate(
     start_time: datetime | None = None,
     *,
     strict_templates: bool = False,
+    budget: Budget | None = None,
 ) -> dict[str, Any]:
     """Return the script with what each action caused, and how everything stands at the end. Raises ScriptRefused."""
     now = start_time or START_TIME
@@ -164,7 +169,10 @@ def simulate(
     steps = []
     for place, action in enumerate(script):
         try:
-            steps.append({**action, "then": simulation.take(action)})
+            with spending(budget or current_budget()):
+                steps.append({**action, "then": simulation.take(action)})
+        except BudgetSpentError as spent:
+            raise ScriptRefused(place, f"the simulation is given up: {spent}") from spent
         except (ActionRefused, OverflowError) as refusal:
             raise ScriptRefused(place, str(refusal)) from refusal
     return {"steps": steps, "final": simulation.final()}

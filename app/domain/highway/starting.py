@@ -5,27 +5,29 @@ from dataclasses import replace
 from typing import Any
 
 from app.domain.highway.conditions import evaluate
-from app.domain.highway.containing import Containing
 from app.domain.highway.durations import DurationError, parse_wait
 from app.domain.highway.effects import Awaiting, Child, RunEnd
 from app.domain.highway.guards import failed_guard
+from app.domain.highway.looping import Looping
 from app.domain.highway.plan import JoinMode, Operator, scope_of
 from app.domain.highway.rules import judge_join
+from app.domain.highway.sizes import is_too_large, size_of, too_large
 from app.domain.highway.state import Emitted, StepState
 from app.domain.highway.stepping import whole_number
-from app.domain.highway.templates import as_text
-from app.domain.highway.working import ACTIVITY_EVENT, DROPPED
+from app.domain.highway.storing import ACTIVITY_EVENT, UnstorableError, read_event_name
+from app.domain.highway.working import DROPPED
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 
 
-class Starting(Containing):
+class Starting(Looping):
     """The operators."""
 
     def start(self, state: StepState) -> None:
         """Start a step whose time has come, unless a precondition of it does not hold."""
-        if not self._is_kept_out(state):
-            self._starters()[state.operator](state)
+        with self.within_budget(state):
+            if not self._is_kept_out(state):
+                self._starters()[state.operator](state)
 
     def _is_kept_out(self, state: StepState) -> bool:
         """Fail a step one of whose preconditions does not hold; whether it was."""
@@ -100,9 +102,9 @@ class Starting(Containing):
     def _start_emit(self, state: StepState) -> None:
         spec = self.step_of(state).spec
         work = self.resolve_work(state, {"event_name": spec["event_name"], "payload": spec.get("payload", {})})
-        if work is None:
+        event = None if work is None else self._read_event_name(state, work["event_name"])
+        if work is None or event is None:
             return
-        event = as_text(work["event_name"])
         self.complete(self.mark_started(state), {"event": event})
         if self.current(state).status is StepStatus.completed:
             self.emit(event, work["payload"])
@@ -110,9 +112,9 @@ class Starting(Containing):
     def _start_await(self, state: StepState) -> None:
         spec = self.step_of(state).spec
         work = self.resolve_work(state, {"event_name": spec["event_name"]})
-        if work is None:
+        event = None if work is None else self._read_event_name(state, work["event_name"])
+        if event is None:
             return
-        event = as_text(work["event_name"])
         if event.startswith(ACTIVITY_EVENT) and self._take_report(state, event):
             return
         emitted = self.draft.event(event)
@@ -122,6 +124,14 @@ class Starting(Containing):
         timeout = spec.get("timeout_seconds")
         self.effects.awaiting.append(Awaiting(state.path, event, timeout))
         self.mark_started(state, awaits=event, due_at=None if timeout is None else self.after(timeout))
+
+    def _read_event_name(self, state: StepState, value: Any) -> str | None:
+        """Return the event that a step means; None, and the step fails, if none can be called like that."""
+        try:
+            return read_event_name(value)
+        except UnstorableError as failure:
+            self.fail(state, failure.error)
+            return None
 
     def _counts(self, spec: Mapping[str, Any], emitted: Emitted) -> bool:
         """Return whether a wait accepts an event that was emitted before it began."""
@@ -152,8 +162,9 @@ class Starting(Containing):
             case None:
                 pass
             case StepStatus.completed:
-                if not self._is_kept_out(state):
-                    self.complete(state)
+                with self.within_budget(state):
+                    if not self._is_kept_out(state):
+                        self.complete(state)
             case StepStatus.failed:
                 self.fail(state, {"name": "JoinFailed", "message": "a step that is joined did not succeed"})
             case status:
@@ -182,6 +193,9 @@ class Starting(Containing):
         if work is None:
             return
         result = work["result"]
+        if is_too_large(size_of(result)):
+            self.fail(self.mark_started(state), too_large("the parts of the result"))
+            return
         self.succeed(self.mark_started(state), result)
         status = RunStatus(spec.get("status", "completed"))
         reason = spec.get("reason") or None

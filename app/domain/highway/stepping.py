@@ -6,39 +6,71 @@ decides (of several at once a success wins).
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any
 
+from app.domain.highway.budgets import BudgetSpentError, current_budget
 from app.domain.highway.effects import Effects
 from app.domain.highway.guards import failed_guard
 from app.domain.highway.names import Names
-from app.domain.highway.plan import Need, Operator, Plan, Scope, Step, outer_region, path_near, scope_of
+from app.domain.highway.plan import (
+    Branches,
+    Need,
+    Operator,
+    Plan,
+    Region,
+    Scope,
+    Step,
+    outer_region,
+    path_near,
+    scope_of,
+)
+from app.domain.highway.sizes import SIZE, size_of
 from app.domain.highway.state import OPEN, SATISFIED, UNSUCCESSFUL, Draft, State, StepState
+from app.domain.highway.storing import UnstorableError, check_values
 from app.domain.highway.templates import resolve
+from app.domain.moments import later
 from app.schemas.steps import StepStatus
 
 Standing = StepStatus | None
+UNBOUNDED = 2**62
+"""Room for everything."""
 
 
 class Stepping:
     """One action on a run: its draft, its effects, and what is still to be looked at."""
 
-    def __init__(self, plan: Plan, state: State, now: datetime) -> None:
+    def __init__(self, plan: Plan, state: State, now: datetime, room: int = UNBOUNDED) -> None:
         self.plan = plan
         self.draft = Draft(state)
         self.now = now
         self.effects = Effects()
+        self.room = room
+        """How many more steps are to come into being by loops: what has no room is left to a later action."""
+        self.came = 0
+        """Steps of parallel loops that come into being because of this action, or of that which it goes on for."""
         self.repeated = 0
-        """Iterations of while loops that have begun."""
+        """Iterations that have followed others, counted like these steps."""
+        self.left: list[StepState] = []
+        """Loops for which there was no room."""
+        self.counting: tuple[str, str] | None = None
+        """Scope and path of the loop that keeps both counts from turn to turn."""
         self.moved: deque[StepState] = deque()
         self.ready: deque[StepState] = deque()
         self.undecided: deque[StepState] = deque()
         self._touched: dict[str, tuple[str, str]] = {}
         """Scopes that may be over, by path: (region, name)."""
         self._deepest: list[tuple[int, str]] = []
+        self._named: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+        """Names by result key and by id, of frames that this action has copied, by region."""
+        self._ended: dict[str, int] = {}
+        """How many steps of the branch that a router has chosen are known to have ended, by its path."""
+        self._choices: dict[str, StepStatus] = {}
+        """How branches have ended, by the path of their router."""
 
     # What stands where
 
@@ -66,9 +98,17 @@ class Stepping:
         return resolved.value
 
     def resolve_work(self, state: StepState, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return ``values`` resolved; None, and the step fails, if one has no value and templates are strict."""
+        """Return ``values`` resolved; None, and the step fails, if that is not to be.
+
+        It is not if a value cannot be stored, or if one is missing and templates are strict.
+        """
         before = len(self.effects.unresolved)
         resolved = {name: self.resolve(state, value) for name, value in values.items()}
+        try:
+            check_values(resolved)
+        except UnstorableError as failure:
+            self.fail(state, failure.error)
+            return None
         missing = sorted({text for _, text in self.effects.unresolved[before:]})
         if not missing or not self.draft.run.strict_templates:
             return resolved
@@ -85,7 +125,7 @@ class Stepping:
             return None
         if need.branches is None or found.status is not StepStatus.completed:
             return found.status
-        return self._branch_standing(near, need.branches.get(found.facts.get("chosen") or "", ()))
+        return self._standing_of_choice(found, need.branches)
 
     def _standing_of_absent(self, near: StepState, name: str) -> Standing:
         """Return how a step has ended that does not exist: as the branch that it would be in, which never began."""
@@ -102,16 +142,47 @@ class Stepping:
             return None
         return StepStatus.skipped if found.status in SATISFIED else StepStatus.upstream_failed
 
-    def _branch_standing(self, near: StepState, members: Sequence[str]) -> Standing:
+    def _standing_of_choice(self, router: StepState, branches: Branches) -> Standing:
         """Return how the branch that a router has chosen has ended: failed, if one of its leaves has."""
-        steps = self.plan.region(near.region).steps
-        inside = set(members)
-        found = {name: self.find(near, name) for name in members}
-        if any(state is None or state.is_open for state in found.values()):
+        members = branches.branch_of(router.facts.get("chosen") or "")
+        if not self._have_ended(router, members):
             return None
-        ends = [state for name, state in found.items() if state and not inside & set(steps[name].followers)]
-        failed = (state.status for state in ends if state.status in UNSUCCESSFUL)
-        return next(failed, StepStatus.completed)
+        if router.path not in self._choices:
+            self._choices[router.path] = self._judge_branch(router, members)
+        return self._choices[router.path]
+
+    def _have_ended(self, router: StepState, members: Sequence[str]) -> bool:
+        """Return whether all these steps beside a router have ended; those known to have are not looked at again."""
+        count = self._ended.get(router.path, 0)
+        while count < len(members):
+            found = self.find(router, members[count])
+            if found is None or found.is_open:
+                break
+            count += 1
+        self._ended[router.path] = count
+        return count == len(members)
+
+    def _judge_branch(self, router: StepState, members: Sequence[str]) -> StepStatus:
+        """Return how a branch has ended all steps of which have."""
+        region = self.plan.region(router.region)
+        inside = set(members)
+        choosers = {chooser for name in members for chooser in region.choosers.get(name, ())}
+        continued = {
+            chooser
+            for chooser in choosers
+            if any(
+                name in inside and name not in region.routers[chooser].members
+                for name in region.continuing.get(chooser, ())
+            )
+        }
+        for name in members:
+            found = self.find(router, name)
+            is_end = inside.isdisjoint(region.steps[name].followers) and continued.isdisjoint(
+                region.choosers.get(name, ())
+            )
+            if is_end and found is not None and found.status in UNSUCCESSFUL:
+                return found.status
+        return StepStatus.completed
 
     # Beginning
 
@@ -119,6 +190,7 @@ class Stepping:
         """Let a scope begin: its steps exist from now on."""
         path = path_near(container.path if container else "", region, scope.name)
         self.draft.begin_scope(path)
+        self.room -= len(scope.steps)
         steps = self.plan.region(region).steps
         prefix = f"{path}." if path else ""
         needs_look = not scope.steps
@@ -139,13 +211,26 @@ class Stepping:
 
     # Ending
 
+    @contextmanager
+    def within_budget(self, state: StepState) -> Iterator[None]:
+        """Fail the step, without another attempt, if what the block does for it spends what is left of the budget."""
+        try:
+            yield
+        except BudgetSpentError as spent:
+            if not current_budget().fails_steps:
+                raise
+            now = self.current(state)
+            if now.is_open:
+                self.fail(now, {"name": "BudgetExceeded", "message": f"the step was given up: {spent}"})
+
     def complete(self, state: StepState, result: Any = None, **facts: Any) -> None:
         """Complete a step with its result, unless a postcondition of it does not hold: then it fails."""
-        message = self.broken_postcondition(state, result)
-        if message is not None:
-            self.fail(state, {"name": "PostconditionFailed", "message": message})
-            return
-        self.succeed(state, result, **facts)
+        with self.within_budget(state):
+            message = self.broken_postcondition(state, result)
+            if message is None:
+                self.succeed(state, result, **facts)
+            else:
+                self.fail(state, {"name": "PostconditionFailed", "message": message})
 
     def broken_postcondition(self, state: StepState, result: Any) -> str | None:
         """Return the message of the first postcondition that ``result`` does not meet."""
@@ -162,6 +247,8 @@ class Stepping:
         """Complete a step."""
         self.write_result(state, result)
         self.effects.completed.append(state.path)
+        if SIZE not in facts:
+            facts[SIZE] = size_of(result)
         self.end(state, StepStatus.completed, **facts)
 
     def fail(self, state: StepState, error: Any, **facts: Any) -> None:
@@ -197,7 +284,7 @@ class Stepping:
     def look_at_dependents(self, ended: StepState) -> None:
         """Look again at the steps that may go on now."""
         region = self.plan.region(ended.region)
-        for name in region.dependents.get(self.step_of(ended).name, ()):
+        for name in self._dependents_of(ended, region):
             found = first = self.find(ended, name)
             number = 1
             while found is not None and first is not None:
@@ -206,6 +293,25 @@ class Stepping:
                 number += 1
                 is_handler = region.steps[name].is_handler
                 found = self.draft.find(first.scope, f"{first.path}#{number}") if is_handler else None
+
+    def _dependents_of(self, ended: StepState, region: Region) -> Sequence[str]:
+        """Return the steps that wait for one, or for a branch whose last step it is, in the order of the region."""
+        name = self.step_of(ended).name
+        direct = region.dependents.get(name, ())
+        choosers = region.choosers.get(name, ())
+        over = [chooser for chooser in choosers if chooser in region.continuing and self._ends_choice(ended, chooser)]
+        if not over:
+            return direct
+        names = {*direct, *(other for chooser in over for other in region.continuing[chooser])}
+        return sorted(names, key=region.routers[over[0]].places.__getitem__)
+
+    def _ends_choice(self, ended: StepState, name: str) -> bool:
+        """Return whether what a router has chosen is over, and was not known to be."""
+        router = self.find(ended, name)
+        if router is None or router.status is not StepStatus.completed:
+            return False
+        members = self.plan.region(ended.region).routers[name].branch_of(router.facts.get("chosen") or "")
+        return self._ended.get(router.path, -1) < len(members) and self._have_ended(router, members)
 
     def touch(self, path: str, region: str, name: str) -> None:
         """Look later whether the scope at ``path`` is over."""
@@ -219,6 +325,11 @@ class Stepping:
             return None
         path = heappop(self._deepest)[1]
         return path, *self._touched.pop(path)
+
+    def forget_choices(self) -> None:
+        """Know nothing any more of what has ended: it may have been opened again."""
+        self._ended.clear()
+        self._choices.clear()
 
     def forget(self) -> None:
         """Look at nothing any more."""
@@ -236,13 +347,16 @@ class Stepping:
         while self.plan.region(region).is_while:
             region = outer_region(region)
         frame = self.draft.frame(region)
-        keys = {step.spec["result_key"]: state.path} if step.spec.get("result_key") else {}
+        keys, ids = self._named.get(region, (None, None))
+        if keys is not frame.keys or ids is not frame.ids:
+            # Copied once: an action may bring very many results into one frame.
+            keys, ids = self._named[region] = dict(frame.keys), dict(frame.ids)
+            self.draft.changes.frames[region] = replace(frame, keys=keys, ids=ids)
+        ids[step.task_id] = state.path
+        if step.spec.get("result_key"):
+            keys[step.spec["result_key"]] = state.path
         if step.operator is Operator.foreach:
             keys[f"{step.task_id}_results"] = state.path
-        changes: dict[str, Any] = {"ids": {**frame.ids, step.task_id: state.path}}
-        if keys:
-            changes["keys"] = {**frame.keys, **keys}
-        self.draft.changes.frames[region] = replace(frame, **changes)
 
     # Handlers
 
@@ -289,7 +403,7 @@ class Stepping:
 
     def after(self, seconds: float) -> datetime:
         """Return the moment ``seconds`` from now."""
-        return self.now + timedelta(seconds=seconds)
+        return later(self.now, seconds)
 
 
 def _may_be_called(handler: StepState) -> bool:

@@ -10,6 +10,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
+from app.domain.highway.budgets import current_budget, measure
 from app.domain.json_values import find_unstorable
 
 Segment = str | int
@@ -20,7 +21,11 @@ RANGE_LENGTH_MAX = 100_000
 RESOLVED_LENGTH_MAX = 16 * 1024 * 1024
 """Characters of JSON that the templates of one value may become together; the rest of them stays as written."""
 
+_EMBEDDED_COST = 2
+"""What becomes text is written at one go, and kept."""
 _CACHED_LENGTH_MAX = 4096
+_CHARACTERS_AN_ELEMENT = 64
+"""Of texts that are JSON, which is read once for all that look into it."""
 _LITERAL_DEPTH_MAX = 32
 _NUMBER_LENGTH_MAX = 300
 
@@ -195,11 +200,16 @@ def _list_index(segment: Segment) -> int | None:
     return int(segment) if isinstance(segment, int) or _INDEX.fullmatch(segment) else None
 
 
-@lru_cache(maxsize=16)
 def read_json(text: str) -> Any:
-    """Return the object or list that `text` is the JSON of, else `text` itself."""
+    """Return the object or list that `text` is the JSON of, else `text` itself. Raises BudgetSpentError."""
     if not _JSON_START.match(text):
         return text
+    current_budget().take_elements(1 + len(text) // _CHARACTERS_AN_ELEMENT)
+    return _read_json_cached(text)
+
+
+@lru_cache(maxsize=16)
+def _read_json_cached(text: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -212,6 +222,7 @@ def _count_up(bounds: Sequence[Any]) -> Any:
     # Not len() of the range, which cannot hold any length.
     if start is None or end is None or end - start > RANGE_LENGTH_MAX:
         return UNKNOWN
+    current_budget().take_elements(max(0, end - start))
     return list(range(start, end))
 
 
@@ -228,7 +239,8 @@ class _Resolving:
 
     context: Context
     room: int = RESOLVED_LENGTH_MAX
-    known: dict[str, tuple[Any, str] | None] = field(default_factory=dict)
+    known: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    """Values and how many characters each takes at least, by expression."""
     unresolved: dict[str, None] = field(default_factory=dict)
 
     def resolve_value(self, value: Any) -> Any:
@@ -242,24 +254,38 @@ class _Resolving:
         return value
 
     def resolve_text(self, text: str) -> Any:
+        current_budget().take_characters(len(text))
         match parse_template(text):
             case (Expression() as whole,):
-                return (self.find(whole) or (text,))[0]
+                value = self.find(whole)
+                return text if value is UNKNOWN else value
             case pieces:
-                return "".join(p if isinstance(p, str) else (self.find(p) or (None, p.raw))[1] for p in pieces)
+                return "".join(piece if isinstance(piece, str) else self.embed(piece) for piece in pieces)
 
-    def find(self, expression: Expression) -> tuple[Any, str] | None:
-        """Return its value, and that as text; None if it has none, or there is no room left for it."""
+    def embed(self, expression: Expression) -> str:
+        """Return its value as text, or itself as it is written."""
+        value = self.find(expression)
+        if value is UNKNOWN:
+            return expression.raw
+        # Counted again: it is written out here, and not only named.
+        current_budget().take_characters(_EMBEDDED_COST * self.known[expression.text][1])
+        return as_text(value)
+
+    def find(self, expression: Expression) -> Any:
+        """Return its value; UNKNOWN if it has none, or there is no room left for it."""
         name = expression.text
         if name not in self.known:
             value = value_of(expression, self.context)
-            self.known[name] = None if value is UNKNOWN else (value, as_text(value))
-        found = self.known[name]
-        if found is None or len(found[1]) > self.room:
+            self.known[name] = (value, 0 if value is UNKNOWN else measure(value))
+        else:
+            current_budget().take_characters(self.known[name][1])
+        value, size = self.known[name]
+        if value is UNKNOWN or size > self.room:
+            current_budget().take_characters(len(name))
             self.unresolved[name] = None
-            return None
-        self.room -= len(found[1])
-        return found
+            return UNKNOWN
+        self.room -= size
+        return value
 
 
 def parse_template(text: str) -> tuple[str | Expression, ...]:

@@ -1,11 +1,8 @@
 """What in a region waits for what: for cycles, and for what a step keeps from ending."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from app.domain.highway.plan import Need, Region, Step
-
-Node = tuple[str, bool | None]
-"""A step, and whether its end is meant and not its start; None: the end of what a router may choose."""
+from app.domain.highway.plan import Need, Node, Region, Step
 
 
 def waits_of(region: Region) -> dict[Node, set[Node]]:
@@ -16,24 +13,28 @@ def waits_of(region: Region) -> dict[Node, set[Node]]:
         waits[step.name, True] = {(step.name, False), *_before_end(region, step)}
         for need in (*step.needs, *step.joins):
             if need.branches is not None and (need.step, None) not in waits:
-                members = {member for branch in need.branches.values() for member in branch}
-                waits[need.step, None] = {(member, True) for member in members}
+                waits[need.step, None] = {(member, True) for member in need.branches.members}
     return waits
 
 
-def held_by(waits: dict[Node, set[Node]], name: str) -> frozenset[str]:
-    """Return the steps that cannot end before the step called ``name`` has."""
+def turn_round(waits: Mapping[Node, set[Node]]) -> dict[Node, list[Node]]:
+    """Return for each start and end what waits for it."""
     after: dict[Node, list[Node]] = {}
     for node, before in waits.items():
         for other in before:
             after.setdefault(other, []).append(node)
+    return after
+
+
+def find_held(after: Mapping[Node, list[Node]], names: Iterable[str]) -> set[str]:
+    """Return the steps that cannot end before one of those called ``names`` has."""
     held: set[Node] = set()
-    left: list[Node] = [(name, True)]
+    left: list[Node] = [(name, True) for name in names]
     while left:
         new = [node for node in after.get(left.pop(), ()) if node not in held]
         held.update(new)
         left += new
-    return frozenset(other for other, is_end in held if is_end)
+    return {other for other, is_end in held if is_end}
 
 
 def _before_start(region: Region, step: Step) -> Iterator[Node]:

@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import Any
 
 from app.domain.highway import breakers
+from app.domain.highway.budgets import BudgetSpentError, current_budget
 from app.domain.highway.effects import Emit, RetryIn, Runnable
 from app.domain.highway.plan import REFLEXIVE_LOOP, Operator, Step
 from app.domain.highway.state import StepState
 from app.domain.highway.stepping import Stepping, whole_number
+from app.domain.highway.storing import ACTIVITY_EVENT
 from app.schemas.steps import StepStatus
 
 _ARGUMENTS: Mapping[str, Any] = {"generator_kwargs": {}, "verifier_kwargs": {}}
 _CORRECTION = "correction_prompt_template"
 _TURNS = 3
-ACTIVITY_EVENT = "$activity:"
-"""Prefix of the event that carries the result of a submitted activity; the path of the step follows."""
 DROPPED: Mapping[str, Any] = {"name": "Cancelled", "message": "the activity was cancelled"}
 """Error of a wait for an activity whose work item was cancelled."""
 
@@ -64,7 +64,14 @@ class Working(Stepping):
 
     def finish_work(self, state: StepState, result: Any) -> None:
         """Take the result of an attempt."""
-        message = self.broken_postcondition(state, result)
+        try:
+            message = self.broken_postcondition(state, result)
+        except BudgetSpentError as spent:
+            if not current_budget().fails_steps:
+                raise
+            error = {"name": "BudgetExceeded", "message": f"the step was given up: {spent}"}
+            self.fail_attempt(state, error, retryable=False)
+            return
         if message is not None:
             self.fail_attempt(state, {"name": "PostconditionFailed", "message": message})
             return
@@ -80,11 +87,19 @@ class Working(Stepping):
         step = self.step_of(state)
         self._count(state, error)
         retry = step.retry
-        if not retryable or retry is None or state.attempt - state.facts.get("before", 0) > retry.max_retries:
+        tries = state.attempt - state.facts.get("before", 0) - state.facts.get("lost", 0)
+        if not retryable or retry is None or tries > retry.max_retries:
             self._fail_finally(state, error)
             return
-        tries = state.attempt - state.facts.get("before", 0)
-        seconds = whole_number(_pause(retry.delay_seconds, retry.factor, tries) if pause is None else pause)
+        self._try_again(state, error, _pause(retry.delay_seconds, retry.factor, tries) if pause is None else pause)
+
+    def lose_attempt(self, state: StepState, error: Any) -> None:
+        """End an attempt whose worker was lost: it counts neither as a try nor for the breaker; another one follows."""
+        lost = state.facts.get("lost", 0) + 1
+        self._try_again(replace(state, facts={**state.facts, "lost": lost}), error, 0)
+
+    def _try_again(self, state: StepState, error: Any, pause: float) -> None:
+        seconds = whole_number(pause)
         self.effects.retry_in.append(RetryIn(state.path, seconds, state.attempt + 1))
         facts = {**state.facts, "again": True}
         status = state.status if "submitted" in facts else StepStatus.waiting

@@ -6,6 +6,7 @@ from datetime import datetime
 from app.domain.highway.engine import Action, Outcome, act
 from app.domain.highway.plan import Plan
 from app.domain.highway.state import Frame, NotLoaded, Part, State
+from app.domain.highway.stepping import UNBOUNDED
 
 
 @dataclass
@@ -16,13 +17,15 @@ class Loading:
     asked: list[tuple[Part, str]] = field(default_factory=list)
     """What the last action has asked for."""
 
-    def act(self, whole: State, action: Action, now: datetime, known: State | None = None) -> Outcome:
+    def act(
+        self, whole: State, action: Action, now: datetime, known: State | None = None, room: int = UNBOUNDED
+    ) -> Outcome:
         """Return what the action does to a state of which only ``known`` is known at first."""
         state = known or State(whole.run, is_whole=False)
         self.asked = []
         while True:
             try:
-                return act(self.plan, state, action, now)
+                return act(self.plan, state, action, now, room=room)
             except NotLoaded as want:
                 if (want.part, want.key) in self.asked:
                     raise AssertionError(f"{want} is asked for again") from want
@@ -41,7 +44,7 @@ def load(whole: State, state: State, part: Part, key: str) -> None:
             state.frames[key] = whole.frames.get(key, Frame())
         case Part.values:
             count = whole.steps[key].facts["count"]
-            state.values[key] = [whole.frames[f"{key}[{index}]"].value for index in range(count)]
+            state.values[key] = [whole.frames.get(f"{key}[{index}]", Frame()).value for index in range(count)]
         case Part.open_steps:
             state.open_below[key] = [
                 step

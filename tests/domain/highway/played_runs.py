@@ -7,8 +7,9 @@ from hashlib import sha256
 from random import Random
 
 from app.domain.highway.engine import Action, Complete, Due, EmitEvent, EndChild, Fail, Outcome, Start, act
-from app.domain.highway.plan import Operator, Plan
+from app.domain.highway.plan import LOOPS, Operator, Plan
 from app.domain.highway.state import RunFacts, State, StepState, merge
+from app.domain.highway.stepping import UNBOUNDED
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 
@@ -27,6 +28,8 @@ class Played:
     """What is done about a step depends on its path alone."""
     failures: float = 0.2
     now: datetime = BEGAN
+    room: int = UNBOUNDED
+    """For loops, in steps; what an action leaves is done by later ones."""
     state: State = field(default_factory=lambda: State(RunFacts(INPUTS, {"ds": "2025-01-15"}, started_at=BEGAN)))
 
     def play(self) -> Iterator[tuple[Action, Outcome]]:
@@ -42,7 +45,7 @@ class Played:
         for _ in range(TURNS_MOST):
             if action is None:
                 return
-            outcome = act(self.plan, self.state, action, self.now)
+            outcome = act(self.plan, self.state, action, self.now, room=self.room)
             yield action, outcome
             merge(self.state, outcome.changes)
             action = self.next_action()
@@ -53,12 +56,19 @@ class Played:
         if self.state.run.status is not RunStatus.running:
             return None
         possible = [action for step in self.state.steps.values() for action in self.actions_on(step)]
+        if (turn := self.next_turn()) is not None:
+            return turn
         dues = sorted((s.due_at, s.path) for s in self.state.steps.values() if s.due_at is not None)
         if dues and (not possible or (not self.is_steady and self.random.random() < 0.2)):
             at, path = dues[0]
             self.now = max(self.now, at)
             return Due(path, self.state.steps[path].scope)
         return self.random.choice(possible) if possible else None
+
+    def next_turn(self) -> Action | None:
+        """Return the turn of a loop that was left, which comes before anything else does."""
+        left = (s for s in self.state.steps.values() if s.operator in LOOPS and s.due_at is not None)
+        return next((Due(step.path, step.scope) for step in left), None)
 
     def actions_on(self, step: StepState) -> Iterator[Action]:
         is_offered = step.status in (StepStatus.runnable, StepStatus.running)

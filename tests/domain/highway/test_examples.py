@@ -1,6 +1,7 @@
 """The examples of the specification: definitions with scripts and what they cause."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,5 +53,11 @@ class TestExamples:
         assert check_form(document) == []
         found = {"errors": compiled.errors, "warnings": compiled.warnings}
         for kind, findings in found.items():
-            expected = [finding["code"] for finding in REGISTERED[name][kind]]
+            expected = [finding["code"] for finding in _told_once(REGISTERED[name][kind])]
             assert sorted(finding.code for finding in findings) == sorted(expected)
+
+
+def _told_once(findings: Sequence[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    """Yield what is expected but for what is said again of the copies of loop bodies: each is told once."""
+    places = [finding["at"] for finding in findings]
+    return (finding for finding in findings if not any(place.endswith(f"[].{finding['at']}") for place in places))

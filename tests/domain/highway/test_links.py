@@ -129,7 +129,7 @@ class TestWarnings:
 
 
 class TestCopies:
-    """Steps of loop bodies stand beside the loop too; what is wrong with them is told at both places."""
+    """Steps of loop bodies stand beside the loop too; what is wrong with them is told of the body alone."""
 
     @pytest.mark.parametrize(
         ("wrong", "code", "member"),
@@ -143,10 +143,14 @@ class TestCopies:
             (step("join", "t", "s", join_tasks=["s"]), "join_dependency_ignored", "dependencies"),
         ],
     )
-    def test_it_is_told_twice(self, wrong: Step, code: str, member: str) -> None:
+    def test_it_is_told_once(self, wrong: Step, code: str, member: str) -> None:
         found = compiled(foreach("l", body=[task("s"), wrong]), task("s"), wrong)
-        told = {(finding.code, finding.pointer) for finding in [*found.errors, *found.warnings]}
-        assert told == {(code, f"/tasks/l/loop_body/1/{member}"), (code, f"/tasks/t/{member}")}
+        told = [(finding.code, finding.pointer) for finding in [*found.errors, *found.warnings]]
+        assert told == [(code, f"/tasks/l/loop_body/1/{member}")]
+
+    def test_step_after_a_parallel_in_a_body_may_name_a_step_of_a_branch(self) -> None:
+        body = [parallel("p", branches={"x": [task("a")]}), task("b", "a")]
+        assert errors_of(foreach("l", body=body), *body) == []
 
     def test_right_copies_are_silent(self) -> None:
         body = [task("s", "l", on_failure_task_id="h"), task("t", "s"), task("h")]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from highway_dsl import WorkflowBuilder
 
-from app.domain.highway import containing
+from app.domain.highway import looping
 from app.domain.highway.documents import read_yaml
 from tests.definitions import task
 from tests.domain.highway.scripts import (
@@ -266,7 +266,7 @@ class TestWhile:
         assert play(loop, script=[complete("l[0].t", 4)]).offers["l[1].t"]["args"] == [4]
 
     def test_loops_in_loops_that_wait_for_nothing_come_to_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(containing, "ITERATIONS_AT_ONCE", 100)
+        monkeypatch.setattr(looping, "ITERATIONS_AT_ONCE", 100)
         loop = step("emit_event", "e", event_name="x")
         for name in ("a", "b", "c"):
             loop = while_(name, body=[loop], condition="iteration < 10")

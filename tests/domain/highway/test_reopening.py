@@ -90,6 +90,22 @@ class TestRetry:
         assert run.take(Fail("a", NO)) == {"failed": ["a"], "run": "failed"}
         assert run.attempts == {"a": 4}
 
+    def test_attempt_whose_loss_is_forgiven_is_no_try(self) -> None:
+        run = Run(task("a", retry_policy=retry(1)))
+        lost = Fail("a", NO, pause_seconds=0, is_forgiven=True)
+        for attempt in (2, 3):
+            assert run.take(lost) == {"retry_in": [("a", 0, attempt)]}
+            assert run.wait("a", 0) == {"runnable": ["a"]}
+        assert run.take(Fail("a", NO)) == {"retry_in": [("a", 10, 4)]}
+        run.wait("a", 10)
+        assert run.take(Fail("a", NO)) == {"failed": ["a"], "run": "failed"}
+
+    def test_loss_is_no_failure_for_the_circuit_breaker(self) -> None:
+        policy = {"failure_threshold": 1, "isolation_duration": 60}
+        run = Run(task("a", circuit_breaker_policy=policy))
+        run.take(Fail("a", NO, is_forgiven=True))
+        assert run.wait("a", 0) == {"runnable": ["a"]}
+
     def test_what_completed_stays(self) -> None:
         run = Run(task("a", result_key="r"), task("b"), task("c", "a", "b", args=["{{r}}"]))
         run.take(Complete("a", 5), Fail("b", NO))
@@ -210,6 +226,12 @@ class TestContainers:
         assert run.tasks == {"f": "completed", "f_join": "failed", "f.x.a": "cancelled"}
         assert run.take(Retry()) == {"builtin_waiting": ["f_join"], "runnable": ["f.x.a"]}
         assert run.wait("f_join", 5)["timed_out"] == ["f_join"]
+
+    def test_fork_whose_branch_was_over_in_the_action_that_ended_the_run(self) -> None:
+        steps = fork("f", branches={"x": [step("emit_event", "e", event_name="told")]})
+        run = Run(*steps, step("terminate", "stop", "f", status="failed"))
+        assert run.tasks == {"f": "completed", "f_join": "cancelled", "stop": "completed", "f.x.e": "completed"}
+        assert run.take(Retry()) == {"completed": ["f_join"], "run": "completed"}
 
 
 class TestLoops:
