@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from app.domain.json_texts import JsonText
+
 DEPTH_MAX = 64
 
 
@@ -32,6 +34,8 @@ def _normal(value: Any) -> Any:
             return [_normal(item) for item in value]
         case float() if value.is_integer():
             return int(value)
+        case JsonText():
+            return _normal(value.read())
         case _:
             return value
 
@@ -62,9 +66,17 @@ def find_unstorable(value: Any, pointer: str = "", depth: int = 0) -> tuple[str,
 def _check_text(text: str, pointer: str) -> tuple[str, str] | None:
     if "\0" in text:
         return pointer, "contains the character NUL, which cannot be kept"
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and not _can_be_encoded(text):
         return pointer, "contains half of a surrogate pair, which is not a character"
     return None
+
+
+def _can_be_encoded(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def escape_pointer(part: str | int) -> str:

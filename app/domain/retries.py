@@ -35,29 +35,43 @@ class Sequel:
 def after_failure(task: Mapping[str, Any], failure: Failure, now: datetime, chance: float) -> Sequel:
     """Return how a task goes on after its running attempt failed; ``chance`` from 0 to 1 decides the jitter.
 
-    ``task`` is the task as it is stored. Nothing is retried once a cancel was requested.
+    ``task`` is the task as it is stored, a loss counted. Nothing is retried once a cancel was requested; what was
+    lost is at once.
     """
     if task["cancel_requested_at"] is not None:
         return Sequel(TaskStatus.cancelled, Reason.cancel_requested)
     if not failure.retryable:
         return Sequel(TaskStatus.failed, Reason.not_retryable)
-    if task["attempt"] >= task["max_attempts"]:
+    if task["attempt"] - task["forgiven_count"] >= task["max_attempts"]:
         return Sequel(TaskStatus.failed, Reason.attempts_exhausted)
-    pause = timedelta(seconds=pause_seconds(task["retry_strategy"], task["attempt"], chance))
-    available_at = failure.retry_at or now + pause
+    if failure.reason is Reason.lost:
+        return Sequel(TaskStatus.pending, None, now)
+    failures = task["attempt"] - task["lost_count"]
+    available_at = failure.retry_at or now + timedelta(seconds=pause_seconds(task["retry_strategy"], failures, chance))
     if available_at > now:
         return Sequel(TaskStatus.sleeping, None, available_at)
     return Sequel(TaskStatus.pending, None, now)
 
 
-def pause_seconds(strategy: Mapping[str, Any] | None, attempt: int, chance: float) -> float:
-    """Return the pause after the failure of ``attempt`` (from 1), in seconds: base x factor^(attempt - 1), capped."""
+def forgives_loss(task: Mapping[str, Any]) -> bool:
+    """Return whether the next lost attempt of a task does not count against its limit: no fault of its own."""
+    return bool(task["forgiven_count"] < task["max_lost"])
+
+
+def count_loss(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task whose running attempt was lost, with that counted."""
+    forgiven = task["forgiven_count"] + forgives_loss(task)
+    return {**task, "lost_count": task["lost_count"] + 1, "forgiven_count": forgiven}
+
+
+def pause_seconds(strategy: Mapping[str, Any] | None, failures: int, chance: float) -> float:
+    """Return the pause after so many ``failures`` (from 1), in seconds: base x factor^(failures - 1), capped."""
     kind = RetryKind(strategy["kind"]) if strategy else RetryKind.none
     if strategy is None or kind is RetryKind.none:
         return 0
     base = _given(strategy, "base_seconds", _FIRST_PAUSE_SECONDS[kind])
     most = _given(strategy, "max_seconds", DAY_SECONDS)
-    growth = 1.0 if kind is RetryKind.fixed else _power(_given(strategy, "factor", _FACTOR), attempt - 1)
+    growth = 1.0 if kind is RetryKind.fixed else _power(_given(strategy, "factor", _FACTOR), failures - 1)
     pause = min(base * growth, most) if base else 0
     return pause * (1 - float(_given(strategy, "jitter", 0)) * chance)
 

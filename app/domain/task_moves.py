@@ -133,6 +133,7 @@ def reopen(task: Facts, max_attempts: int, run_id: UUID, now: datetime) -> Facts
         run_id=run_id,
         attempt=task["attempt"] + 1,
         max_attempts=max_attempts,
+        forgiven_count=0,
         ready_at=now,
         limit_at=None if task["max_delay_seconds"] is None else now + timedelta(seconds=task["max_delay_seconds"]),
         first_started_at=None,

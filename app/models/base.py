@@ -5,14 +5,36 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, DateTime, MetaData, Text
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import Uuid
+from sqlalchemy.types import TypeDecorator, Uuid
+
+from app.domain.json_texts import JsonText
 
 
 def list_of(statuses: Iterable[str]) -> str:
     """Return ``statuses`` as the list of an SQL condition, in the order in which they are declared."""
     return "(" + ", ".join(f"'{status}'" for status in statuses) + ")"
+
+
+class KeptJson(TypeDecorator[JsonText]):
+    """What callers have sent and get back: its text goes from the row to the answer, and nobody parses it."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(none_as_null=True)
+
+
+class ReadJson(KeptJson):
+    """What the service itself reads: a plain value."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: JsonText | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return the value of the text."""
+        return None if value is None else value.read()
 
 
 class Base(DeclarativeBase):
@@ -32,6 +54,7 @@ class Base(DeclarativeBase):
         str: Text(),
         int: BigInteger(),
         datetime: DateTime(timezone=True),
-        Any: JSON(none_as_null=True),
-        dict[str, Any]: JSON(none_as_null=True),
+        Any: ReadJson(),
+        dict[str, Any]: ReadJson(),
+        JsonText: KeptJson(),
     }

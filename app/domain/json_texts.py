@@ -1,0 +1,44 @@
+"""JSON that is passed on as it is stored: nobody parses it, and it is written as it stands."""
+
+import re
+from secrets import token_hex
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+
+class JsonText:
+    """A JSON value as Postgres keeps it. No dataclass: pydantic would write its members."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def read(self) -> Any:
+        """Return the value."""
+        return from_json(self.text)
+
+
+def read_json(value: JsonText | None) -> Any:
+    """Return the value of a JSON text; None of none."""
+    return None if value is None else value.read()
+
+
+_SECRET = token_hex(16)
+"""No caller knows it: what is sent never looks like the place of a text."""
+_PLACE = re.compile(f'"{_SECRET}:([0-9]+)"'.encode())
+
+
+def write_json(value: Any) -> bytes:
+    """Return a plain value or a model as JSON, and every JSON text in it as it stands."""
+    texts: list[bytes] = []
+
+    def leave_place(unknown: Any) -> str:
+        if not isinstance(unknown, JsonText):
+            raise TypeError(f"{type(unknown).__name__} is no JSON")
+        texts.append(unknown.text)
+        return f"{_SECRET}:{len(texts) - 1}"
+
+    written = to_json(value, by_alias=True, fallback=leave_place)
+    return _PLACE.sub(lambda place: texts[int(place[1])], written) if texts else written
