@@ -1,13 +1,22 @@
 """Runs migrations: one transaction each, with time limits, and only one runner at a time."""
 
+import time
+
 from sqlalchemy import Connection, Engine, create_engine, event, pool, text
+from sqlalchemy.exc import OperationalError
 
 from alembic import context
 from app.db.engine import read_url
+from app.db.migrations import PATIENCE_SECONDS
 from app.models import Base
 from app.settings import Settings
 
 LOCK = 0x6D696C65706F7374  # "milepost"
+LOCK_TIMEOUT = "300ms"
+"""How long a lock is waited for: whoever comes after waits as long, writers too."""
+PAUSE_SECONDS = 1.0
+"""How long the others have their way before the next try."""
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def database_url() -> str:
@@ -22,7 +31,7 @@ def database_url() -> str:
 
 def limit(connection: Connection) -> None:
     """At the beginning of each migration's transaction: fail rather than make the service wait."""
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     connection.exec_driver_sql("SET LOCAL statement_timeout = '10min'")
 
 
@@ -44,9 +53,28 @@ def run_alone(engine: Engine) -> None:
     with engine.begin() as guard:
         guard.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         guard.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        with engine.connect() as connection:
-            event.listen(connection, "begin", limit)
-            run(connection)
+        run_in_short_tries(engine, float(context.config.attributes.get("patience_seconds", PATIENCE_SECONDS)))
+
+
+def run_in_short_tries(engine: Engine, patience_seconds: float) -> None:
+    """Run what is missing; where another transaction holds a lock, let go of all and try again. Raises TimeoutError."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            with engine.connect() as connection:
+                event.listen(connection, "begin", limit)
+                run(connection)
+        except OperationalError as failure:
+            if getattr(failure.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"other transactions held a lock that the migration needs for {patience_seconds:.0f} s; "
+                    "see pg_stat_activity for the oldest xact_start, then run it again"
+                ) from failure
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 run_alone(create_engine(read_url(database_url()), poolclass=pool.NullPool, connect_args={"prepare_threshold": None}))

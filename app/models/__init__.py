@@ -5,6 +5,7 @@ from app.models.base import Base
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.queues import Event, EventWait, Queue, QueueWorker
 from app.models.schedules import Schedule, ScheduleSlot
+from app.models.set_aside_rows import SetAsideRow
 from app.models.tasks import Checkpoint, LateReport, SpentLease, Task, TaskAttempt
 from app.models.workflow_run_history import WorkflowRunHistory
 from app.models.workflow_runs import WorkflowRun
@@ -30,6 +31,7 @@ __all__ = [
     "QueueWorker",
     "Schedule",
     "ScheduleSlot",
+    "SetAsideRow",
     "SpentLease",
     "Task",
     "TaskAttempt",

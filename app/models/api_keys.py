@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, LargeBinary, Text, func
+from sqlalchemy import CheckConstraint, LargeBinary, Text, false, func
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,6 +24,10 @@ class ApiKey(Base):
         LargeBinary, unique=True, comment="SHA-256 of the key, which has 256 random bits itself"
     )
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="What it may do")
+    is_from_environment: Mapped[bool] = mapped_column(
+        server_default=false(),
+        comment="Set when made; whether it is the key of MILEPOST_API_KEY, which another value of it replaces",
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="The database's time")
     revoked_at: Mapped[datetime | None] = mapped_column(comment="Refused from this time on; NULL: it is valid")
 

@@ -1,12 +1,12 @@
 """Queues, the workers seen on them, and events."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Identity, Index, Integer, PrimaryKeyConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.json_texts import JsonText
 from app.models.base import Base
 
 
@@ -52,7 +52,7 @@ class Event(Base):
         ForeignKey("workflow_runs.workflow_run_id", ondelete="CASCADE"),
         comment="Seen by tasks of this run only; NULL: by the whole queue",
     )
-    payload: Mapped[Any | None] = mapped_column(comment="Of the first emit; NULL: JSON null")
+    payload: Mapped[JsonText | None] = mapped_column(comment="Of the first emit; NULL: JSON null")
     emitted_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="The database's time")
 
     __table_args__ = (

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, PrimaryKeyConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.json_texts import JsonText
 from app.models.base import Base
 
 
@@ -26,8 +27,11 @@ class Schedule(Base):
     max_active_runs: Mapped[int] = mapped_column(Integer, comment="Most open runs at once")
     overlap: Mapped[str] = mapped_column(comment="What a slot does that finds no room: wait or skip")
     paused: Mapped[bool] = mapped_column(comment="True: it fires nothing")
+    paused_reason: Mapped[str | None] = mapped_column(
+        comment="Why the service paused it; NULL: it did not, or it was resumed since"
+    )
     queue: Mapped[str] = mapped_column(comment="Of its runs")
-    inputs: Mapped[Any | None] = mapped_column(comment="Of its runs; NULL: JSON null")
+    inputs: Mapped[JsonText | None] = mapped_column(comment="Of its runs; NULL: JSON null")
     tags: Mapped[dict[str, Any]] = mapped_column(comment="Of its runs")
     created_by: Mapped[str | None] = mapped_column(comment="Of its runs; NULL: none was given")
     workflow_id: Mapped[UUID | None] = mapped_column(

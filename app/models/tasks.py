@@ -20,9 +20,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.json_texts import JsonText
 from app.domain.moves import TASK_FINAL, TASK_OPEN
 from app.models.base import Base, list_of
-from app.schemas.tasks import TaskStatus
+from app.schemas.tasks import LOST_MOST, TaskStatus
 
 _ALL = list_of(TaskStatus)
 _FINAL = list_of(TASK_FINAL)
@@ -40,8 +41,8 @@ class Task(Base):
     )
     queue: Mapped[str] = mapped_column(comment="Set at spawn")
     task_name: Mapped[str] = mapped_column(comment="Set at spawn; what a worker has to do")
-    params: Mapped[Any | None] = mapped_column(comment="Set at spawn, kept as text; NULL: JSON null")
-    headers: Mapped[dict[str, Any]] = mapped_column(comment="Set at spawn, kept as text")
+    params: Mapped[JsonText | None] = mapped_column(comment="Set at spawn, kept as text; NULL: JSON null")
+    headers: Mapped[JsonText] = mapped_column(comment="Set at spawn, kept as text")
     priority: Mapped[int] = mapped_column(Integer, comment="Set at spawn; higher is claimed first")
     workflow_run_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("workflow_runs.workflow_run_id", ondelete="CASCADE"), comment="Set at spawn; NULL: not linked"
@@ -52,10 +53,21 @@ class Task(Base):
     step: Mapped[str | None] = mapped_column(comment="Path of the step it executes; NULL: of no definition")
     traceparent: Mapped[str | None] = mapped_column(comment="W3C trace context of the spawn; NULL: none was sent")
     max_attempts: Mapped[int] = mapped_column(Integer, comment="Set at spawn; raised by retry")
+    max_lost: Mapped[int] = mapped_column(
+        Integer, server_default=str(LOST_MOST), comment="Set at spawn; so many lost attempts are forgiven"
+    )
+    lost_count: Mapped[int] = mapped_column(
+        Integer, server_default="0", comment="Attempts whose lease expired; never goes back"
+    )
+    forgiven_count: Mapped[int] = mapped_column(
+        Integer,
+        server_default="0",
+        comment="Those of them that do not count against max_attempts; from 0 again by retry",
+    )
     retry_strategy: Mapped[dict[str, Any] | None] = mapped_column(comment="Set at spawn; NULL: at once")
-    max_delay_seconds: Mapped[float | None] = mapped_column(comment="Fails if not started in time; NULL: no limit")
+    max_delay_seconds: Mapped[float | None] = mapped_column(comment="Cancelled if not started in time; NULL: no limit")
     max_duration_seconds: Mapped[float | None] = mapped_column(
-        comment="Fails so long after its first start; NULL: no limit"
+        comment="Cancelled so long after its first start; NULL: no limit"
     )
     idempotency_key: Mapped[str | None] = mapped_column(comment="Unique in its queue; NULL: none")
     spec_hash: Mapped[bytes | None] = mapped_column(
@@ -66,20 +78,22 @@ class Task(Base):
     reason: Mapped[str | None] = mapped_column(comment="Why it stands there; NULL: a worker's report says so")
     run_id: Mapped[UUID] = mapped_column(comment="Id of the newest attempt; new with each attempt")
     attempt: Mapped[int] = mapped_column(Integer, server_default="1", comment="From 1; one more for each attempt")
-    result: Mapped[Any | None] = mapped_column(comment="As completed; NULL: not completed, or JSON null")
-    error: Mapped[dict[str, Any] | None] = mapped_column(comment="Of the last failure; NULL: none")
-    progress: Mapped[Any | None] = mapped_column(comment="As last reported by a heartbeat; NULL: none")
+    result: Mapped[JsonText | None] = mapped_column(comment="As completed; NULL: not completed, or JSON null")
+    error: Mapped[JsonText | None] = mapped_column(comment="Of the last failure; NULL: none")
+    progress: Mapped[JsonText | None] = mapped_column(comment="As last reported by a heartbeat; NULL: none")
     available_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Not claimable before")
     ready_at: Mapped[datetime | None] = mapped_column(comment="Claimable since; NULL: not claimable now")
     due_at: Mapped[datetime | None] = mapped_column(
         comment="When the housekeeping makes it claimable (or times its wait out); NULL: never by itself"
     )
     limit_at: Mapped[datetime | None] = mapped_column(
-        comment="Fails when open at this time: max_delay before its first start, max_duration after; NULL: never"
+        comment="Cancelled when open at this time: max_delay before its first start, max_duration after; NULL: never"
     )
     wake_at: Mapped[datetime | None] = mapped_column(comment="When it wakes by itself; NULL: it does not sleep")
     wake_event: Mapped[str | None] = mapped_column(comment="Event that it awaits, or that woke it; NULL: none")
-    event_payload: Mapped[Any | None] = mapped_column(comment="Payload that woke it, for its next claim; NULL: none")
+    event_payload: Mapped[JsonText | None] = mapped_column(
+        comment="Payload that woke it, for its next claim; NULL: none"
+    )
     wait_step: Mapped[str | None] = mapped_column(comment="Step whose events it awaits; NULL: it awaits none")
     wait_all: Mapped[list[str] | None] = mapped_column(
         ARRAY(Text), comment="Names it awaits together; NULL: one is enough"
@@ -107,7 +121,7 @@ class Task(Base):
         CheckConstraint("ready_at IS NULL OR status IN ('pending', 'sleeping')", name="ready_waits"),
         CheckConstraint("due_at IS NULL OR (status IN ('pending', 'sleeping') AND ready_at IS NULL)", name="due_waits"),
         CheckConstraint(f"limit_at IS NULL OR status IN {_OPEN}", name="limit_only_while_open"),
-        CheckConstraint("attempt BETWEEN 1 AND max_attempts", name="attempt_within_limit"),
+        CheckConstraint("attempt >= 1 AND attempt - forgiven_count <= max_attempts", name="attempt_within_limit"),
         Index("ix_tasks_ready", "queue", desc("priority"), "sequence", postgresql_where=text("ready_at IS NOT NULL")),
         Index("ix_tasks_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_tasks_lease_due", "lease_expires_at", postgresql_where=text("lease_expires_at IS NOT NULL")),
@@ -184,7 +198,7 @@ class TaskAttempt(Base):
     lease_token: Mapped[UUID | None] = mapped_column(comment="Of its last lease; NULL: never claimed")
     started_at: Mapped[datetime | None] = mapped_column(comment="Its last claim; NULL: never claimed")
     ended_at: Mapped[datetime] = mapped_column(comment="The database's time")
-    error: Mapped[dict[str, Any] | None] = mapped_column(comment="What went wrong; NULL: nothing")
+    error: Mapped[JsonText | None] = mapped_column(comment="What went wrong; NULL: nothing")
 
     __table_args__ = (
         Index("ix_task_attempts_task", "task_id", "attempt"),
@@ -202,7 +216,7 @@ class SpentLease(Base):
     run_id: Mapped[UUID] = mapped_column(comment="Of which attempt")
     call: Mapped[str] = mapped_column(comment="fail, sleep, release or await_event")
     body: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of what was sent")
-    answer: Mapped[Any | None] = mapped_column(comment="What was answered")
+    answer: Mapped[JsonText | None] = mapped_column(comment="What was answered")
     spent_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="The database's time")
 
     __table_args__ = (Index("ix_spent_leases_task", "task_id"), {"comment": "Leases given up, for repeats"})
@@ -219,7 +233,7 @@ class LateReport(Base):
     at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="The database's time")
     lease_token_suffix: Mapped[str] = mapped_column(comment="Last characters of the token")
     call: Mapped[str] = mapped_column(comment="What was called")
-    body: Mapped[Any | None] = mapped_column(comment="What was sent, without the token")
+    body: Mapped[JsonText | None] = mapped_column(comment="What was sent, without the token")
 
     __table_args__ = (
         Index("ix_late_reports_task", "task_id", "late_report_id"),
@@ -235,7 +249,7 @@ class Checkpoint(Base):
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.task_id", ondelete="CASCADE"), comment="Whose step")
     name: Mapped[str] = mapped_column(comment="Name of the step, unique in its task")
     position: Mapped[int] = mapped_column(Identity(always=True), comment="Order of writing")
-    state: Mapped[Any | None] = mapped_column(comment="As last written; NULL: JSON null")
+    state: Mapped[JsonText | None] = mapped_column(comment="As last written; NULL: JSON null")
     is_outcome: Mapped[bool] = mapped_column(comment="True: the outcome of awaiting events, written by the service")
     attempt: Mapped[int] = mapped_column(Integer, comment="Attempt that wrote it last")
     run_id: Mapped[UUID] = mapped_column(comment="Id of that attempt")

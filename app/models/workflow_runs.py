@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, Intege
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.json_texts import JsonText
 from app.domain.moves import FINAL, OPEN
 from app.models.base import Base, list_of
 from app.schemas.workflow_runs import RunStatus
@@ -30,9 +31,9 @@ class WorkflowRun(Base):
     status: Mapped[RunStatus] = mapped_column(Text, comment="Moves as app/domain/moves.py says")
     reason: Mapped[str | None] = mapped_column(comment="Why the service ended it; NULL: a caller's report did")
     queue: Mapped[str] = mapped_column(comment="Set at creation; where its tasks go unless they say otherwise")
-    inputs: Mapped[Any | None] = mapped_column(comment="Set at creation, kept as text; NULL: JSON null")
-    result: Mapped[Any | None] = mapped_column(comment="As last reported; NULL: none yet, or JSON null")
-    error: Mapped[dict[str, Any] | None] = mapped_column(comment="As reported or made by the service; NULL: none")
+    inputs: Mapped[JsonText | None] = mapped_column(comment="Set at creation, kept as text; NULL: JSON null")
+    result: Mapped[JsonText | None] = mapped_column(comment="As last reported; NULL: none yet, or JSON null")
+    error: Mapped[JsonText | None] = mapped_column(comment="As reported or made by the service; NULL: none")
     tags: Mapped[dict[str, Any]] = mapped_column(comment="As given and merged since; {} when there are none")
     tag_texts: Mapped[dict[str, str] | None] = mapped_column(
         JSONB(none_as_null=True), comment="The tags' values as texts, for the filter; NULL: no tags"

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Integer, PrimaryKeyConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.json_texts import JsonText
 from app.models.base import Base
 
 
@@ -20,7 +21,7 @@ class Workflow(Base):
     workflow_version: Mapped[str] = mapped_column(comment="Set at registration; unique in its name")
     workflow_hash: Mapped[str] = mapped_column(comment="SHA-256 of the canonical document, in hex")
     description: Mapped[str] = mapped_column(comment="As the document says; empty: nothing")
-    document: Mapped[Any] = mapped_column(comment="The definition as it was read, in the order it was written")
+    document: Mapped[JsonText] = mapped_column(comment="The definition as it was read, in the order it was written")
     source: Mapped[str] = mapped_column(comment="The text as it was sent")
     media_type: Mapped[str] = mapped_column(comment="Of the source: application/yaml or application/json")
     warnings: Mapped[Any] = mapped_column(comment="What its author should know, as validate shows it")

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from alembic import command
 from app.db.migrations import head_revision, make_config, upgrade
 from app.models import Base
 from tests.conftest import connect
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(make_config()).walk_revisions()][::-1]
@@ -108,22 +111,56 @@ class TestRevisions:
             command.check(make_config(url))
 
 
+class TestAlembicItself:
+    def test_its_command_line_migrates_and_checks(self, url: str) -> None:
+        for verb in ("upgrade head", "check", "current --check-heads"):
+            subprocess.run(
+                [sys.executable, "-m", "alembic", *verb.split()],
+                cwd=ROOT,
+                env={**os.environ, "MILEPOST_DATABASE_URL": url},
+                timeout=PATIENCE_SECONDS,
+                check=True,
+            )
+        assert revision_of(url) == head_revision()
+
+
 class TestUpgrade:
     def test_every_change_runs_under_time_limits(self, url: str) -> None:
         with connect(url) as connection:
             connection.execute(NOTE_LIMITS)
         upgrade(url)
         command.downgrade(make_config(url), "base")
-        assert read(url, "SELECT DISTINCT lock_timeout, statement_timeout FROM audit.seen") == [("5s", "10min")]
+        assert read(url, "SELECT DISTINCT lock_timeout, statement_timeout FROM audit.seen") == [("300ms", "10min")]
         assert len(read(url, "SELECT FROM audit.seen WHERE command = 'DROP TABLE'")) >= len(REVISIONS)
 
     def test_migration_that_meets_a_lock_gives_up_and_leaves_nothing(self, url: str) -> None:
         upgrade(url)
         with connect(url) as blocker, blocker.transaction():
             blocker.execute("LOCK TABLE workflow_runs IN ACCESS SHARE MODE")
-            with pytest.raises(Exception, match="lock timeout"):
-                command.downgrade(make_config(url), "base")
+            with pytest.raises(TimeoutError, match="other transactions held a lock"):
+                command.downgrade(make_config(url, patience_seconds=0.5), "base")
         assert revision_of(url) in REVISIONS
+
+    def test_writers_go_on_while_a_migration_waits_for_a_lock(self, url: str) -> None:
+        """One who has written to a table and does not end keeps it waiting, and nobody else."""
+        command.upgrade(make_config(url), REVISIONS[0])
+        delays = []
+        with connect(url) as blocker, connect(url) as writer, ThreadPoolExecutor() as pool:
+            with blocker.transaction():
+                blocker.execute("LOCK TABLE workflow_runs IN ROW EXCLUSIVE MODE")
+                upgrading = pool.submit(upgrade, url)
+                waited = 0
+                while waited < 3:
+                    began = time.monotonic()
+                    with writer.transaction():
+                        writer.execute("LOCK TABLE workflow_runs IN ROW EXCLUSIVE MODE")
+                    delays.append(time.monotonic() - began)
+                    waited += delays[-1] > 0.1
+                    assert not upgrading.done()
+                    time.sleep(0.02)
+            upgrading.result(timeout=PATIENCE_SECONDS)
+        assert max(delays) < 2, "on a machine that is busy; else 0.3"
+        assert revision_of(url) == head_revision()
 
     def test_upgrade_waits_for_another_one_under_way(self, url: str) -> None:
         with connect(url) as other, ThreadPoolExecutor() as pool:
@@ -134,7 +171,7 @@ class TestUpgrade:
                 while other.execute(query).fetchone() == (0,):
                     assert not upgrading.done()
                 assert other.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,)
-            upgrading.result(timeout=30)
+            upgrading.result(timeout=PATIENCE_SECONDS)
         assert revision_of(url) == head_revision()
 
     def test_upgrades_at_the_same_time_all_succeed(self, url: str) -> None:
@@ -143,7 +180,7 @@ class TestUpgrade:
         upgrading = [
             subprocess.Popen(command_line, cwd=ROOT, env=environment, stdout=-1, stderr=-1, text=True) for _ in range(3)
         ]
-        answers = [process.communicate(timeout=60) for process in upgrading]
+        answers = [process.communicate(timeout=PATIENCE_SECONDS) for process in upgrading]
         assert [process.returncode for process in upgrading] == [0, 0, 0], answers
         assert revision_of(url) == head_revision()
 
@@ -200,6 +237,20 @@ class TestPreviousCode:
         known = {table for table, _ in before}
         demanded = {name for name in after.keys() - before.keys() if name[0] in known and after[name][1]}
         assert demanded == set(), "the previous code does not fill these"
+
+
+class TestLimitsBehindTheCalendar:
+    def test_they_become_its_last_moment_which_can_be_read(self, url: str) -> None:
+        command.upgrade(make_config(url), "0003")
+        with connect(url) as connection:
+            connection.execute("""
+                INSERT INTO tasks (task_id, queue, task_name, headers, priority, max_attempts, status, run_id, limit_at)
+                VALUES (gen_random_uuid(), 'default', 'late', '{}', 0, 1, 'pending', gen_random_uuid(),
+                    '9999-12-31 00:00:00+00'::timestamptz + interval '10 years')
+            """)
+        upgrade(url)
+        with connect(url) as connection:
+            assert connection.execute("SELECT limit_at FROM tasks").fetchone() == (datetime.max.replace(tzinfo=UTC),)
 
 
 def columns_of(url: str) -> dict[tuple[str, str], tuple[str, bool]]:
