@@ -2,15 +2,22 @@
 
 import logging
 import sys
+import traceback
+from typing import Any, TextIO
 
 import structlog
 
 from app.settings import LogFormat, Settings
 
 
+def logs_as_text(settings: Settings) -> bool:
+    """Return whether a person reads the log."""
+    return settings.log_format is LogFormat.text or (settings.log_format is None and sys.stderr.isatty())
+
+
 def configure_logs(settings: Settings) -> None:
     """Send all log lines to standard error, in the form that ``settings`` (or a terminal) ask for."""
-    as_text = settings.log_format is LogFormat.text or (settings.log_format is None and sys.stderr.isatty())
+    as_text = logs_as_text(settings)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -19,10 +26,8 @@ def configure_logs(settings: Settings) -> None:
     ]
     renderer: list[structlog.typing.Processor] = (
         [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,  # rich takes seconds and prints secrets in locals
-            )
+            _escape_texts,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback),
         ]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -43,3 +48,21 @@ def configure_logs(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _escape_texts(_logger: object, _method: str, event: Any) -> Any:
+    """Let no text of a caller end a line of the log, or tell the terminal what to do."""
+    return {name: escape_text(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def escape_text(text: str) -> str:
+    """Return ``text`` with what cannot be printed written as Python writes it: a line break as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _write_traceback(out: TextIO, error: Any) -> None:
+    """Write how an error came about, without local variables; only what begins a line without a blank is an event."""
+    lines = "".join(traceback.format_exception(*error)).rstrip().split("\n")
+    out.writelines(f"\n    {escape_text(line)}" for line in lines)

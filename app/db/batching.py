@@ -5,11 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
 from app.db.engine import Database, Tx
-from app.db.failures import is_worth_another_try
+from app.db.failures import is_worth_another_try, may_be_of_one
 from app.errors import Refusal
 from app.metrics import BATCH_SIZE
 
@@ -26,8 +23,6 @@ WARY_BATCHES = 100
 """How many batches look before they leap after one that lost to another transaction: it will not be the last."""
 TRIES_MOST = 5
 """How often a batch is tried that loses to other transactions, before its items are tried one by one."""
-BEYOND_ITEMS = frozenset({"08", "25", "53", "57"})
-"""Classes of SQLSTATE that no item is to blame for: connection, standby, no room, shutting down."""
 
 
 class Batcher(Generic[Item, Outcome]):
@@ -47,19 +42,25 @@ class Batcher(Generic[Item, Outcome]):
         self._sizes = BATCH_SIZE.labels(work=getattr(work, "__name__", "work"))
 
     async def __call__(self, item: Item) -> Outcome:
-        """Return the outcome of ``item``, committed. Raises its Refusal."""
+        """Return the outcome of ``item``, committed. Raises its Refusal, and TimeoutError when it waits too long.
+
+        Its time counts from now, also while an earlier batch has not ended.
+        """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush_all())
-        return await future
+        async with asyncio.timeout(self._database.timeout_seconds):
+            return await future
 
     async def _flush_all(self) -> None:
         try:
             while self._waiting:
                 size = min(len(self._waiting), ITEMS_MOST)
-                self._sizes.observe(size)
-                await self._flush([self._waiting.popleft() for _ in range(size)])
+                taken = (self._waiting.popleft() for _ in range(size))
+                if entries := [entry for entry in taken if not entry[1].done()]:
+                    self._sizes.observe(len(entries))
+                    await self._flush(entries)
         finally:
             self._flusher = None
             _let_go(self._waiting)
@@ -67,7 +68,7 @@ class Batcher(Generic[Item, Outcome]):
     async def _flush(self, entries: Sequence[Entry[Item, Outcome]]) -> None:
         try:
             failure = await self._write(entries)
-            if failure is not None and len(entries) > 1 and _may_be_of_an_item(failure):
+            if failure is not None and len(entries) > 1 and may_be_of_one(failure):
                 failure = await self._write_one_by_one(entries)
             for _, future in entries:
                 _settle(future, failure)
@@ -78,7 +79,7 @@ class Batcher(Generic[Item, Outcome]):
         """Return the failure that those get who were not tried any more; the others have their own."""
         for entry in entries:
             failure = await self._write([entry])
-            if failure is not None and not _may_be_of_an_item(failure):
+            if failure is not None and not may_be_of_one(failure):
                 return failure
             _settle(entry[1], failure)
         return None
@@ -96,24 +97,15 @@ class Batcher(Generic[Item, Outcome]):
     async def _write_once(self, entries: Sequence[Entry[Item, Outcome]]) -> Exception | None:
         """Do the work of ``entries`` in one transaction and settle them; return the failure if it was rolled back."""
         try:
-            async with self._database.transaction(is_wary=self._wary_batches > 0) as tx:
+            async with self._database.transaction(is_wary=self._wary_batches > 0, is_promise=True) as tx:
                 outcomes = await self._work(tx, [item for item, _ in entries])
                 settled = list(zip(entries, outcomes, strict=True))
+                tx.is_promise = tx.is_promise and not all(isinstance(outcome, Refusal) for outcome in outcomes)
         except Exception as failure:  # noqa: BLE001 - whatever it is, it belongs to the callers
             return failure
         for (_, future), outcome in settled:
             _settle(future, outcome)
         return None
-
-
-def _may_be_of_an_item(failure: Exception) -> bool:
-    """Return whether the transaction is known to be rolled back, and trying its items alone may help some of them."""
-    if isinstance(failure, DBAPIError):
-        state: str | None = getattr(failure.orig, "sqlstate", None)
-        if failure.connection_invalidated or (state is None and isinstance(failure, OperationalError | InterfaceError)):
-            return False
-        return (state or "")[:2] not in BEYOND_ITEMS
-    return not isinstance(failure, PoolTimeoutError | OSError | TimeoutError)
 
 
 def _let_go(entries: Iterable[Entry[Any, Any]]) -> None:

@@ -4,23 +4,41 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from typing import Any, Protocol, TypeAlias
 
-from pydantic_core import from_json, to_json
-from sqlalchemy import URL, Executable, event, make_url
+from sqlalchemy import CTE, URL, Executable, Select, event, func, make_url, select, true
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.db.deadlines import ending_within
+from app.db.idling import IdleConnections
+from app.db.outages import Outage, leave_values_out
+from app.db.sessions import CONNECT_SECONDS, Sessions
+from app.domain.json_texts import JsonText, write_json
 from app.settings import Prepare, Settings
 
 CONNECT_ARGS: Mapping[str, str | int] = {
     "application_name": "milepost",
-    "connect_timeout": 5,
+    "connect_timeout": CONNECT_SECONDS,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 10_000,
 }
+
+
+_WRITE_SOMETHING = select(func.pg_logical_emit_message(true(), CONNECT_ARGS["application_name"], ""))
+"""A few bytes of WAL that change nothing and that nobody need read."""
+
+
+WRITE_LATELY = timedelta(seconds=1)
+TRIAL_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
+"""How long a stop waits for connections that are just being made or given back."""
+
+UnderWay: TypeAlias = set[asyncio.Future[Any]]
 
 
 class Publisher(Protocol):
@@ -33,10 +51,14 @@ class Publisher(Protocol):
 class Tx:
     """One transaction, and who is to be woken once it is committed: topics with news, queues with ready tasks."""
 
-    __slots__ = ("_connection", "is_wary", "ready", "topics")
+    __slots__ = ("_connection", "has_written", "is_promise", "is_wary", "ready", "topics")
 
-    def __init__(self, connection: AsyncConnection, *, is_wary: bool = True) -> None:
+    def __init__(self, connection: AsyncConnection, *, is_wary: bool = True, is_promise: bool = False) -> None:
         self._connection = connection
+        self.is_promise = is_promise
+        """Whether what is answered of it must outlive this server."""
+        self.has_written = False
+        """Whether it surely has, locks of rows included, so that its commit is one that a standby must have."""
         self.is_wary = is_wary
         """Whether to look before leaping: False where a failure is cheap, for the work is done again, wary then."""
         self.topics: set[str] = set()
@@ -46,7 +68,25 @@ class Tx:
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
         """Execute one statement in this transaction."""
-        return await self._connection.execute(statement, parameters)
+        result = await self._connection.execute(statement, parameters)
+        if self.is_promise and not self.has_written:
+            self.has_written = result.rowcount > 0 and _writes(statement)
+        return result
+
+    async def keep_promise(self) -> None:
+        """Write something if nothing was written yet: then the commit waits for a synchronous standby.
+
+        What is answered from stored work may rest on a commit that was given up while the standby was away: it stands
+        here, and is lost when the standby is promoted. A later commit that has arrived there brings it along.
+        """
+        if self.is_promise and not self.has_written:
+            await self._connection.execute(_WRITE_SOMETHING)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What raises in the block is undone alone, and the transaction goes on without it."""
+        async with self._connection.begin_nested():
+            yield
 
     async def execute_planned(self, statement: Executable, parameters: Mapping[str, Any]) -> CursorResult[Any]:
         """Execute one statement with a plan for these very values: where a plan for all values may be a bad one."""
@@ -61,41 +101,89 @@ class Tx:
 class Database:
     """A pool of connections to one Postgres."""
 
-    def __init__(self, settings: Settings, url: str, publisher: Publisher) -> None:
+    def __init__(self, settings: Settings, url: str, publisher: Publisher, outage: Outage | None = None) -> None:
+        self.outage = outage or Outage()
         self._engine = make_engine(settings, url)
+        self._idle = IdleConnections(self._engine)
+        self._under_way: UnderWay = set()
+        self._tending: asyncio.Task[None] | None = None
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._timeout_seconds = settings.database_timeout_seconds
+        self.timeout_seconds = settings.database_timeout_seconds
         self._publisher = publisher
+        self.wrote_at: datetime | None = None
+        """When a write of a caller, or a trial of one, last got through."""
+        self._trial: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to give connections back that lie idle."""
+        self._tending = asyncio.create_task(self._idle.keep_closing())
 
     @asynccontextmanager
-    async def transaction(self, *, is_wary: bool = True) -> AsyncIterator[Tx]:
-        """Commit at the end of the block, then wake whoever waits for what it changed."""
-        async with asyncio.timeout(self._timeout_seconds), _checked_out(self._engine) as connection:
-            tx = Tx(connection, is_wary=is_wary)
+    async def transaction(self, *, is_wary: bool = True, is_promise: bool = False) -> AsyncIterator[Tx]:
+        """Commit at the end of the block, then wake whoever waits for what it changed.
+
+        What is answered to a caller of a transaction that ``is_promise`` is never lost, be it found or written there.
+        """
+        async with self._watched(), _checked_out(self._engine, self._under_way) as connection:
+            tx = Tx(connection, is_wary=is_wary, is_promise=is_promise)
             async with connection.begin():
                 yield tx
+                await tx.keep_promise()
+        if is_promise and (tx.is_promise or tx.has_written):
+            self.wrote_at = datetime.now(UTC)
         if tx.topics or tx.ready:
             self._publisher.publish(tx.topics, tx.ready)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
         """Each statement of the block reads on its own: one round trip, no transaction around it."""
-        async with asyncio.timeout(self._timeout_seconds), _checked_out(self._autocommit) as connection:
+        async with self._watched(), _checked_out(self._autocommit, self._under_way) as connection:
             yield Tx(connection)
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """Give the block its time, and take note of whether the database is there."""
+        try:
+            async with ending_within(self.timeout_seconds):
+                yield
+        except Exception as failure:
+            self.outage.note_failure(failure)
+            raise
+        self.outage.note_success()
+
+    async def try_to_write(self) -> bool:
+        """Return whether a write gets through, or did so a moment ago. Those who ask together share one trial."""
+        if self.wrote_at and datetime.now(UTC) - self.wrote_at < WRITE_LATELY:
+            return True
+        if self._trial is None or self._trial.done():
+            self._trial = asyncio.create_task(self._write_something())
+        await asyncio.wait([self._trial])
+        return not self._trial.cancelled() and self._trial.exception() is None
+
+    async def _write_something(self) -> None:
+        async with ending_within(min(self.timeout_seconds, TRIAL_SECONDS)), self.transaction(is_promise=True):
+            pass
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=CLOSE_SECONDS)
         await self._engine.dispose()
 
 
 @asynccontextmanager
-async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _checked_out(engine: AsyncEngine, under_way: UnderWay) -> AsyncIterator[AsyncConnection]:
     """Give a connection of the pool; one that comes when its caller has gone is given back, and not left lying."""
     coming = asyncio.ensure_future(_check_out(engine))
+    under_way.add(coming)
+    coming.add_done_callback(under_way.discard)
     try:
         connection = await asyncio.shield(coming)
     except asyncio.CancelledError:
-        coming.add_done_callback(_give_back)
+        coming.add_done_callback(partial(_give_back, under_way=under_way))
         raise
     try:
         yield connection
@@ -103,19 +191,26 @@ async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.close()
 
 
+@lru_cache(maxsize=1024)
+def _writes(statement: Executable) -> bool:
+    """Return whether each row that the statement gives, or counts, is one that it has written or locked."""
+    if not isinstance(statement, Select):
+        return statement.is_dml
+    if statement._for_update_arg is not None:  # noqa: SLF001 - there is no public word for it
+        return True
+    return any(isinstance(source, CTE) and _writes(source.element) for source in statement.get_final_froms())
+
+
 async def _check_out(engine: AsyncEngine) -> AsyncConnection:
     return await engine.connect()
 
 
-_given_back: set[asyncio.Future[None]] = set()
-
-
-def _give_back(coming: asyncio.Future[AsyncConnection]) -> None:
+def _give_back(coming: asyncio.Future[AsyncConnection], *, under_way: UnderWay) -> None:
     if coming.cancelled() or coming.exception() is not None:
         return
     closing = asyncio.ensure_future(coming.result().close())
-    _given_back.add(closing)
-    closing.add_done_callback(_given_back.discard)
+    under_way.add(closing)
+    closing.add_done_callback(under_way.discard)
 
 
 def read_url(url: str) -> URL:
@@ -127,6 +222,8 @@ def make_engine(settings: Settings, url: str) -> AsyncEngine:
     """Return an engine whose connections speak UTC and keep JSON as it was given."""
     target = read_url(url)
     connect_args: dict[str, Any] = {name: value for name, value in CONNECT_ARGS.items() if name not in target.query}
+    sessions = Sessions(settings.database_timeout_seconds)
+    connect_args["async_creator_fn"] = sessions.open
     if settings.database_prepare is Prepare.off:
         connect_args["prepare_threshold"] = None
     engine = create_async_engine(
@@ -134,19 +231,13 @@ def make_engine(settings: Settings, url: str) -> AsyncEngine:
         connect_args=connect_args,
         pool_size=settings.database_pool_size,
         max_overflow=0,
-        pool_timeout=settings.database_timeout_seconds,
-        json_serializer=lambda value: to_json(value).decode(),
-        json_deserializer=from_json,
+        pool_use_lifo=True,
+        pool_timeout=0.9 * settings.database_timeout_seconds,  # before the request gives up, so that it can say why
+        execution_options={"preserve_rowcount": True},
+        json_serializer=lambda value: write_json(value).decode(),
+        json_deserializer=JsonText,
+        hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "connect", _speak_utc)
+    event.listen(engine.sync_engine, "handle_error", leave_values_out)
+    event.listen(engine.sync_engine, "checkout", sessions.check)
     return engine
-
-
-def _speak_utc(connection: Any, _record: object) -> None:
-    """Set the time zone where it is not UTC already: a parameter that PgBouncer keeps for each client."""
-    if connection.driver_connection.info.parameter_status("TimeZone") == "UTC":
-        return
-    cursor = connection.cursor()
-    cursor.execute("SET TIME ZONE 'UTC'")
-    cursor.close()
-    connection.commit()

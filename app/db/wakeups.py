@@ -13,6 +13,8 @@ import psycopg
 import structlog
 
 from app.db.engine import CONNECT_ARGS, read_url
+from app.db.outages import Outage, describe_failure
+from app.db.sessions import Sessions
 from app.metrics import LISTENING, WAITERS
 
 CHANNEL = "milepost"
@@ -25,6 +27,15 @@ LISTENING_LOOK_SECONDS = 15.0
 NUMBER_BYTES = 12
 """For a separator, and for the number that a queue has beside it."""
 RECONNECT_SECONDS = 0.5
+STEADY_SECONDS = 10.0
+"""A connection that held longer was a good one: its loss is a new one."""
+TRIES_UNTOLD = 3
+"""After how many failures in a row it is told: by then it is known whether the whole database is away."""
+ECHO_SECONDS = 5.0
+"""How soon a notification of one's own has to come back."""
+PROVE_SECONDS = 15.0
+"""How often one is sent to see whether they do: a pooler may hand out another session at any time."""
+SESSION_SECONDS = 10.0
 STOP_SECONDS = 1.0
 """How long a stop waits until the other replicas are told."""
 
@@ -68,7 +79,8 @@ class Wakeups:
     gathered while the last one was under way.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, outage: Outage | None = None) -> None:
+        self._outage = outage or Outage()
         self._url = _direct(url)
         self._name = uuid4().hex
         self._waiters: defaultdict[str, dict[Waiter, None]] = defaultdict(dict)
@@ -78,22 +90,39 @@ class Wakeups:
         self._something_unsent = asyncio.Event()
         self._all_sent = asyncio.Event()
         self._all_sent.set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._echo_due = False
+        self._echoed = asyncio.Event()
+        self._begun = asyncio.Event()
+        """Set from LISTEN on a connection until that is lost."""
+        self._lost = asyncio.Event()
+        self._sessions = Sessions(SESSION_SECONDS)
+        self._connections: list[asyncio.Task[None]] = []
+        self._proving: asyncio.Task[None] | None = None
+        self._is_deafness_told = False
         self.listening = False
+        """Whether what other replicas say is heard: notifications of one's own come back."""
         self.draining = False
 
     async def start(self) -> None:
         """Begin to listen to other replicas and to tell them."""
-        self._tasks = [asyncio.create_task(self._keep(self._listen)), asyncio.create_task(self._keep(self._notify))]
+        await self._connect_anew()
+        self._proving = asyncio.create_task(self._prove())
 
     async def stop(self) -> None:
         """Tell what there is to tell, then stop listening and telling."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._all_sent.wait()
-        for task in self._tasks:
+        tasks = [*self._connections, *([self._proving] if self._proving else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _connect_anew(self) -> None:
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        self._connections = [asyncio.create_task(self._keep(work)) for work in (self._listen, self._notify)]
 
     def drain(self) -> None:
         """Let everybody go: the process is about to stop."""
@@ -105,20 +134,25 @@ class Wakeups:
         self._hooks[topic] = hook
 
     @contextmanager
-    def waiting(self, topic: str) -> Iterator[Waiter]:
-        """Give a waiter for news of ``topic``; take it before looking, so that nothing is missed in between."""
+    def waiting(self, *topics: str) -> Iterator[Waiter]:
+        """Give a waiter for news of ``topics``; take it before looking, so that nothing is missed in between."""
         waiter = Waiter(self)
-        self._waiters[topic][waiter] = None
+        for topic in topics:
+            self._waiters[topic][waiter] = None
         WAITERS.inc()
         try:
             yield waiter
         finally:
             WAITERS.dec()
-            self._waiters[topic].pop(waiter, None)
-            if waiter.is_woken:
-                self._wake_one(topic)
-            if not self._waiters[topic]:
-                del self._waiters[topic]
+            for topic in topics:
+                self._leave(topic, waiter)
+
+    def _leave(self, topic: str, waiter: Waiter) -> None:
+        self._waiters[topic].pop(waiter, None)
+        if waiter.is_woken:
+            self._wake_one(topic)
+        if not self._waiters[topic]:
+            del self._waiters[topic]
 
     def publish(self, topics: set[str], ready: Mapping[str, int] | None = None) -> None:
         """Wake everybody who waits for one of ``topics``, and for each queue as many as tasks got ready there.
@@ -155,48 +189,98 @@ class Wakeups:
         self._wake([*self._waiters, *self._hooks])
 
     async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do ``work`` again whenever its connection breaks."""
+        """Do ``work`` again whenever its connection breaks; tell it once where the database itself is there."""
+        clock = asyncio.get_running_loop().time
+        tries = 0
         while True:
+            began = clock()
             try:
                 await work()
             except (psycopg.Error, OSError) as failure:
-                log.warning("wakeups_connection_lost", error=str(failure).strip())
+                tries = 1 if clock() - began > STEADY_SECONDS else tries + 1
+                if tries == TRIES_UNTOLD and not self._outage.is_under_way:
+                    log.warning("wakeups_connection_lost", error=describe_failure(failure))
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
         try:
-            async with await _connect(self._url) as connection:
+            async with await self._connect() as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                self.listening = True
-                LISTENING.set(1)
-                self._wake_all()
+                self._begun.set()
+                self._lost.clear()
                 async for notification in connection.notifies():
                     self._hear(notification.payload)
         finally:
-            self.listening = False
-            LISTENING.set(0)
+            self._begun.clear()
+            self._lost.set()
+            self._set_listening(listening=False)
+
+    async def _prove(self) -> None:
+        """Let notifications of one's own come back, again and again; where they do not, connect anew.
+
+        A pooler takes a LISTEN and lets no notification through, and a server that was replaced has none to bring.
+        `asyncio.wait_for` would not do: in Python 3.11 it swallows a stop that comes with what it waits for.
+        """
+        while True:
+            await self._begun.wait()
+            self._echoed.clear()
+            self._echo_due = True
+            self._something_unsent.set()
+            try:
+                async with asyncio.timeout(ECHO_SECONDS):
+                    await self._echoed.wait()
+            except TimeoutError:
+                self._tell_deafness()
+                self._set_listening(listening=False)
+                await self._connect_anew()
+            else:
+                self._is_deafness_told = False
+                self._set_listening(listening=True)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PROVE_SECONDS):
+                        await self._lost.wait()
+
+    def _set_listening(self, *, listening: bool) -> None:
+        if listening != self.listening:
+            self.listening = listening
+            LISTENING.set(listening)
             self._wake_all()
+
+    def _tell_deafness(self) -> None:
+        if not self._is_deafness_told and not self._outage.is_under_way:
+            log.warning(
+                "notifications_do_not_come_back",
+                consequence=f"who waits looks every {DEAF_LOOK_SECONDS:.0f} s",
+                remedy="behind a pooler set MILEPOST_LISTEN_URL to a direct address of the database",
+            )
+            self._is_deafness_told = True
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        return await self._sessions.open(self._url, autocommit=True, prepare_threshold=None)
 
     def _hear(self, payload: str) -> None:
         """Wake whom a notification is for; everybody may send one, so one that is not understood is passed over."""
         try:
             message = json.loads(payload)
-            if message["from"] != self._name:
+            if message["from"] == self._name:
+                self._echoed.set()
+            else:
                 self._wake(message.get("topics", ()))
                 self._wake_claimers(message.get("ready", {}))
         except (ValueError, LookupError, TypeError, AttributeError):
             log.warning("wakeup_not_understood", payload=payload[:200])
 
     async def _notify(self) -> None:
-        async with await _connect(self._url) as connection:
+        async with await self._connect() as connection:
             while True:
                 await self._something_unsent.wait()
                 self._something_unsent.clear()
                 topics, self._unsent = self._unsent, set()
                 ready, self._unsent_ready = self._unsent_ready, Counter()
+                echo, self._echo_due = self._echo_due, False
                 try:
-                    await _send(connection, self._name, topics, ready)
-                except psycopg.Error:
+                    await _send(connection, self._name, topics, ready, echo=echo)
+                except (psycopg.Error, asyncio.CancelledError):
                     self.publish(topics, ready)
                     raise
                 if not self._something_unsent.is_set():
@@ -211,9 +295,15 @@ async def send_wakeups(url: str, topics: set[str]) -> None:
 
 
 async def _send(
-    connection: psycopg.AsyncConnection[Any], sender: str, topics: set[str], ready: Mapping[str, int]
+    connection: psycopg.AsyncConnection[Any],
+    sender: str,
+    topics: set[str],
+    ready: Mapping[str, int],
+    *,
+    echo: bool = False,
 ) -> None:
-    messages: list[dict[str, Any]] = [{"topics": part} for part in _in_parts(sorted(topics))]
+    messages: list[dict[str, Any]] = [{}] if echo else []
+    messages += [{"topics": part} for part in _in_parts(sorted(topics))]
     messages += [{"ready": {queue: ready[queue] for queue in part}} for part in _in_parts(sorted(ready))]
     for message in messages:
         payload = json.dumps({"from": sender, **message})

@@ -6,15 +6,20 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
-from sqlalchemy import JSON, bindparam, select, text
+from sqlalchemy import JSON, bindparam, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.db import idling
 from app.db.engine import Database, read_url
 from app.db.failures import explain_failure
+from app.db.sessions import OldPrimaryError, Timelines
 from app.errors import Unavailable
 from tests.conftest import connect, make_settings
+from tests.waiting import PROMPT_SECONDS, eventually
 
 
 class Silent:
@@ -71,7 +76,7 @@ class TestDatabase:
         with pytest.raises(TimeoutError) as failure:
             async with pool.reading() as tx:
                 await tx.execute(text("SELECT pg_sleep(20)"))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < PROMPT_SECONDS
         assert isinstance(explain_failure(failure.value), Unavailable)
         async with pool.reading() as tx:
             assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
@@ -104,6 +109,82 @@ class TestDatabase:
             async with pool.reading() as tx:
                 assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
         await pool.close()
+
+    async def test_idle_connections_are_given_back_and_others_come_when_needed(
+        self, new_database: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = new_database()
+        pool = open_pool(url)
+        async with pool.reading() as one, pool.reading() as other:
+            assert [(await tx.execute(text("SELECT 1"))).scalar_one() for tx in (one, other)] == [1, 1]
+        await pool._idle.close_old()
+        assert sessions_of(url) == 2
+        monkeypatch.setattr(idling, "IDLE_SECONDS", -1.0)
+        async with pool.reading() as used:
+            await pool._idle.close_old()
+            assert (await used.execute(text("SELECT 1"))).scalar_one() == 1
+            await eventually(lambda: count_is(url, 1))
+        async with pool.reading() as one, pool.reading() as other:
+            assert [(await tx.execute(text("SELECT 1"))).scalar_one() for tx in (one, other)] == [1, 1]
+        await pool.close()
+
+    async def test_session_that_lies_in_a_transaction_is_ended_by_the_server(self, database_url: str) -> None:
+        pool = open_pool(database_url, database_timeout_seconds=3)
+        names = ("idle_in_transaction_session_timeout", "statement_timeout", "client_connection_check_interval")
+        async with pool.reading() as tx:
+            found = [(await tx.execute(text(f"SHOW {name}"))).scalar_one() for name in names]
+        assert found == ["8s", "8s", "5s"]
+        await pool.close()
+
+    async def test_database_without_a_connection_left_says_so(self, database_url: str) -> None:
+        role = f"few_{uuid4().hex}"
+        url = make_url(database_url).set(username=role).render_as_string(hide_password=False)
+        with connect(database_url) as connection:
+            connection.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1".encode())
+            pool = open_pool(url)
+            async with pool.reading():
+                with pytest.raises(SQLAlchemyError) as failure:
+                    async with pool.reading():
+                        pass
+            await pool.close()
+            await eventually(lambda: is_done(connection, f"DROP ROLE {role}"))
+        explained = explain_failure(failure.value)
+        assert isinstance(explained, Unavailable)
+        assert "no connection left" in explained.detail
+
+
+def sessions_of(url: str) -> int:
+    with connect(url) as connection:
+        query = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
+        row = connection.execute(query).fetchone()
+    assert row
+    return int(row[0])
+
+
+async def count_is(url: str, count: int) -> bool:
+    return sessions_of(url) == count
+
+
+async def is_done(connection: psycopg.Connection[Any], statement: str) -> bool:
+    connection.execute(statement.encode())
+    return True
+
+
+class TestTimelines:
+    def test_older_timeline_than_one_that_was_seen_is_refused(self) -> None:
+        timelines = Timelines()
+        timelines.see(7, 1)
+        timelines.see(7, 2)
+        assert timelines.is_old(7, 1)
+        with pytest.raises(OldPrimaryError, match="old primary"):
+            timelines.see(7, 1)
+        timelines.see(7, 3)
+
+    def test_another_database_begins_anew(self) -> None:
+        timelines = Timelines()
+        timelines.see(7, 3)
+        timelines.see(8, 1)
+        assert not timelines.is_old(7, 2)
 
 
 class TestExplainFailure:

@@ -8,17 +8,18 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import event
 
+import app.db.wakeups as wakeups_module
 from app.db.engine import Database
-from app.db.wakeups import CHANNEL, DEAF_LOOK_SECONDS, Wakeups, _in_parts, send_wakeups
+from app.db.wakeups import CHANNEL, Wakeups, _in_parts, send_wakeups
 from tests.conftest import connect, make_settings
 from tests.factories import RUNS, create_run, patch_run
+from tests.waiting import PATIENCE_SECONDS, PROMPT_SECONDS
 
-QUICK = 0.5
 
-
-async def until(fact: Callable[[], object], seconds: float = 5) -> None:
+async def until(fact: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not fact():  # noqa: ASYNC110 - the condition is the signal
             await asyncio.sleep(0.005)
@@ -42,7 +43,7 @@ async def seconds_until_woken(wakeups: Wakeups, topic: str, tell: Callable[[], A
         told = tell()
         if told is not None:
             await told
-        await waiter.wait(10)
+        await waiter.wait(PATIENCE_SECONDS)
         return time.monotonic() - began
 
 
@@ -58,23 +59,26 @@ def break_listeners(url: str) -> None:
 class TestWakeups:
     async def test_waiter_in_the_same_replica_is_woken_at_once(self, replicas: tuple[Wakeups, Wakeups]) -> None:
         one, _ = replicas
-        assert await seconds_until_woken(one, "run:1", lambda: one.publish({"run:1"})) < 0.05
+        assert await seconds_until_woken(one, "run:1", lambda: one.publish({"run:1"})) < PROMPT_SECONDS
 
     async def test_waiter_in_another_replica_is_woken_quickly(self, replicas: tuple[Wakeups, Wakeups]) -> None:
         one, other = replicas
-        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < QUICK
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < PROMPT_SECONDS
 
     async def test_word_from_outside_wakes_every_replica(
         self, replicas: tuple[Wakeups, Wakeups], database_url: str
     ) -> None:
         for wakeups in replicas:
-            assert await seconds_until_woken(wakeups, "keys", lambda: send_wakeups(database_url, {"keys"})) < QUICK
+            assert (
+                await seconds_until_woken(wakeups, "keys", lambda: send_wakeups(database_url, {"keys"}))
+                < PROMPT_SECONDS
+            )
 
     async def test_waiter_for_something_else_sleeps_on(self, replicas: tuple[Wakeups, Wakeups]) -> None:
         one, other = replicas
         with other.waiting("run:2") as waiter, other.waiting("run:1") as woken:
             one.publish({"run:1"})
-            await woken.wait(5)
+            await woken.wait(PATIENCE_SECONDS)
             assert not waiter._news.is_set()
 
     async def test_many_topics_are_told_in_parts_that_fit(self, replicas: tuple[Wakeups, Wakeups]) -> None:
@@ -98,9 +102,9 @@ class TestWakeups:
         self, replicas: tuple[Wakeups, Wakeups], database_url: str
     ) -> None:
         one, other = replicas
-        assert await seconds_until_woken(other, "run:1", lambda: break_listeners(database_url)) < QUICK
+        assert await seconds_until_woken(other, "run:1", lambda: break_listeners(database_url)) < PROMPT_SECONDS
         await until(lambda: one.listening and other.listening)
-        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < QUICK
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < PROMPT_SECONDS
 
     async def test_word_that_could_not_be_sent_is_sent_after_the_connection_is_back(
         self, replicas: tuple[Wakeups, Wakeups], database_url: str
@@ -113,7 +117,7 @@ class TestWakeups:
             )
         await until(lambda: not other.listening)
         await until(lambda: other.listening)
-        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < 2
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < PROMPT_SECONDS
 
     @pytest.mark.parametrize("payload", ["", "hello", "[]", "null", "{}", '{"from": "x", "topics": 3}', '{"from": []}'])
     async def test_strange_notification_is_passed_over(
@@ -122,7 +126,7 @@ class TestWakeups:
         one, other = replicas
         with connect(database_url) as connection:
             connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
-        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < QUICK
+        assert await seconds_until_woken(other, "run:1", lambda: one.publish({"run:1"})) < PROMPT_SECONDS
         assert other.listening
 
     async def test_stop_tells_what_is_still_untold(self, replicas: tuple[Wakeups, Wakeups], database_url: str) -> None:
@@ -134,19 +138,52 @@ class TestWakeups:
             leaving.publish({"run:1"})
             await leaving.stop()
 
-        assert await seconds_until_woken(other, "run:1", tell_and_stop) < QUICK
+        assert await seconds_until_woken(other, "run:1", tell_and_stop) < PROMPT_SECONDS
+
+    @pytest.mark.parametrize("turns", range(5))
+    async def test_stop_ends_also_in_the_moment_in_which_the_connection_is_lost(
+        self, database_url: str, turns: int
+    ) -> None:
+        """Turns of the event loop lie between the loss and the stop: in one of them a wait could swallow the stop."""
+        wakeups = Wakeups(database_url)
+        await wakeups.start()
+        await until(lambda: wakeups.listening)
+        await asyncio.sleep(0.05)
+        wakeups._lost.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await wakeups.stop()
 
     async def test_deaf_replica_looks_for_itself(self) -> None:
         deaf = Wakeups("postgresql://nobody@/nothing?host=/nowhere")
         await deaf.start()
         try:
-            assert await seconds_until_woken(deaf, "run:1", lambda: None) < DEAF_LOOK_SECONDS + QUICK
+            assert await seconds_until_woken(deaf, "run:1", lambda: None) < PROMPT_SECONDS
         finally:
             await deaf.stop()
 
+    async def test_replica_whose_own_word_does_not_come_back_is_deaf(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As behind a pooler: LISTEN is taken, and nothing is heard."""
+        monkeypatch.setattr(wakeups_module, "ECHO_SECONDS", 0.2)
+        monkeypatch.setattr(wakeups_module.Wakeups, "_hear", lambda *_: None)
+        deaf = Wakeups(database_url)
+        with structlog.testing.capture_logs() as logs:
+            await deaf.start()
+            try:
+                await until(lambda: logs)
+                assert not deaf.listening
+                assert await seconds_until_woken(deaf, "run:1", lambda: None) < PROMPT_SECONDS
+            finally:
+                await deaf.stop()
+        assert [line["event"] for line in logs] == ["notifications_do_not_come_back"]
+        assert "MILEPOST_LISTEN_URL" in logs[0]["remedy"]
+
     async def test_drain_wakes_everybody(self, replicas: tuple[Wakeups, Wakeups]) -> None:
         one, _ = replicas
-        assert await seconds_until_woken(one, "run:1", one.drain) < 0.05
+        assert await seconds_until_woken(one, "run:1", one.drain) < PROMPT_SECONDS
 
 
 class TestNotify:
@@ -181,7 +218,7 @@ class TestNotify:
 
 
 def next_notification(listener: psycopg.Connection[Any]) -> str:
-    for notification in listener.notifies(timeout=5, stop_after=1):
+    for notification in listener.notifies(timeout=PATIENCE_SECONDS, stop_after=1):
         return notification.payload
     raise AssertionError
 

@@ -14,7 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import make_url
 
 from app.db.engine import read_url
-from tests.e2e.processes import free_port, wait_until
+from tests.e2e.processes import free_port
+from tests.waiting import wait_until
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 CONFIGURATION = """

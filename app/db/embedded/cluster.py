@@ -12,8 +12,12 @@ from platformdirs import user_data_path
 from app.db.embedded import reaper
 from app.db.embedded.binaries import OLDEST_MAJOR, Binaries, find_binaries
 from app.db.embedded.errors import EmbeddedPostgresError
+from app.db.embedded.keeping import Keeper
 from app.db.embedded.locks import FileLock
+from app.db.embedded.reaper import server_pid
 from app.db.embedded.server import Server, open_server
+
+START_LOCK = "start.lock"
 
 
 class Cluster:
@@ -25,16 +29,32 @@ class Cluster:
         version: The major version of Postgres.
     """
 
-    def __init__(self, server: Server, users: FileLock) -> None:
+    def __init__(self, server: Server, users: FileLock, settings: Mapping[str, str]) -> None:
+        self._server = server
+        self._settings = settings
+        self._keeper: Keeper | None = None
         self.url = server.url
         self.data_dir = server.data_dir
         self.version = server.binaries.major
         self._users = users
 
+    def keep_running(self) -> None:
+        """Start the server again whenever it was killed, until this use of it is closed; one of its users does."""
+        if self._keeper is None:
+            self._keeper = Keeper(lambda: server_pid(str(self.data_dir)) is not None, self._start_again)
+
+    def _start_again(self) -> None:
+        with FileLock(self._server.home / START_LOCK) as starting:
+            starting.own()
+            _ensure_reaper(self._server)
+            self._server.ensure_running(self._settings)
+
     def close(self) -> None:
         """Give up this use; the last one returns after the server has stopped. Again does nothing."""
         if self._users.closed:
             return
+        if self._keeper is not None:
+            self._keeper.stop()
         try:
             if self._users.try_own():
                 reaper.stop_server(str(self.data_dir))
@@ -66,7 +86,7 @@ def start_embedded(
     Raises:
         EmbeddedPostgresError: There is no server to be had.
     """
-    parent = (data_dir or _default_data_dir()).expanduser().resolve()
+    parent = (data_dir or default_data_dir()).expanduser().resolve()
     try:
         chosen = binaries or _choose_binaries(parent)
         return _join(open_server(parent / f"pg{chosen.major}", chosen), settings or {})
@@ -76,7 +96,7 @@ def start_embedded(
 
 def _join(server: Server, settings: Mapping[str, str]) -> Cluster:
     """Become a user of the server, then see that it runs: a server with a user is not stopped."""
-    with FileLock(server.home / "start.lock") as starting:
+    with FileLock(server.home / START_LOCK) as starting:
         starting.own()
         users = FileLock(server.home / reaper.USERS_LOCK)
         try:
@@ -87,7 +107,7 @@ def _join(server: Server, settings: Mapping[str, str]) -> Cluster:
         except BaseException:
             users.close()
             raise
-    return Cluster(server, users)
+    return Cluster(server, users, settings)
 
 
 def _ensure_reaper(server: Server) -> None:
@@ -127,5 +147,6 @@ def _choose_binaries(parent: Path) -> Binaries:
     return (fitting or found)[0]
 
 
-def _default_data_dir() -> Path:
+def default_data_dir() -> Path:
+    """Return where data is kept unless a setting says otherwise."""
     return Path("/var/lib/milepost") if os.geteuid() == 0 else user_data_path("milepost")
