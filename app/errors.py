@@ -1,13 +1,16 @@
 """Refusals: every way in which the service says no, one class a problem type.
 
 Refusal
-├── NotJson, NotYaml 400         ├── PayloadTooLarge 413
+├── NotJson, NotYaml 400         ├── PreconditionFailed 412
+├── HeaderRepeated 400           ├── PayloadTooLarge 413
+├── MalformedRequest 400         ├── UriTooLong 414, HeadersTooLarge 431
+├── RequestTimeout 408           ├── TooManyConnections 503
 ├── Unauthenticated 401          ├── UnsupportedMediaType 415
-├── Forbidden 403                ├── ValidationFailed 422
-├── NotFound 404                 │   └── IdempotencyKeyReused 422
+├── Forbidden, CrossSite 403     ├── ValidationFailed 422
+├── NotFound 404                 │   └── IdempotencyKeyReused
 ├── MethodNotAllowed 405         ├── InternalError 500
-├── Conflict 409                 ├── Unavailable 503
-│   ├── MoveNotAllowed           └── PreconditionFailed 412
+├── Conflict 409                 └── Unavailable 503
+│   ├── MoveNotAllowed
 │   ├── HeartbeatNotDeclared
 │   ├── LeaseLost, TaskCancelled, AttemptFailed
 │   ├── WorkflowExists
@@ -20,6 +23,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from app.schemas.problems import ConflictProblem, FieldError, Problem, ValidationProblem
+
+ERRORS_MOST = 100
+"""Places that one refusal names; a body can have a hundred thousand."""
 
 
 class Refusal(Exception):
@@ -58,6 +64,26 @@ class NotYaml(Refusal):
     status, code, title = 400, "not-yaml", "The body is not YAML"
 
 
+class HeaderRepeated(Refusal):
+    """A header stands twice in the request that can only mean one thing: which of the two counts is not guessed.
+
+    Send `Authorization`, `Idempotency-Key` and `Host` at most once each. Some clients add a header where they should
+    replace it.
+    """
+
+    status, code, title = 400, "header-repeated", "A header stands twice"
+
+
+class MalformedRequest(Refusal):
+    """What arrived is not HTTP/1.1, or not one request of it: the detail says what cannot be read.
+
+    The connection is closed, because nobody knows where the next request would begin. HTTP/2 and TLS are not spoken
+    here; a proxy in front does that.
+    """
+
+    status, code, title = 400, "malformed-request", "The request cannot be read"
+
+
 class Unauthenticated(Refusal):
     """The request carries no API key that this service knows.
 
@@ -76,6 +102,19 @@ class Forbidden(Refusal):
     status, code, title = 403, "forbidden", "The API key lacks a scope"
 
 
+class CrossSite(Refusal):
+    """There are no API keys, and this request may come from a page of another site in somebody's browser.
+
+    While nobody proves with a key who calls, the service answers only what is sent to it by a name of its own (`Host`
+    is `localhost`, an address of loopback, `MILEPOST_HOST` or one of `MILEPOST_ALLOWED_HOSTS`) and not by a page of
+    another site (`Origin` and `Sec-Fetch-Site`, where a browser sends them, name this one).
+
+    Make a key: `milepost keys create NAME`. With keys any name will do. Or add the name to `MILEPOST_ALLOWED_HOSTS`.
+    """
+
+    status, code, title = 403, "cross-site", "It may come from another site"
+
+
 class NotFound(Refusal):
     """There is nothing under this address: it never existed, or it was deleted."""
 
@@ -86,6 +125,15 @@ class MethodNotAllowed(Refusal):
     """The address exists, but not for this method. The `Allow` header lists the methods it has."""
 
     status, code, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class RequestTimeout(Refusal):
+    """The request did not arrive in time, and its connection is closed.
+
+    A head has to be complete ten seconds after its first byte, and a body must not pause for more than thirty.
+    """
+
+    status, code, title = 408, "request-timeout", "The request did not arrive in time"
 
 
 class Conflict(Refusal):
@@ -177,6 +225,15 @@ class PayloadTooLarge(Refusal):
     status, code, title = 413, "payload-too-large", "The body is too large"
 
 
+class UriTooLong(Refusal):
+    """The address is longer than this service takes (16 KiB with its query). The connection is closed.
+
+    Ask for less at once: a list of names or ids can be split over several requests.
+    """
+
+    status, code, title = 414, "uri-too-long", "The address is too long"
+
+
 class UnsupportedMediaType(Refusal):
     """The body's `Content-Type` is not JSON.
 
@@ -191,8 +248,9 @@ class ValidationFailed(Refusal):
     """The request was understood, but something in it cannot be accepted.
 
     `errors` names each place: a JSON pointer (RFC 6901) into the body such as `/workflow_runs/1/workflow_name`, or the
-    bare name of a parameter or header. Unknown members and parameters are refused, so that a typing error never
-    silently changes what a request means.
+    bare name of a parameter or header; the first hundred, where there are more. Unknown members and parameters are
+    refused, and so is a name that stands twice in an object, so that a typing error never silently changes what a
+    request means.
     """
 
     status, code, title = 422, "validation-failed", "Something in the request cannot be accepted"
@@ -221,6 +279,15 @@ class IdempotencyKeyReused(ValidationFailed):
     code, title = "idempotency-key-reused", "The idempotency key belongs to another request"
 
 
+class HeadersTooLarge(Refusal):
+    """The headers are more than this service takes: 100 lines, 64 KiB with the address. The connection is closed.
+
+    Also extensions of chunks and trailers, which nothing here reads, and which may be no more than a little.
+    """
+
+    status, code, title = 431, "headers-too-large", "The headers are too large"
+
+
 class InternalError(Refusal):
     """Something went wrong here that should not have. The request id finds it in the service's log."""
 
@@ -239,15 +306,28 @@ class Unavailable(Refusal):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
+class TooManyConnections(Unavailable):
+    """More connections are open than this process takes, so this one is closed.
+
+    Use one connection for many requests, and close those that are not needed. Idle ones are closed after 75 seconds.
+    """
+
+    code, title = "too-many-connections", "Too many connections"
+
+
 PROBLEMS: Mapping[str, type[Refusal]] = {
     problem.code: problem
     for problem in (
         NotJson,
         NotYaml,
+        HeaderRepeated,
+        MalformedRequest,
         Unauthenticated,
         Forbidden,
+        CrossSite,
         NotFound,
         MethodNotAllowed,
+        RequestTimeout,
         MoveNotAllowed,
         HeartbeatNotDeclared,
         LeaseLost,
@@ -257,11 +337,14 @@ PROBLEMS: Mapping[str, type[Refusal]] = {
         WorkflowExists,
         PreconditionFailed,
         PayloadTooLarge,
+        UriTooLong,
         UnsupportedMediaType,
         ValidationFailed,
         IdempotencyKeyReused,
+        HeadersTooLarge,
         InternalError,
         Unavailable,
+        TooManyConnections,
     )
 }
 """Every problem type by its code."""

@@ -4,18 +4,20 @@ import asyncio
 import gc
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from types import FrameType
 
 import structlog
 from fastapi import FastAPI
 
-from app.api import operations, pages, queues, schedules, steps, tasks, worker_calls, workflow_runs, workflows
+from app.api import docs, operations, pages, queues, schedules, steps, tasks, worker_calls, workflow_runs, workflows
 from app.api.kernel import Kernel
 from app.api.observe import Observe
 from app.api.openapi import add_openapi
+from app.api.own_site import OwnSite
 from app.api.problems import add_problem_handlers
 from app.background.chores import make_chores
 from app.background.housekeeping import Housekeeping
@@ -24,8 +26,10 @@ from app.db.embedded import start_embedded
 from app.db.engine import Database
 from app.db.failures import DATABASE_FAILURES
 from app.db.migrations import upgrade
+from app.db.outages import Outage, describe_failure
 from app.db.wakeups import Wakeups
-from app.logs import configure_logs
+from app.greeting import write_greeting
+from app.logs import configure_logs, logs_as_text
 from app.services import api_keys
 from app.services.doorkeeper import Doorkeeper
 from app.services.operations import service_version
@@ -42,7 +46,11 @@ ROUTERS = (
     queues.router,
     operations.router,
     pages.router,
+    docs.router,
 )
+KEY_PAUSE_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005
+"""How long a thread computes before the event loop has its turn; by default it is ten times as long."""
 log = structlog.get_logger()
 
 
@@ -61,7 +69,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with running_kernel(settings) as kernel:
             app.state.kernel = kernel
             log.info("serving", url=f"http://{settings.host}:{settings.port}", version=app.version)
-            with _draining_on_signals(kernel.wakeups.drain), _ending_with_parent(), _collecting_garbage_rarely():
+            await _greet(settings, kernel, app.version)
+            with ExitStack() as stack:
+                stack.enter_context(_draining_on_signals(kernel.wakeups.drain))
+                stack.enter_context(_ending_with_parent())
+                stack.enter_context(_collecting_garbage_rarely())
+                stack.enter_context(_switching_threads_often())
                 yield
 
     app = FastAPI(
@@ -69,6 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=service_version(),
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -80,26 +94,48 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+async def _greet(settings: Settings, kernel: Kernel, version: str) -> None:
+    """Tell a person at a terminal where everything is; several processes leave it at the line of the log."""
+    if not logs_as_text(settings) or settings.workers > 1:
+        return
+    with suppress(*DATABASE_FAILURES):
+        for line in write_greeting(settings, version, has_keys=await kernel.doorkeeper.has_keys()):
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - it is meant for a person
+
+
 @asynccontextmanager
 async def running_kernel(settings: Settings) -> AsyncIterator[Kernel]:
     """Give the parts of a running service; stop them in reverse at the end."""
     async with AsyncExitStack() as stack:
         url = await _find_database(settings, stack)
         listen_url = settings.listen_url.get_secret_value() if settings.listen_url else url
-        wakeups = Wakeups(listen_url)
-        database = Database(settings, url, wakeups)
+        outage = Outage()
+        wakeups = Wakeups(listen_url, outage)
+        database = Database(settings, url, wakeups, outage)
         stack.push_async_callback(database.close)
+        database.start()
         open_without_keys = settings.api_key is None and not _needs_key(settings)
         doorkeeper = Doorkeeper(database, open_without_keys=open_without_keys)
         wakeups.on(api_keys.TOPIC, doorkeeper.forget)
-        await _make_first_key(settings, database, doorkeeper)
+        if not await _make_first_key(settings, database, doorkeeper):
+            making = asyncio.create_task(_make_key_later(settings, database))
+            stack.callback(making.cancel)
         sightings = Sightings()
         housekeeping = Housekeeping(database, make_chores(settings, sightings))
         await wakeups.start()
         stack.push_async_callback(wakeups.stop)
         housekeeping.start()
         stack.push_async_callback(housekeeping.stop)
-        yield Kernel(settings, database, Batching(database), wakeups, doorkeeper, housekeeping, sightings)
+        yield Kernel(
+            settings,
+            database,
+            Batching(database),
+            wakeups,
+            doorkeeper,
+            OwnSite.of(settings),
+            housekeeping,
+            sightings,
+        )
 
 
 def _needs_key(settings: Settings) -> bool:
@@ -113,25 +149,45 @@ async def _find_database(settings: Settings, stack: AsyncExitStack) -> str:
     cluster = await asyncio.to_thread(start_embedded, settings.data_dir)
     stack.callback(cluster.close)
     await asyncio.to_thread(upgrade, cluster.url)
+    cluster.keep_running()
     return cluster.url
 
 
-async def _make_first_key(settings: Settings, database: Database, doorkeeper: Doorkeeper) -> None:
+async def _make_first_key(settings: Settings, database: Database, doorkeeper: Doorkeeper) -> bool:
     """Make the key that the environment gives. Raises UnsafeStartError where there is no key and one is needed.
 
-    While the database is away the service is closed to everybody, and the housekeeping makes the key later.
+    False: the database is away. Until it is back the service is closed to everybody.
     """
     try:
-        if settings.api_key:
-            async with database.transaction() as tx:
-                await api_keys.keep_key_of_environment(tx, settings.api_key.get_secret_value())
-        if _needs_key(settings) and not await doorkeeper.has_keys():
+        await _make_key_of_environment(settings, database)
+        if not await doorkeeper.has_keys() and _needs_key(settings):
             raise UnsafeStartError(
                 f"refusing to listen on {settings.host} without an API key: set MILEPOST_API_KEY, run "
                 "`milepost keys create NAME`, or say MILEPOST_ALLOW_UNAUTHENTICATED=true"
             )
     except DATABASE_FAILURES as failure:
-        log.warning("database_not_ready", error=str(failure).partition("\n")[0])
+        if not database.outage.is_under_way:
+            log.warning("database_not_ready", error=describe_failure(failure))
+        return False
+    return True
+
+
+async def _make_key_of_environment(settings: Settings, database: Database) -> None:
+    if settings.api_key:
+        async with database.transaction() as tx:
+            await api_keys.keep_key_of_environment(tx, settings.api_key.get_secret_value())
+
+
+async def _make_key_later(settings: Settings, database: Database) -> None:
+    """Make the key of the environment once, as soon as the database takes it.
+
+    Not again and again: of two replicas with different keys the one that was started last would not win.
+    """
+    while True:
+        await asyncio.sleep(KEY_PAUSE_SECONDS)
+        with suppress(*DATABASE_FAILURES):
+            await _make_key_of_environment(settings, database)
+            return
 
 
 @contextmanager
@@ -171,7 +227,7 @@ def _ending_with_parent() -> Iterator[None]:
     def stop() -> None:
         loop.remove_reader(sentinel)
         log.warning("parent_is_gone")
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)  # SIGTERM would take leave first, and the port has lost its owner
 
     loop.add_reader(sentinel, stop)
     try:
@@ -192,3 +248,14 @@ def _collecting_garbage_rarely() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+
+
+@contextmanager
+def _switching_threads_often() -> Iterator[None]:
+    """Let the event loop wait less for threads that compute: each request needs several turns."""
+    seconds = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(seconds)

@@ -18,7 +18,13 @@ BATCH_SIZE = Histogram(
 WAITERS = Gauge("milepost_waiters", "Long polls that are waiting now")
 HOUSEKEEPING_ROWS = Counter("milepost_housekeeping_rows_total", "Rows that the housekeeping changed", ["loop"])
 HOUSEKEEPING_FAILURES = Counter("milepost_housekeeping_failures_total", "Rounds that failed", ["loop"])
+SET_ASIDE = Gauge("milepost_set_aside_rows", "Rows that the housekeeping has set aside and will try again", ["loop"])
+GIVEN_UP = Counter("milepost_given_up_rows_total", "Rows that cannot go on, ended by the housekeeping", ["loop"])
 HOUSEKEEPING_AT = Gauge("milepost_housekeeping_last_round_timestamp_seconds", "When a loop last succeeded", ["loop"])
+CONNECTIONS = Gauge("milepost_http_connections", "Connections that are open now")
+REFUSED_CONNECTIONS = Counter(
+    "milepost_http_connections_refused_total", "Connections closed because of what their peer did", ["code"]
+)
 LISTENING = Gauge("milepost_listening", "1 while wake-ups of other replicas are heard, else 0")
 
 __all__ = ["REGISTRY"]

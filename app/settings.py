@@ -1,12 +1,33 @@
 """What can be set from outside, with units and defaults."""
 
 import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KEY_MIN_LENGTH = 20
+PREFIX = "MILEPOST_"
+OF_OTHERS = frozenset({"MILEPOST_URL", "MILEPOST_WORKFLOW_RUN_ID", "MILEPOST_TEST_SERVER_URL"})
+"""Variables that are no settings of the service: of clients, of a command that a run is about, and of the tests."""
+WITHOUT_EFFECT = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        "BULK_TOKEN_SECONDS",
+        "CHANGES_RETENTION_SECONDS",
+        "CORS_ORIGINS",
+        "OTEL",
+        "PUBLIC_URL",
+        "RETENTION",
+        "WEBHOOK_ALLOW_PRIVATE",
+    )
+)
+"""Settings of the contract for what this version does not do yet: who sets them is told so, and served all the same."""
 
 
 class Prepare(StrEnum):
@@ -26,7 +47,9 @@ class LogFormat(StrEnum):
 class Settings(BaseSettings):
     """Read from the environment: each field is `MILEPOST_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="MILEPOST_", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     host: str = Field(
         default="127.0.0.1",
@@ -58,10 +81,17 @@ class Settings(BaseSettings):
         "`/var/lib/milepost` for root. Need not exist.",
     )
     api_key: SecretStr | None = Field(
-        default=None, description="A first API key with every scope, made at the start if it does not exist."
+        default=None,
+        description="The first API key, with every scope: 20 characters or more, blanks around it left out. "
+        "It is made at the start, in place of the one that another value made before.",
     )
     allow_unauthenticated: bool = Field(
         default=False, description="Listen on any address without API keys: everybody who reaches it may do everything."
+    )
+    allowed_hosts: str | None = Field(
+        default=None,
+        description="Names, separated by commas, by which the service may be called while there are no API keys. "
+        "Those of loopback and `MILEPOST_HOST` always may.",
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body, in bytes.")
     idempotency_hours: float = Field(
@@ -76,7 +106,10 @@ class Settings(BaseSettings):
         default=0.5, gt=0, le=2, description="Pause between two rounds of the housekeeping, in seconds."
     )
     drain_seconds: float = Field(
-        default=20, ge=0, description="How long a stop waits for requests under way, in seconds."
+        default=20,
+        ge=0,
+        description="How long a stop may last, in seconds: a quarter of it everything is served and told to go "
+        "elsewhere, then requests under way are answered.",
     )
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         default="info", description="Least important level that is logged: debug, info, warning or error."
@@ -84,6 +117,19 @@ class Settings(BaseSettings):
     log_format: LogFormat | None = Field(
         default=None, description="`json` lines or `text`. Unset: text in a terminal, else json."
     )
+
+    @field_validator("api_key")
+    @classmethod
+    def _check_api_key(cls, key: SecretStr | None) -> SecretStr | None:
+        """Strip the key, and refuse one that can be guessed or cannot be sent. What is wrong is told without it."""
+        if key is None:
+            return None
+        secret = key.get_secret_value().strip()
+        if len(secret) < KEY_MIN_LENGTH:
+            raise ValueError(f"must have {KEY_MIN_LENGTH} characters or more; `openssl rand -hex 32` makes a good one")
+        if not re.fullmatch(r"[\x21-\x7e]+", secret):
+            raise ValueError("must be of visible ASCII characters: it is sent in a header")
+        return SecretStr(secret)
 
     def listens_beyond_loopback(self) -> bool:
         """Return whether somebody on another machine could reach the service."""
@@ -93,3 +139,11 @@ class Settings(BaseSettings):
             return not ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return True
+
+
+def find_unknown(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name of a variable that looks like a setting and is none, and the known one that is nearest to it."""
+    known = sorted({f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | OF_OTHERS | WITHOUT_EFFECT)
+    for name in sorted(names):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            yield name, get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
