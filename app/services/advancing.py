@@ -7,23 +7,22 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.highway.engine import Complete, Deadline, Due, EmitEvent, Fail
-from app.domain.retries import Failure, Sequel
+from app.domain.retries import Failure, Sequel, count_loss, forgives_loss
 from app.domain.task_moves import Facts, past_attempt
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
-from app.services.event_waits import wake_waiters
 from app.services.execution_tasks import as_error, failed_sequel, follow_step
 from app.services.executions import Executions
 from app.services.tasks import facts_of, store_ended
-from app.store import events as events_store
+from app.store import deliveries as deliveries_store
 from app.store import executions as store
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
 
 RUNS_PER_ROUND = 50
 """How many runs one round of a chore moves: each is locked until the end of the round."""
-
-
+STEPS_PER_ROUND = 500
+"""How many steps of these runs come due in one round."""
 _CANCELLED = Sequel(TaskStatus.cancelled, Reason.cancel_requested)
 
 
@@ -74,11 +73,14 @@ async def fail_work(executions: Executions, failures: Sequence[tuple[Facts, Fail
     executions.settled |= {facts["task_id"] for facts, _, _ in failures}
     await _prefetch(executions, [facts for facts, _, _ in failures])
     ended = []
-    for facts, failure, error in failures:
+    for before, failure, error in failures:
+        is_lost = failure.reason is Reason.lost
+        facts = count_loss(before) if is_lost else before
         if facts["cancel_requested_at"] is not None:  # nothing is tried again; the run is cancelled in a moment
             ended.append(Ended(facts, follow_step(facts, _CANCELLED, error)))
             continue
-        action = Fail(facts["step"], error, failure.retryable, _pause_of(failure, facts))
+        is_forgiven = is_lost and forgives_loss(before)
+        action = Fail(facts["step"], error, failure.retryable, _pause_of(failure, facts), is_forgiven=is_forgiven)
         ended.append(await _take(executions, facts, action, failure))
     return ended
 
@@ -96,7 +98,9 @@ async def give_up_work(executions: Executions, facts: Facts) -> None:
 
 
 def _pause_of(failure: Failure, facts: Facts) -> float | None:
-    """Return the seconds until the next attempt, if the worker said when that is to be."""
+    """Return the seconds until the next attempt: none after a loss, else None unless the worker said when it is."""
+    if failure.reason is Reason.lost:
+        return 0.0
     if failure.retry_at is None:
         return None
     seconds: float = (failure.retry_at - facts["now"]).total_seconds()
@@ -157,13 +161,9 @@ def _reason_of(end: Ended) -> Reason | None:
 # Times that come, and events
 
 
-async def expire_step_leases(tx: Tx, most: int) -> int:
-    """End attempts at work items whose lease has expired: that uses them up; how many they were."""
-    expired = await store.list_expired_work(tx, most)
-    if not expired:
-        return 0
-    executions = Executions(tx, is_patient=True)
-    await executions.lock(set(expired.values()))
+async def expire_step_leases(tx: Tx, task_ids: Sequence[UUID]) -> int:
+    """End those of the attempts at work items whose lease has expired, as lost; how many they were."""
+    executions, expired = await hold_steps(tx, task_ids)
     rows = await tasks_store.lock_tasks(tx, sorted(expired))
     late = [facts_of(row) for row in rows.values() if row.lease_expires_at and row.lease_expires_at <= row.now]
     ended = await fail_work(executions, [(facts, Failure(reason=Reason.lost), lease_error(facts)) for facts in late])
@@ -172,7 +172,7 @@ async def expire_step_leases(tx: Tx, most: int) -> int:
     await store_followed(tx, after)
     tx.ready.update(facts["queue"] for facts in after if facts["completed_at"] is None)
     await executions.write()
-    return len(expired)
+    return len(late)
 
 
 async def store_followed(tx: Tx, after: Sequence[Facts]) -> None:
@@ -193,74 +193,36 @@ def lease_error(facts: Facts) -> dict[str, Any]:
     }
 
 
-async def advance_due_steps(tx: Tx, most: int) -> int:
-    """Let the times of up to ``most`` steps come: retries, waits and time-outs; how many they were."""
-    found = await store.list_due_steps(tx, most)
-    run_ids = list(dict.fromkeys(row.workflow_run_id for row in found))[:RUNS_PER_ROUND]
-    due = [row for row in found if row.workflow_run_id in set(run_ids)]
-    if not due:
-        return 0
-    executions = Executions(tx, is_patient=True)
+async def advance_due_steps(tx: Tx, run_ids: Sequence[UUID]) -> int:
+    """Let the times of steps of the runs come: retries, waits and time-outs; how many they were."""
+    executions = Executions(tx)
     await executions.lock(run_ids)
-    for run_id in run_ids:
-        if run_id in executions.runs:
-            paths = [row.path for row in due if row.workflow_run_id == run_id]
-            await executions.runs[run_id].prefetch(tx, paths)
+    due = await store.list_due_steps(tx, list(executions.runs), STEPS_PER_ROUND)
+    paths: dict[UUID, list[str]] = {}
     for row in due:
+        paths.setdefault(row.workflow_run_id, []).append(row.path)
+    for run_id, of_run in paths.items():
+        await executions.runs[run_id].prefetch(tx, of_run)
+    done = 0
+    for row in due:
+        if executions.room <= 0:
+            break
         await executions.act(row.workflow_run_id, Due(row.path, row.scope))
+        done += 1
     await executions.write()
-    return most if len(due) < len(found) else len(due)
+    return STEPS_PER_ROUND if done < len(due) or executions.has_left else done
 
 
-async def end_runs_past_deadline(tx: Tx, most: int) -> int:
-    """End executed runs whose deadline has passed; how many they were."""
-    ids = await store.list_runs_past_deadline(tx, min(most, RUNS_PER_ROUND))
-    if not ids:
-        return 0
-    executions = Executions(tx, is_patient=True)
-    await executions.lock(ids)
-    for run_id in ids:
-        run = executions.runs.get(run_id)
-        if run is not None and run.row.deadline_at is not None and run.row.deadline_at <= run.row.now:
-            await executions.act(run_id, Deadline())
+async def end_runs_past_deadline(tx: Tx, run_ids: Sequence[UUID]) -> int:
+    """End those of the executed runs whose deadline has passed; how many they were."""
+    executions = Executions(tx)
+    await executions.lock(run_ids)
+    late = [run for run in executions.runs.values() if run.row.deadline_at and run.row.deadline_at <= run.row.now]
+    for run in late:
+        if run.run_id in run_ids:
+            await executions.act(run.run_id, Deadline())
     await executions.write()
-    return most if len(ids) == RUNS_PER_ROUND else len(ids)
-
-
-async def deliver_events(tx: Tx, most: int) -> int:
-    """Wake tasks and tell runs that could not be told when an event was emitted; how many events they were.
-
-    All runs are locked first, then the names: by then who had begun to await or to emit one of them has committed.
-    """
-    deliveries = await store.lock_deliveries(tx, min(most, RUNS_PER_ROUND))
-    if not deliveries:
-        return 0
-    executions = Executions(tx, is_patient=True)
-    await executions.lock({run_id for row in deliveries for run_id in await _list_awaiting(tx, row)})
-    for queue in sorted({row.queue for row in deliveries}):
-        await events_store.lock_names(tx, queue, [row.event_name for row in deliveries if row.queue == queue])
-    done = [row.delivery_id for row in deliveries if await _deliver(executions, row)]
-    await executions.write()
-    if done:
-        await store.delete_deliveries(tx, done)
-    return most if len(deliveries) == RUNS_PER_ROUND == len(done) else len(done)
-
-
-async def _list_awaiting(tx: Tx, delivery: Any) -> Sequence[UUID]:
-    return await store.list_runs_awaiting(tx, delivery.queue, delivery.event_name, delivery.workflow_run_id)
-
-
-async def _deliver(executions: Executions, delivery: Any) -> bool:
-    """Tell of an event that may have been emitted; whether everybody who awaits it is told."""
-    tx, name = executions.tx, delivery.event_name
-    event = await events_store.get_event(tx, delivery.queue, name, delivery.workflow_run_id)
-    if event is not None:
-        await wake_waiters(tx, delivery.queue, name, delivery.workflow_run_id, event.payload)
-    awaiting = await _list_awaiting(tx, delivery)
-    for run_id in sorted(executions.runs.keys() & set(awaiting)):
-        if await executions.runs[run_id].hears(tx, name):
-            await executions.act(run_id, EmitEvent(name))
-    return executions.runs.keys() >= set(awaiting)
+    return len(late)
 
 
 async def tell_of_event(executions: Executions, queue: str, name: str, run_id: UUID | None, payload: Any) -> None:
@@ -270,4 +232,4 @@ async def tell_of_event(executions: Executions, queue: str, name: str, run_id: U
         await executions.act(told, EmitEvent(name, payload))
     if awaiting - executions.runs.keys():
         delivery = {"queue": queue, "event_name": name, "workflow_run_id": run_id}
-        await store.insert_deliveries(executions.tx, [delivery])
+        await deliveries_store.insert_deliveries(executions.tx, [delivery])

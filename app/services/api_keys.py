@@ -1,21 +1,27 @@
 """Making, listing and revoking API keys."""
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
+import structlog
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
 from app.schemas.operations import Scope
 from app.store import api_keys as store
 
+ENVIRONMENT = "environment"
+"""The name of the key of `MILEPOST_API_KEY`; it stays when the key changes."""
 TOPIC = "api_keys"
 """On which changes of keys are told."""
 SECRET_PREFIX = "mp_"  # noqa: S105 - the same for all
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,28 @@ async def create_key(tx: Tx, name: str, scopes: Collection[Scope], secret: str |
 
 
 async def keep_key_of_environment(tx: Tx, secret: str) -> None:
-    """Make the key that the environment gives, with every scope, unless it was made before."""
-    await create_key(tx, f"environment-{hash_secret(secret).hex()[:8]}", [Scope.admin], secret)
+    """Let the key that the environment gives be the only one that it gave, with every scope.
+
+    One that was revoked by hand stays so.
+    """
+    secret_hash = hash_secret(secret)
+    known = await store.get_key(tx, secret_hash)
+    if known is None:
+        for name in _names_of_environment():
+            if await store.put_key_from_environment(tx, uuid7(), name, secret_hash, [Scope.admin]):
+                break
+        log.info("key_of_environment_made", name=name)
+    elif known.revoked_at is not None:
+        log.warning("key_of_environment_is_revoked", name=known.name)
+    if await store.revoke_others_from_environment(tx, secret_hash) or known is None:
+        tx.topics.add(TOPIC)
+
+
+def _names_of_environment() -> Iterator[str]:
+    """Yield what the key of the environment may be called: somebody may have taken the first name for another."""
+    yield ENVIRONMENT
+    for number in count(2):
+        yield f"{ENVIRONMENT}-{number}"
 
 
 async def list_keys(tx: Tx) -> Sequence[KnownKey]:

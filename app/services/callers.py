@@ -1,6 +1,7 @@
 """Who calls, and which request it is."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,16 @@ class Caller:
     """Name of the API key, or `anonymous` where there are none."""
     request_id: str | None
     """None: it is not a call."""
+
+
+class Visit(Protocol):
+    """A call that waits, and who waits for its answer."""
+
+    async def is_gone(self) -> bool:
+        """Return whether nobody waits any more."""
+
+    async def check_key(self) -> None:
+        """Raise Unauthenticated or Forbidden once the caller would not be let in any more."""
 
 
 HOUSEKEEPING = Caller("housekeeping", None)

@@ -10,6 +10,7 @@ from app.domain.task_moves import Facts, checkpoint_row
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
 from app.schemas.wire import PageQuery
+from app.services.event_waits import NO_ROOM
 from app.services.leases import Answered, Report, answered, hold_runs, settle_each
 from app.services.tasks import get_task
 from app.store import checkpoints as store
@@ -44,13 +45,16 @@ async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], Facts]]) ->
     ]
     if longer:
         await claims_store.beat_tasks(tx, longer)
-    return [_answer(written.get((report.task_id, report.name))) for report, _ in held]
+    return [await _answer(tx, report, written.get((report.task_id, report.name))) for report, _ in held]
 
 
-def _answer(row: Any) -> Answered | Refusal:
-    if row is None:
+async def _answer(tx: Tx, report: Report[CheckpointWrite], row: Any) -> Answered | Refusal:
+    if row is not None:
+        return answered(read_checkpoint(row))
+    stored = await store.get_checkpoint(tx, report.task_id, report.name)
+    if stored is not None and stored.is_outcome:
         return ValidationFailed.at("name", "is the step of an await, whose outcome does not change")
-    return answered(read_checkpoint(row))
+    return ValidationFailed.at("/state", NO_ROOM)
 
 
 async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> Checkpoint:
@@ -66,6 +70,6 @@ async def list_checkpoints(tx: Tx, task_id: UUID, query: PageQuery) -> Checkpoin
     """Return the checkpoints of a task in the order of writing. Raises NotFound, ValidationFailed."""
     await get_task(tx, task_id)
     after = read_offset(query.cursor, task_id) if query.cursor is not None else 0
-    rows = await store.list_checkpoints(tx, task_id, after, query.limit + 1)
-    more = write_offset(rows[query.limit - 1].position, task_id) if len(rows) > query.limit else None
-    return Checkpoints.model_construct(items=[read_checkpoint(row) for row in rows[: query.limit]], next_cursor=more)
+    page = await store.list_checkpoints(tx, task_id, after, query.limit)
+    more = write_offset(page.rows[-1].position, task_id) if page.has_more else None
+    return Checkpoints.model_construct(items=[read_checkpoint(row) for row in page.rows], next_cursor=more)

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+import structlog
 from pydantic_core import from_json
 
 from app.db.batching import Batching
 from app.db.engine import Tx
+from app.db.failures import is_worth_another_try, may_be_of_one
+from app.db.outages import describe_failure
 from app.db.wakeups import Wakeups, queue_topic
 from app.domain.json_values import fingerprint
 from app.errors import Refusal, ValidationFailed
@@ -20,8 +23,12 @@ from app.schemas.tasks import (
     TaskStatus,
 )
 from app.services.advancing import complete_work, hold_steps, keep_attempts
+from app.services.api_keys import TOPIC as KEYS
+from app.services.callers import Visit
+from app.services.claim_repeats import recall_claims, remember_claims
 from app.services.events import wake_due_tasks
 from app.services.executions import Executions
+from app.services.idempotency import IdempotencyKey
 from app.services.leases import (
     Answered,
     Report,
@@ -33,16 +40,22 @@ from app.services.leases import (
     tasks_of_steps,
     turn_away,
 )
+from app.services.run_memory import MEMORY_MOST
 from app.services.sightings import Sightings
 from app.services.tasks import facts_of, read_task, task_topic
 from app.store import checkpoints as checkpoints_store
 from app.store import claims as store
+from app.store import due_tasks as due_tasks_store
 from app.store import queues as queues_store
 from app.store import tasks as tasks_store
 from app.store.recordsets import as_bytes
+from app.store.sizes import BYTES_MOST
+
+log = structlog.get_logger()
 
 MOVED_MOST = 500
 """How many expired leases and due tasks one claim clears away before it looks for work."""
+_FULL = ValidationFailed.at("/memory", f"the memory of the run would have more than {MEMORY_MOST} bytes")
 _NO_STEP = ValidationFailed.at("/memory", "the task is no step of an executed run, which has no memory")
 
 
@@ -54,6 +67,18 @@ class TurnTaken:
     """As `CompletionOutcome`."""
     tasks: Sequence[dict[str, Any]]
     """As `ClaimedTask`."""
+    replayed: bool = False
+    """They were handed out before, to the same claim."""
+    is_put_off: bool = False
+    """There was no more room for its claim in this round; the next has."""
+
+
+@dataclass(slots=True)
+class Round:
+    """What one round of claims hands out: the bytes that it may still be, and whose claims are left to the next."""
+
+    room: int = BYTES_MOST
+    put_off: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +88,36 @@ class Turn:
     queue: str
     done: Sequence[CompletedItem] = ()
     claim: Claim | None = None
+    key: IdempotencyKey | None = None
+    """With it the claim, repeated while its leases last, gives the same tasks."""
 
 
-async def turn_each(tx: Tx, turns: Sequence[Turn]) -> Sequence[TurnTaken]:
+async def turn_each(tx: Tx, turns: Sequence[Turn]) -> Sequence[TurnTaken | Refusal]:
     """Take all results in, then hand tasks out to all who claim."""
-    reports = [_report_of(item) for turn in turns for item in turn.done]
+    keys = {place: turn.key for place, turn in enumerate(turns) if turn.claim and turn.key}
+    recalled = await recall_claims(tx, keys)
+    accepted = {place: turn for place, turn in enumerate(turns) if place not in recalled.refused}
+    reports = [_report_of(item) for turn in accepted.values() for item in turn.done]
     outcomes = iter([_outcome_of(r, o) for r, o in zip(reports, await complete_each(tx, reports), strict=True)])
-    taken = [[next(outcomes) for _ in turn.done] for turn in turns]
+    taken = {place: [next(outcomes) for _ in turn.done] for place, turn in accepted.items()}
+    again = await _read_claimed(tx, recalled.held)
+    served = {*again, *recalled.followers, *recalled.put_off}
+    this = Round(BYTES_MOST - recalled.bytes, set(recalled.put_off))
     handed: dict[int, list[dict[str, Any]]] = {}
-    for queue in sorted({turn.queue for turn in turns if turn.claim}):
-        claims = {place: turn.claim for place, turn in enumerate(turns) if turn.claim and turn.queue == queue}
-        handed |= await _hand_out(tx, queue, claims)
-    return [TurnTaken(taken[place], handed.get(place, [])) for place in range(len(turns))]
+    for queue in sorted({turn.queue for turn in accepted.values() if turn.claim}):
+        of_queue = {place: turn.claim for place, turn in accepted.items() if turn.claim and turn.queue == queue}
+        unserved = {place: claim for place, claim in of_queue.items() if place not in served}
+        handed |= await _hand_out(tx, this, queue, unserved)
+    await remember_claims(tx, keys, handed)
+    tx.is_promise = tx.is_promise and bool(reports or handed or again)
+    given = handed | again
+    given |= {place: given[first] for place, first in recalled.followers.items() if first in given}
+    this.put_off |= {place for place, first in recalled.followers.items() if first in this.put_off}
+    return [
+        recalled.refused.get(place)
+        or TurnTaken(taken[place], given.get(place, []), place in served, place in this.put_off)
+        for place in range(len(turns))
+    ]
 
 
 def _report_of(item: CompletedItem) -> Report[CompletedItem]:
@@ -101,9 +144,9 @@ async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answ
     first: dict[tuple[UUID, UUID], Report[Any]] = {}
     for report in reports:
         first.setdefault((report.task_id, report.token), report)
-    settled = await _complete_steps(tx, executions, first, work) if work else {}
+    settled, held = await _complete_steps(tx, executions, first, work) if work else ({}, set())
     settled |= await _refuse_memory(tx, {key: r for key, r in first.items() if _memory_of(r) and key[0] not in work})
-    plain = [_completed_row(report) for key, report in first.items() if key not in settled]
+    plain = [_completed_row(report, is_held=key in held) for key, report in first.items() if key not in settled]
     done = await store.complete_tasks(tx, plain)
     for row in done:
         tx.topics.add(task_topic(row.task_id))
@@ -118,11 +161,13 @@ async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answ
 
 async def _complete_steps(
     tx: Tx, executions: Executions, reports: Mapping[tuple[UUID, UUID], Report[Any]], work: Mapping[UUID, UUID]
-) -> dict[tuple[UUID, UUID], Answered | Refusal | None]:
+) -> tuple[dict[tuple[UUID, UUID], Answered | Refusal | None], set[tuple[UUID, UUID]]]:
     """Tell the runs that work items of their steps are done.
 
     Return those that are not completed: what is answered if the result does not meet a postcondition, which makes it a
-    failed attempt; None if the step was dropped because of another report, and its task is cancelled.
+    failed attempt; None if the step was dropped because of another report, and its task is cancelled; why it is refused
+    that brings more memory than the run can take. And return all whose leases were found to last: of the others of them
+    the step is completed, and so is the task, also if its lease runs out before that is written.
     """
     rows = await tasks_store.lock_tasks(tx, [task_id for task_id, _ in reports])
     held = [
@@ -130,6 +175,8 @@ async def _complete_steps(
         for (task_id, token), report in reports.items()
         if task_id in work and task_id in rows and is_held(facts := facts_of(rows[task_id]), token)
     ]
+    refused = {(r.task_id, r.token): _FULL for r, facts in held if not executions.takes_memory(facts, _memory_of(r))}
+    held = [(report, facts) for report, facts in held if (report.task_id, report.token) not in refused]
     done = [(facts, report.body.result, _memory_of(report)) for report, facts in held]
     ended = await complete_work(executions, done)
     dropped = [(r.task_id, r.token) for (r, _), end in zip(held, ended, strict=True) if end is None]
@@ -137,7 +184,7 @@ async def _complete_steps(
     await keep_attempts(tx, [(end, None, end.after and end.after["error"]) for _, end in bad])
     answers = await move_on(tx, [(report, end.facts, end.after) for report, end in bad if end.after is not None])
     told = {(report.task_id, report.token): answer for (report, _), answer in zip(bad, answers, strict=True)}
-    return dict.fromkeys(dropped) | told
+    return dict.fromkeys(dropped) | told | refused, {(report.task_id, report.token) for report, _ in held}
 
 
 async def _refuse_memory(
@@ -151,8 +198,9 @@ def _memory_of(report: Report[Any]) -> Mapping[str, Any]:
     return getattr(report.body, "memory", None) or {}
 
 
-def _completed_row(report: Report[Any]) -> dict[str, Any]:
+def _completed_row(report: Report[Any], *, is_held: bool) -> dict[str, Any]:
     return {
+        "is_held": is_held,
         "task_id": report.task_id,
         "lease_token": report.token,
         "result": report.body.result,
@@ -173,17 +221,19 @@ async def complete_and_show_each(tx: Tx, reports: Sequence[Report[TaskCompletion
     ]
 
 
-async def _hand_out(tx: Tx, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[dict[str, Any]]]:
+async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[dict[str, Any]]]:
     """Hand tasks of ``queue`` out to ``claims``, by their place among the turns."""
+    if not claims:
+        return {}
     limits = (await store.read_queues(tx, [queue])).get(queue)
     if limits is None and await queues_store.revive_queue(tx, queue):
         limits = (await store.read_queues(tx, [queue])).get(queue)
     if limits is None or limits.paused:
         return {}
     if limits.has_expired:
-        await expire_leases(tx, MOVED_MOST)
+        await _clear_away(tx, due_tasks_store.find_expired_tasks, expire_leases)
     if limits.has_due:
-        await wake_due_tasks(tx, MOVED_MOST)
+        await _clear_away(tx, due_tasks_store.find_due_tasks, wake_due_tasks)
     free = None if limits.max_concurrency is None else await _free_places(tx, queue)
     groups: dict[frozenset[str] | None, dict[int, Claim]] = {}
     for place, claim in claims.items():
@@ -191,32 +241,59 @@ async def _hand_out(tx: Tx, queue: str, claims: Mapping[int, Claim]) -> dict[int
         groups.setdefault(names, {})[place] = claim
     handed: dict[int, list[dict[str, Any]]] = {}
     for names, group in groups.items():
-        rows = await _claim(tx, queue, sorted(names) if names else None, free, group, limits.default_lease_seconds)
+        wanted = sorted(names) if names else None
+        rows = await _claim(tx, this, queue, wanted, free, group, limits.default_lease_seconds)
         free = None if free is None else free - len(rows)
         handed |= await _read_claimed(tx, rows)
+        if this.room <= 0:
+            this.put_off |= group.keys() - handed.keys()
     return handed
+
+
+async def _clear_away(
+    tx: Tx,
+    find: Callable[[Tx, int], Awaitable[Sequence[UUID]]],
+    move: Callable[[Tx, Sequence[UUID]], Awaitable[int]],
+) -> None:
+    """Do ahead what the housekeeping would do in a moment; where a task is in the way of that, it is left to it."""
+    try:
+        async with tx.savepoint():
+            if ids := await find(tx, MOVED_MOST):
+                await move(tx, ids)
+    except Exception as failure:
+        if not may_be_of_one(failure) or is_worth_another_try(failure):
+            raise
+        log.warning("left_to_housekeeping", error=describe_failure(failure))
 
 
 async def _claim(
     tx: Tx,
+    this: Round,
     queue: str,
     names: Sequence[str] | None,
     free: int | None,
     claims: Mapping[int, Claim],
     default_lease_seconds: float,
 ) -> Sequence[Any]:
-    """Claim for all ``claims``; again where tasks of a key, of which only one can run, stood in the way of others."""
+    """Claim for all ``claims``; again where tasks of a key, of which only one can run, stood in the way of others.
+
+    Whoever waits is told of tasks that are left because there is no room for them.
+    """
     taken: list[Any] = []
     left = {place: claim.limit for place, claim in claims.items()}
     while True:
         wanted = sum(left.values())
         most = wanted if free is None else min(wanted, free - len(taken))
-        if most <= 0:
+        if most <= 0 or this.room <= 0:
             return taken
-        rows = await store.claim_tasks(tx, queue, names, most, _claimers(claims, left, default_lease_seconds))
+        rows = await store.claim_tasks(
+            tx, queue, names, most, this.room, _claimers(claims, left, default_lease_seconds)
+        )
         taken += rows
         for row in rows:
             left[row.claimer] -= 1
+            this.room -= row.size
+        tx.ready[queue] += rows[0].left_over if rows else 0
         if not rows or not rows[0].passed_over:
             return taken
 
@@ -259,23 +336,29 @@ async def take_turn(
     wakeups: Wakeups,
     sightings: Sightings,
     turn: Turn,
-    is_gone: Callable[[], Awaitable[bool]],
+    visit: Visit,
 ) -> TurnTaken:
-    """Report what is done, claim, and wait for work as long as the claim says; nothing is claimed for who is gone."""
+    """Report what is done, claim, and wait for work as long as the claim says; nothing is claimed for who is gone.
+
+    Raises Unauthenticated when the key of ``visit`` is revoked while it waits.
+    """
     claim = turn.claim
     if claim is None:
         return await batching.run(turn_each, turn)
     sightings.note(turn.queue, claim.worker_id)
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + claim.wait_seconds
-    with wakeups.waiting(queue_topic(turn.queue, choosy=claim.task_names is not None)) as waiter:
+    with wakeups.waiting(queue_topic(turn.queue, choosy=claim.task_names is not None), KEYS) as waiter:
         came = await batching.run(turn_each, turn)
-        while not came.tasks and clock() < give_up_at and not wakeups.draining:
-            await waiter.wait(give_up_at - clock())
-            if await is_gone():
+        while not came.tasks and (came.is_put_off or clock() < give_up_at) and not wakeups.draining:
+            if not came.is_put_off:
+                await waiter.wait(give_up_at - clock())
+            await visit.check_key()
+            if await visit.is_gone():
                 wakeups.publish(set(), {turn.queue: 1})
                 break
-            came = TurnTaken(came.outcomes, (await batching.run(turn_each, Turn(turn.queue, (), claim))).tasks)
+            next_came = await batching.run(turn_each, Turn(turn.queue, (), claim, turn.key))
+            came = replace(next_came, outcomes=came.outcomes)
     return came
 
 

@@ -1,8 +1,13 @@
 """Who may come in: API keys, looked up by hash and remembered for a moment."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Generic, TypeVar
 
-from app.db.engine import Database
+from app.db.engine import Database, Tx
+from app.db.failures import DATABASE_FAILURES
 from app.errors import Forbidden, Unauthenticated
 from app.schemas.operations import Scope
 from app.services.api_keys import KnownKey, hash_secret, read_key
@@ -10,8 +15,22 @@ from app.store import api_keys as store
 
 REMEMBER_SECONDS = 5.0
 """How long a looked-up key is believed when no word of its change arrives; usually that takes milliseconds."""
+BELIEVE_SECONDS = 3600.0
+"""How long it is believed for what needs no database, while the database is away."""
+BELIEVED_AFTER_SECONDS = 1.0
+"""How long such a call waits for a database that may be away."""
 REMEMBER_MOST = 10_000
 ANONYMOUS = "anonymous"
+
+Fact = TypeVar("Fact")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen(Generic[Fact]):
+    """What the database said, and when it was asked."""
+
+    fact: Fact
+    at: float
 
 
 class Doorkeeper:
@@ -20,21 +39,22 @@ class Doorkeeper:
     def __init__(self, database: Database, *, open_without_keys: bool) -> None:
         self._database = database
         self._open_without_keys = open_without_keys
-        self._keys: dict[bytes, tuple[KnownKey | None, float]] = {}
-        self._has_keys: tuple[bool, float] = (False, 0.0)
-        self._forgotten = 0
+        self._keys: dict[bytes, _Seen[KnownKey | None]] = {}
+        self._has_keys: _Seen[bool] | None = None
+        self._changed_at = 0.0
 
     def forget(self) -> None:
         """Look everything up again: keys were made or revoked."""
-        self._keys.clear()
-        self._has_keys = (False, 0.0)
-        self._forgotten += 1
+        self._changed_at = monotonic()
 
-    async def admit(self, authorization: str | None, scope: Scope) -> str:
-        """Return the name of the caller. Raises Unauthenticated, Forbidden."""
-        if self._open_without_keys and not await self.has_keys():
+    async def admit(self, authorization: str | None, scope: Scope, *, believes: bool = False) -> str:
+        """Return the name of the caller. Raises Unauthenticated, Forbidden.
+
+        Who ``believes`` what was known of keys before needs no database.
+        """
+        if self._open_without_keys and not await self.has_keys(believes=believes):
             return ANONYMOUS
-        key = await self._find_key(authorization)
+        key = await self._find_key(authorization, believes=believes)
         if key is None or key.revoked_at is not None:
             raise Unauthenticated(
                 "send Authorization: Bearer KEY with a valid key", headers={"WWW-Authenticate": "Bearer"}
@@ -43,35 +63,42 @@ class Doorkeeper:
             raise Forbidden(f"this needs the scope {scope}; the key {key.name} has {', '.join(sorted(key.scopes))}")
         return key.name
 
-    async def has_keys(self) -> bool:
+    async def has_keys(self, *, believes: bool = False) -> bool:
         """Return whether a key was ever made."""
-        needed, until = self._has_keys
-        now = asyncio.get_running_loop().time()
-        if until <= now:
-            forgotten = self._forgotten
-            async with self._database.reading() as tx:
-                needed = await store.has_keys(tx)
-            if forgotten == self._forgotten:  # else a key was made while we looked
-                self._has_keys = (needed, now + REMEMBER_SECONDS)
-        return needed
+        self._has_keys = await self._see(self._has_keys, store.has_keys, believes=believes)
+        return self._has_keys.fact
 
-    async def _find_key(self, authorization: str | None) -> KnownKey | None:
+    async def _find_key(self, authorization: str | None, *, believes: bool) -> KnownKey | None:
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret:
             return None
         secret_hash = hash_secret(secret.strip())
-        now = asyncio.get_running_loop().time()
-        key, until = self._keys.get(secret_hash, (None, 0.0))
-        if until <= now:
-            forgotten = self._forgotten
-            async with self._database.reading() as tx:
-                row = await store.get_key(tx, secret_hash)
-            key = None if row is None else read_key(row)
-            if forgotten == self._forgotten:  # else the key may have been revoked while we looked
-                self._remember(secret_hash, key, now + REMEMBER_SECONDS)
-        return key
 
-    def _remember(self, secret_hash: bytes, key: KnownKey | None, until: float) -> None:
+        async def look(tx: Tx) -> KnownKey | None:
+            row = await store.get_key(tx, secret_hash)
+            return None if row is None else read_key(row)
+
+        seen = await self._see(self._keys.get(secret_hash), look, believes=believes)
         if len(self._keys) >= REMEMBER_MOST:
             self._keys.clear()
-        self._keys[secret_hash] = (key, until)
+        self._keys[secret_hash] = seen
+        return seen.fact
+
+    async def _see(
+        self, before: _Seen[Fact] | None, look: Callable[[Tx], Awaitable[Fact]], *, believes: bool
+    ) -> _Seen[Fact]:
+        """Return what was seen ``before`` if nothing has changed since, else what ``look`` sees.
+
+        It counts as seen when it was asked for: what changes while we look is looked up again.
+        """
+        now = monotonic()
+        if before and before.at > self._changed_at and now - before.at < REMEMBER_SECONDS:
+            return before
+        believed = before if believes and before and now - before.at < BELIEVE_SECONDS else None
+        try:
+            async with asyncio.timeout(BELIEVED_AFTER_SECONDS if believed else None), self._database.reading() as tx:
+                return _Seen(await look(tx), now)
+        except DATABASE_FAILURES:
+            if believed is None:
+                raise
+            return believed

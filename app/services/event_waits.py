@@ -1,30 +1,42 @@
 """Tasks that await events: what they see, and how they wake."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from pydantic import MISSING
 
 from app.db.engine import Tx
+from app.domain.json_texts import JsonText, write_json
 from app.domain.task_moves import Facts, checkpoint_row, wake
+from app.errors import ValidationFailed
 from app.schemas.tasks import AwaitOutcome, EventAwaited
 from app.services.tasks import facts_of
 from app.store import checkpoints as checkpoints_store
 from app.store import events as store
 from app.store import tasks as tasks_store
+from app.store.sizes import BYTES_MOST
+
+_MIB_MOST = BYTES_MOST // 1024**2
+NO_ROOM = (
+    f"the task would have more than {checkpoints_store.NAMES_MOST} checkpoints,"
+    f" or more than {_MIB_MOST} MiB of their states"
+)
+TOO_MUCH = ValidationFailed.at("/all_of", f"the payloads of these events are more than {_MIB_MOST} MiB together")
 
 
-async def wake_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> None:
-    """Wake the tasks that await an event which was emitted just now."""
-    waiters = await store.list_waiters(tx, queue, name, run_id)
+async def wake_waiters(
+    tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: Collection[UUID] | None = None
+) -> None:
+    """Wake the tasks that await an event which was emitted just now: all, or ``only`` some of them."""
+    waiters = [task_id for task_id in await store.list_waiters(tx, queue, name, run_id) if not only or task_id in only]
     if not waiters:
         return
     rows = await tasks_store.lock_tasks(tx, waiters)
     still = await store.list_waiters(tx, queue, name, run_id)  # another emit may have woken some until they were locked
     waiting = [facts_of(rows[task_id]) for task_id in still if task_id in rows]
     received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
-    woken = []
+    woken: list[tuple[Facts, EventAwaited | ValidationFailed]] = []
     for facts in waiting:
         names = facts["wait_all"]
         outcome = received if names is None else await look(tx, facts, names, all_of=True)
@@ -33,14 +45,18 @@ async def wake_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, paylo
     await wake_all(tx, woken)
 
 
-async def wake_all(tx: Tx, woken: Sequence[tuple[Facts, EventAwaited]]) -> None:
-    """Write the outcome of the awaits of sleeping tasks, and let the tasks be claimed."""
+async def wake_all(tx: Tx, woken: Sequence[tuple[Facts, EventAwaited | ValidationFailed]]) -> None:
+    """Write the outcome of the awaits of sleeping tasks, and let the tasks be claimed.
+
+    A task that has no room for its outcome wakes without: it awaits again, and is told why that cannot be.
+    """
     if not woken:
         return
     ids = [facts["task_id"] for facts, _ in woken]
-    await checkpoints_store.put_checkpoints(tx, [outcome_row(f, f["wait_step"], outcome) for f, outcome in woken])
+    rows = [outcome_row(f, f["wait_step"], outcome) for f, outcome in woken if isinstance(outcome, EventAwaited)]
+    kept = await checkpoints_store.put_checkpoints(tx, rows) if rows else {}
     await store.delete_waits(tx, ids)
-    ready = [wake(facts, facts["now"], outcome.event_name, _payload_of(outcome)) for facts, outcome in woken]
+    ready = [_wake(facts, outcome, is_kept=(facts["task_id"], facts["wait_step"]) in kept) for facts, outcome in woken]
     await tasks_store.update_tasks(tx, ready)
     await hold_back(tx, ready)
     tx.ready.update(facts["queue"] for facts, _ in woken)
@@ -52,25 +68,37 @@ async def hold_back(tx: Tx, ready: Sequence[Facts]) -> None:
         await tasks_store.hold_tasks_of_held_runs(tx, work)
 
 
+def _wake(facts: Facts, outcome: EventAwaited | ValidationFailed, *, is_kept: bool) -> Facts:
+    if not is_kept or isinstance(outcome, ValidationFailed):
+        return wake(facts, facts["now"])
+    return wake(facts, facts["now"], outcome.event_name, _payload_of(outcome))
+
+
 def _payload_of(outcome: EventAwaited) -> Any:
     return None if outcome.payload is MISSING else outcome.payload
 
 
 def outcome_row(facts: Facts, step: str, outcome: EventAwaited) -> dict[str, Any]:
     """Return the checkpoint that remembers what came of awaiting."""
-    return checkpoint_row(facts, step, outcome.model_dump(mode="json"), is_outcome=True)
+    return checkpoint_row(facts, step, JsonText(write_json(outcome)), is_outcome=True)
 
 
-async def look(tx: Tx, facts: Facts, names: Sequence[str], *, all_of: bool) -> EventAwaited | None:
-    """Return what a task receives under these names: the first that was emitted, or all of them; None if not yet."""
-    seen = await store.see_events(tx, facts["queue"], names, facts["workflow_run_id"])
-    if all_of:
-        if any(name not in seen for name in names):
-            return None
-        return EventAwaited.model_construct(
-            outcome=AwaitOutcome.received, payload={name: seen[name].payload for name in names}
-        )
-    first = next((name for name in names if name in seen), None)
-    if first is None:
+async def look(tx: Tx, facts: Facts, names: Sequence[str], *, all_of: bool) -> EventAwaited | ValidationFailed | None:
+    """Return what a task receives under these names: the first that was emitted, or all of them; None if not yet.
+
+    All of them together may be too much.
+    """
+    queue, run_id = facts["queue"], facts["workflow_run_id"]
+    emitted = await store.see_names(tx, queue, names, run_id)
+    wanted = names if all_of else [name for name in names if name in emitted][:1]
+    if not wanted or any(name not in emitted for name in wanted):
         return None
-    return EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=first, payload=seen[first].payload)
+    if all_of and await store.measure_events(tx, queue, wanted, run_id) > BYTES_MOST:
+        return TOO_MUCH
+    seen = await store.see_events(tx, queue, wanted, run_id)
+    if all_of:
+        payload = {name: seen[name].payload for name in names}
+        return EventAwaited.model_construct(outcome=AwaitOutcome.received, payload=payload)
+    return EventAwaited.model_construct(
+        outcome=AwaitOutcome.received, event_name=wanted[0], payload=seen[wanted[0]].payload
+    )

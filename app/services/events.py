@@ -13,15 +13,19 @@ from app.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQ
 from app.schemas.tasks import AwaitOutcome, EventAwait, EventAwaited
 from app.services import stored_runs
 from app.services.advancing import tell_of_event
-from app.services.event_waits import hold_back, look, outcome_row, wake_all, wake_waiters
+from app.services.event_waits import NO_ROOM, hold_back, look, outcome_row, wake_all, wake_waiters
 from app.services.executions import Executions
 from app.services.leases import Answered, Report, answered, hold_runs, settle_each, spend
 from app.services.tasks import facts_of
 from app.store import checkpoints as checkpoints_store
+from app.store import due_tasks as due_tasks_store
 from app.store import events as store
 from app.store import executions as executions_store
 from app.store import queues as queues_store
 from app.store import tasks as tasks_store
+
+TIMED_OUT_SIZE = 100
+"""Bytes that the outcome of an await which timed out has at most: there is always room for them when it ends."""
 
 
 def read_event(row: Any) -> Event:
@@ -36,7 +40,7 @@ async def emit_event(tx: Tx, queue: str, name: str, emit: EventEmit) -> EmittedE
     await executions.lock(await executions_store.list_runs_awaiting(tx, queue, name, run_id))
     if run_id is not None and not await stored_runs.hold_runs(tx, {run_id}):
         raise ValidationFailed.at("/workflow_run_id", "there is no such workflow run")
-    await store.lock_names(tx, queue, [name])
+    await store.lock_names(tx, {(queue, name)})
     await queues_store.insert_queue(tx, queue)
     row = await store.insert_event(tx, queue, name, run_id, emit.payload)
     if row is not None:
@@ -51,9 +55,8 @@ async def await_each(tx: Tx, reports: Sequence[Report[EventAwait]]) -> Sequence[
     """Give each what it awaits, or put it aside until that is emitted or the time is over."""
     await hold_runs(tx, reports)
     queues = await tasks_store.get_tasks(tx, [report.task_id for report in reports])
-    for queue in sorted({row.queue for row in queues.values()}):
-        names = [n for r in reports if r.task_id in queues and queues[r.task_id].queue == queue for n in _names(r.body)]
-        await store.lock_names(tx, queue, names)
+    known = [(queues[report.task_id].queue, report.body) for report in reports if report.task_id in queues]
+    await store.lock_names(tx, {(queue, name) for queue, body in known for name in _names(body)})
     return await settle_each(tx, reports, _await)
 
 
@@ -71,14 +74,18 @@ async def _await_one(tx: Tx, report: Report[EventAwait], facts: Facts) -> Answer
     if known is not None:
         if not known.is_outcome:
             return ValidationFailed.at("/step_name", "is the name of a checkpoint of this task")
-        return answered(EventAwaited.model_validate(known.state))
+        return Answered(known.state.text)
     names = _names(body)
     outcome = await look(tx, facts, names, all_of=body.all_of is not None)
     if outcome is None and body.timeout_seconds == 0:
         outcome = EventAwaited.model_construct(outcome=AwaitOutcome.timed_out)
+    if isinstance(outcome, Refusal):
+        return outcome
     if outcome is not None:
-        await checkpoints_store.put_checkpoints(tx, [outcome_row(facts, body.step_name, outcome)])
-        return answered(outcome)
+        written = await checkpoints_store.put_checkpoints(tx, [outcome_row(facts, body.step_name, outcome)])
+        return answered(outcome) if written else ValidationFailed.at("/step_name", NO_ROOM)
+    if not await checkpoints_store.has_room(tx, report.task_id, body.step_name, TIMED_OUT_SIZE):
+        return ValidationFailed.at("/step_name", NO_ROOM)
     return await _suspend(tx, report, facts, names)
 
 
@@ -96,9 +103,9 @@ async def _suspend(tx: Tx, report: Report[EventAwait], facts: Facts, names: list
     return answered(outcome)
 
 
-async def wake_due_tasks(tx: Tx, most: int) -> int:
-    """Let up to ``most`` tasks be claimed whose time has come, or whose await has timed out; how many they were."""
-    rows = [facts_of(row) for row in await tasks_store.lock_due_tasks(tx, most)]
+async def wake_due_tasks(tx: Tx, task_ids: Sequence[UUID]) -> int:
+    """Let those of the tasks be claimed whose time has come, or whose await has timed out; how many they were."""
+    rows = [facts_of(row) for row in await due_tasks_store.lock_due_tasks(tx, task_ids)]
     timed_out = EventAwaited.model_construct(outcome=AwaitOutcome.timed_out)
     await wake_all(tx, [(facts, timed_out) for facts in rows if facts["wait_step"] is not None])
     due = [wake(facts, facts["now"]) for facts in rows if facts["wait_step"] is None]
@@ -121,6 +128,6 @@ async def list_events(tx: Tx, queue: str, query: EventQuery) -> EventPage:
     """Return the events of a queue, or of one run there, oldest first. Raises ValidationFailed."""
     owner = f"{queue}/{query.workflow_run_id}"
     after = read_offset(query.cursor, owner) if query.cursor is not None else 0
-    rows = await store.list_events(tx, queue, query.workflow_run_id, after, query.limit + 1)
-    more = write_offset(rows[query.limit - 1].event_id, owner) if len(rows) > query.limit else None
-    return EventPage.model_construct(items=[read_event(row) for row in rows[: query.limit]], next_cursor=more)
+    page = await store.list_events(tx, queue, query.workflow_run_id, after, query.limit)
+    more = write_offset(page.rows[-1].event_id, owner) if page.has_more else None
+    return EventPage.model_construct(items=[read_event(row) for row in page.rows], next_cursor=more)

@@ -1,19 +1,31 @@
 """One executed run in one transaction: its state as far as it was asked for, and what is to be written of it."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
+from app.domain.highway.budgets import BudgetSpentError, make_action_budget, make_inline_budget
 from app.domain.highway.effects import Effects
-from app.domain.highway.engine import Action, act, scope_of
-from app.domain.highway.plan import TOP, Operator, Plan, outer_region
+from app.domain.highway.engine import Action, Outcome, act, scope_of
+from app.domain.highway.plan import LOOPS, TOP, Operator, Plan, outer_region
 from app.domain.highway.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
+from app.domain.json_texts import read_json
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
+from app.services.threads import EXECUTING, RUN_SECONDS
 from app.store import events as events_store
 from app.store import executions as store
+
+_SHOWN = 255
+"""Characters of an expression that a warning shows: it is part of the key of an index."""
+SIBLINGS = 200
+"""How many iterations are loaded together."""
+STEPS_AT_ONCE = 2000
+"""How many steps are loaded together, of runs that have no more."""
 
 
 class Execution:
@@ -34,10 +46,14 @@ class Execution:
         self.results: dict[str, Any] = {}
         self.frames: dict[str, Frame] = {}
         self.effects: list[Effects] = []
+        self.is_swept = False
+        """Whether the run ends with so many open steps that those which were not looked at are ended all together."""
+        self.begun = 0
+        """How many steps its actions have brought into being."""
         self.unsure: set[str] = set()
         """Events that somebody else may be emitting just now: a step that begins to await one is to look again."""
         self._facts = RunFacts(
-            inputs=row.inputs,
+            inputs=read_json(row.inputs),
             run=row.run,
             memory=row.memory,
             breakers=row.breakers,
@@ -54,25 +70,44 @@ class Execution:
         return self.row.paused_at is not None or self.is_to_be_cancelled
 
     @property
+    def has_left(self) -> bool:
+        """Return whether a loop of it is to go on at once."""
+        return any(step.operator in LOOPS and step.due_at is not None for step in self.steps.values())
+
+    @property
     def has_changed_facts(self) -> bool:
         """Return whether memory, breakers or the deadline are to be written."""
         return self.state.run is not self._facts
 
-    async def take(self, tx: Tx, action: Action, scope: str | None = None) -> Effects:
-        """Take an action, and return what it causes. Raises ActionRefused."""
+    async def take(self, tx: Tx, action: Action, scope: str | None, room: int) -> Effects:
+        """Take an action for which there is ``room`` in steps, and return what it causes. Raises ActionRefused."""
+        is_short = True
         while True:
             try:
-                outcome = act(self.plan, self.state, action, self.row.now, scope)
+                if is_short:
+                    outcome = act(self.plan, self.state, action, self.row.now, scope, room, make_inline_budget())
+                else:
+                    acting = partial(self._act_aside, action, scope, room)
+                    outcome = await EXECUTING.run_within(RUN_SECONDS, acting)
             except NotLoaded as want:
                 await self._load(tx, want)
-                continue
-            break
+            except BudgetSpentError:
+                is_short = False
+            else:
+                break
+        if is_short:
+            await asyncio.sleep(0)  # of many actions in a row each leaves room for others
+        self.begun += outcome.begun
         merge(self.state, outcome.changes)
         self.steps |= outcome.changes.steps
         self.results |= outcome.changes.results
         self.frames |= outcome.changes.frames
         self.effects.append(outcome.effects)
         return outcome.effects
+
+    def _act_aside(self, action: Action, scope: str | None, room: int, is_over: Callable[[], bool]) -> Outcome:
+        """Take an action that is too long for the event loop; the step fails with which it comes to too much."""
+        return act(self.plan, self.state, action, self.row.now, scope, room, make_action_budget(is_over))
 
     async def prefetch(self, tx: Tx, paths: Iterable[str]) -> None:
         """Load what ending steps needs in most cases: their scopes, and the names they can see."""
@@ -96,8 +131,10 @@ class Execution:
             self.state.put(begun)
 
     async def load_all(self, tx: Tx) -> None:
-        """Load all steps."""
-        rows = [] if self.is_new else await store.list_all_steps(tx, self.run_id)
+        """Load all steps, if they are not very many."""
+        rows = await store.list_first_steps(tx, self.run_id, STEPS_AT_ONCE + 1)
+        if len(rows) > STEPS_AT_ONCE:
+            return
         by_scope: dict[str, list[StepState]] = {}
         for row in rows:
             by_scope.setdefault(row.scope, []).append(self._read(row))
@@ -108,7 +145,7 @@ class Execution:
         key = want.key
         match want.part:
             case Part.scope:
-                await self._load_scopes(tx, [key])
+                await self._load_scopes(tx, self._with_siblings(key))
             case Part.result:
                 await self._load_results(tx, key)
             case Part.frame:
@@ -116,12 +153,20 @@ class Execution:
             case Part.values:
                 await self._load_values(tx, key)
             case Part.open_steps:
-                rows = [] if self.is_new else await store.list_open_steps(tx, self.run_id, key)
-                self.state.open_below[key] = self._with_known(rows, key)
+                self.state.open_below[key] = self._with_known(await self._list_open(tx, key), key)
             case Part.event:
                 self.state.events[key] = await self._see_event(tx, key)
             case Part.awaiting:
                 await self._load_awaiting(tx, key)
+
+    async def _list_open(self, tx: Tx, prefix: str) -> Sequence[Any]:
+        """Return the open steps below a prefix; of a run as a whole none, if those that are left are swept."""
+        if self.is_new:
+            return []
+        most = STEPS_AT_ONCE if prefix == TOP else None
+        rows = await store.list_open_steps(tx, self.run_id, prefix, most and most + 1)
+        self.is_swept = self.is_swept or (most is not None and len(rows) > most)
+        return [] if self.is_swept else rows
 
     async def _load_scopes(self, tx: Tx, scopes: Sequence[str]) -> None:
         rows = await store.list_steps_of_scopes(tx, self.run_id, scopes) if scopes and not self.is_new else []
@@ -130,6 +175,14 @@ class Execution:
             by_scope[row.scope].append(self._read(row))
         for scope, steps in by_scope.items():
             self.state.learn_scope(scope, steps)
+
+    def _with_siblings(self, scope: str) -> list[str]:
+        """Return a scope, and if it is an iteration those after it: who asks for one is about to ask for more."""
+        if not scope.endswith("]"):
+            return [scope]
+        loop, _, index = scope[:-1].rpartition("[")
+        following = (f"{loop}[{number}]" for number in range(int(index) + 1, int(index) + SIBLINGS))
+        return [scope, *(path for path in following if path not in self.state.scopes)]
 
     async def _load_results(self, tx: Tx, path: str) -> None:
         """Load a result; with one of a branch all of that branch: together they become the result of its container."""
@@ -151,13 +204,8 @@ class Execution:
             self.state.frames.setdefault(path, found.get(path, Frame()))
 
     async def _load_values(self, tx: Tx, loop: str) -> None:
-        count = self.state.steps[loop].facts["count"]
-        paths = [f"{loop}[{index}]" for index in range(count)]
-        missing = [path for path in paths if path not in self.state.frames]
-        rows = await store.get_frames(tx, self.run_id, missing) if missing and not self.is_new else []
-        values = {row.path: row.value for row in rows}
-        known = self.state.frames
-        self.state.values[loop] = [known[path].value if path in known else values.get(path) for path in paths]
+        paths = [f"{loop}[{index}]" for index in range(self.state.steps[loop].facts["count"])]
+        self.state.values[loop] = [None] * len(paths) if self.is_new else await store.get_values(tx, self.run_id, paths)
 
     def _with_known(self, rows: Sequence[Any], prefix: str) -> list[StepState]:
         steps = {row.path: self.state.steps.get(row.path, self._read(row)) for row in rows}
@@ -169,7 +217,7 @@ class Execution:
         if not await events_store.try_lock_name(tx, self.row.queue, name, is_shared=True):
             self.unsure.add(name)
         seen = await events_store.see_events(tx, self.row.queue, [name], self.run_id)
-        return Emitted(seen[name].payload, seen[name].emitted_at) if name in seen else None
+        return Emitted(read_json(seen[name].payload), seen[name].emitted_at) if name in seen else None
 
     async def _load_awaiting(self, tx: Tx, name: str) -> None:
         rows = [] if self.is_new else await store.list_steps_awaiting(tx, self.run_id, name)
@@ -213,21 +261,21 @@ class Execution:
 
     # What is written
 
-    def new_step_rows(self) -> list[dict[str, Any]]:
-        """Return the steps that are not in the table yet."""
-        return [self._row(step) for path, step in self.steps.items() if path not in self.stored]
+    def new_step_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the steps that are not in the table yet."""
+        return (self._row(step) for path, step in self.steps.items() if path not in self.stored)
 
-    def changed_step_rows(self) -> list[dict[str, Any]]:
-        """Return the steps that have changed."""
-        return [
+    def changed_step_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the steps that have changed."""
+        return (
             {**self._row(step), "has_result": path in self.results}
             for path, step in self.steps.items()
             if path in self.stored
-        ]
+        )
 
-    def frame_rows(self) -> list[dict[str, Any]]:
-        """Return the frames that have changed."""
-        return [
+    def frame_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the frames that have changed."""
+        return (
             {
                 "workflow_run_id": self.run_id,
                 "path": path,
@@ -236,7 +284,7 @@ class Execution:
                 "value": frame.value,
             }
             for path, frame in self.frames.items()
-        ]
+        )
 
     def facts_row(self) -> dict[str, Any]:
         """Return what is kept of the run as a whole."""
@@ -248,13 +296,13 @@ class Execution:
             "deadline_at": run.deadline_at,
         }
 
-    def warning_rows(self) -> list[dict[str, Any]]:
-        """Return the templates that had no value."""
-        return [
-            {"workflow_run_id": self.run_id, "path": path, "code": "unresolved_template", "expression": text}
+    def warning_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the templates that had no value."""
+        return (
+            {"workflow_run_id": self.run_id, "path": path, "code": "unresolved_template", "expression": text[:_SHOWN]}
             for effects in self.effects
             for path, text in effects.unresolved
-        ]
+        )
 
     def delivery_rows(self) -> list[dict[str, Any]]:
         """Return what is to be looked at again: events that may have been emitted while steps began to await them."""

@@ -1,7 +1,6 @@
 """Work items of steps as tasks: spawned, woken, opened again and ended as the engine says."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +9,12 @@ from uuid_utils.compat import uuid7
 from app.db.engine import Tx
 from app.domain.highway.effects import Effects, Runnable
 from app.domain.highway.plan import Retry
+from app.domain.moments import later
 from app.domain.moves import TASK_FINAL
 from app.domain.retries import Sequel
 from app.domain.task_moves import Facts, follow, past_attempt, wake
 from app.schemas.reasons import Reason
-from app.schemas.tasks import RetryKind, TaskStatus
+from app.schemas.tasks import LOST_MOST, RetryKind, TaskStatus
 from app.services.execution_states import Execution
 from app.services.tasks import cancel_tasks, facts_of, insert_tasks, reopen_tasks, store_ended
 from app.store import leases as leases_store
@@ -27,7 +27,7 @@ def failed_sequel(effects: Effects, path: str, now: Any, *, retryable: bool) -> 
     """Return how a task goes on whose attempt the engine has taken as failed; None: it has not."""
     for retry in effects.retry_in:
         if retry.path == path:
-            return Sequel(TaskStatus.sleeping, None, now + timedelta(seconds=retry.seconds))
+            return Sequel(TaskStatus.sleeping, None, later(now, retry.seconds))
     is_failed = path in effects.failed or path not in effects.completed
     reason = Reason.attempts_exhausted if retryable else Reason.not_retryable
     return Sequel(TaskStatus.failed, reason) if is_failed else None
@@ -35,7 +35,7 @@ def failed_sequel(effects: Effects, path: str, now: Any, *, retryable: bool) -> 
 
 def follow_step(facts: Facts, sequel: Sequel, error: Any) -> Facts:
     """Return the task of a step after its attempt failed: its next attempt begins when the engine says so."""
-    attempts = max(facts["max_attempts"], facts["attempt"] + 1)
+    attempts = max(facts["max_attempts"], facts["attempt"] + 1 - facts["forgiven_count"])
     after = follow({**facts, "max_attempts": attempts}, sequel, facts["now"], as_error(error), uuid7())
     return {**after, "due_at": None}
 
@@ -114,6 +114,7 @@ def _new_row(run: Execution, item: Runnable) -> dict[str, Any]:
         "step": item.path,
         "traceparent": None,
         "max_attempts": 1 if retry is None else min(retry.max_retries + 1, _ATTEMPTS_MOST),
+        "max_lost": LOST_MOST,
         "retry_strategy": _strategy(retry),
         "max_delay_seconds": None,
         "max_duration_seconds": None,

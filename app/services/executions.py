@@ -8,15 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-import structlog
+from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
-from app.db.failures import DATABASE_FAILURES
 from app.domain.highway.effects import Child, Effects, RunEnd
 from app.domain.highway.engine import Action, ActionRefused, Cancel, EndChild
 from app.domain.highway.engine import Start as Begin
-from app.domain.highway.working import ACTIVITY_EVENT
+from app.domain.highway.storing import ACTIVITY_EVENT
 from app.domain.run_changes import end_run
 from app.domain.tags import tag_texts
 from app.schemas.reasons import Reason
@@ -26,22 +25,29 @@ from app.services.event_waits import wake_waiters
 from app.services.execution_states import Execution
 from app.services.execution_tasks import apply_to_tasks
 from app.services.plans import get_plan
-from app.services.workflow_runs import cancel_open_tasks, changed_row, lock_run, topic_of
+from app.services.run_memory import MemorySize
+from app.services.tasks import cancel_open_tasks
+from app.services.workflow_runs import changed_row, lock_run, topic_of
+from app.store import deliveries as deliveries_store
 from app.store import events as events_store
 from app.store import executions as store
+from app.store import planned_runs as planned_store
 from app.store import queues as queues_store
 from app.store import steps as steps_store
 from app.store import workflow_runs as runs_store
 from app.store import workflows as workflows_store
+from app.store.recordsets import ROWS_A_STATEMENT, in_portions
 
 GENERATIONS_MOST = 10
 """How deep runs may start runs of their own: a workflow that starts itself would never come to an end."""
 NEW_RUNS_MOST = 1000
 """How many child runs one transaction may start."""
+STEPS_A_TURN = 500
+"""How many steps loops may bring into being in one transaction: the others come by the housekeeping, in its turns."""
+BYTES_A_STATEMENT = 4 * 1024 * 1024
+"""About how much of runs is inserted by one statement."""
 _RANDOM_BITS = 80
 """Of a UUIDv7, behind its milliseconds; with those of its version and variant."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,14 @@ class Start:
     """Steps of the top level that are taken over from the run that it repeats."""
 
 
+async def plan_runs(tx: Tx, starts: Sequence[Start], most: int) -> Sequence[UUID]:
+    """Create runs of schedules of which up to ``most`` begin, as far as there is room; their ids, in order."""
+    executions = Executions(tx)
+    ids = await executions.plan(starts, most)
+    await executions.write()
+    return ids
+
+
 async def start_runs(tx: Tx, starts: Sequence[Start]) -> Sequence[UUID]:
     """Create runs and start them; their ids, in order."""
     executions = Executions(tx)
@@ -77,14 +91,15 @@ async def start_runs(tx: Tx, starts: Sequence[Start]) -> Sequence[UUID]:
 class Executions:
     """The executed runs that one transaction is about. They are locked before anything else is, in order."""
 
-    def __init__(self, tx: Tx, caller: Caller = HOUSEKEEPING, *, is_patient: bool = False) -> None:
+    def __init__(self, tx: Tx, caller: Caller = HOUSEKEEPING) -> None:
         self.tx = tx
         self.caller = caller
-        self.is_patient = is_patient
-        """Whether a run that cannot be advanced, by a mistake of ours, is left alone and does not stop the others."""
         self.runs: dict[UUID, Execution] = {}
         self.settled: set[UUID] = set()
         """Tasks whose own transition is the business of who reports about them."""
+        self._memories: dict[UUID, MemorySize] = {}
+        self.room = STEPS_A_TURN
+        """How many more steps loops may bring into being in this transaction; what they leave is due at once."""
         self._ahead: deque[tuple[UUID, Action]] = deque()
         self._begun = 0
         self._emitted: list[tuple[Execution, str, Any]] = []
@@ -96,9 +111,11 @@ class Executions:
             return
         lines: set[UUID] = set()
         while missing:
-            parents = await store.list_parents(self.tx, list(missing))
-            lines |= parents.keys()
-            missing = {parent for parent in parents.values() if parent is not None} - lines
+            found = await store.list_parents(self.tx, list(missing))
+            lines |= {row.workflow_run_id for row in found}
+            missing = {row.parent for row in found if row.parent is not None} - lines
+            for workflow_id in {row.workflow_id for row in found}:
+                await get_plan(self.tx, workflow_id)  # now, for it may take long to compile: nothing is locked yet
         for row in await store.lock_executions(self.tx, sorted(lines - self.runs.keys())):
             plan = await get_plan(self.tx, row.workflow_id)
             self.runs[row.workflow_run_id] = Execution(row, plan)
@@ -110,34 +127,42 @@ class Executions:
             await self._take(*self._ahead.popleft())
         return effects
 
+    @property
+    def has_left(self) -> bool:
+        """Return whether a loop is left for the next turn."""
+        return any(run.has_left for run in self.runs.values())
+
     def has_dropped(self, run_id: UUID, path: str) -> bool:
         """Return whether an action of this transaction has ended a step that was under way."""
         run = self.runs.get(run_id)
         return run is not None and any(path in effects.dropped for effects in run.effects)
+
+    def takes_memory(self, facts: Mapping[str, Any], memory: Mapping[str, Any]) -> bool:
+        """Return whether the run of a work item can take these values into its memory; then they are to be told it."""
+        run = self.runs.get(facts["workflow_run_id"])
+        if run is None or not memory:
+            return True
+        if run.run_id not in self._memories:
+            self._memories[run.run_id] = MemorySize(run.state.run.memory)
+        return self._memories[run.run_id].take(memory)
 
     async def _take(self, run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
         run = self.runs.get(run_id)
         if run is None:
             return None
         try:
-            effects = await run.take(self.tx, action, scope)
+            begun = run.begun
+            effects = await run.take(self.tx, action, scope, max(self.room, 1))
+            self.room -= run.begun - begun
         except ActionRefused:
-            return None
-        except DATABASE_FAILURES:
-            raise
-        except Exception:
-            if not self.is_patient:
-                raise
-            log.exception("execution_failed", workflow_run_id=str(run_id), action=type(action).__name__)
-            del self.runs[run_id]
             return None
         self._emitted += [
             (run, emit.event, emit.payload)
             for emit in effects.emitted
             if emit.is_new and not emit.event.startswith(ACTIVITY_EVENT)
         ]
-        if effects.dropped:
-            await self._cancel_children(run, effects.dropped)
+        if effects.dropped or run.is_swept:
+            await self._cancel_children(run, None if run.is_swept else effects.dropped)
         if children := [child for child in effects.children if run.steps[child.path].is_open]:
             await self._begin_children(run, children)
         if effects.run is not None:
@@ -153,7 +178,7 @@ class Executions:
             action = EndChild(run.row.parent_step, run.row.parent_child, end.status, end.result)
             self._ahead.append((parent, action))
 
-    async def _cancel_children(self, run: Execution, paths: Sequence[str]) -> None:
+    async def _cancel_children(self, run: Execution, paths: Sequence[str] | None) -> None:
         children = await store.list_open_children(self.tx, run.run_id, paths)
         await self.lock(children)
         self._ahead.extend((child, Cancel()) for child in children)
@@ -168,6 +193,27 @@ class Executions:
             created_at = stored[row["workflow_run_id"]].created_at
             await self._begin_one(start, row, created_at)
         return [row["workflow_run_id"] for row in rows]
+
+    async def plan(self, starts: Sequence[Start], most: int) -> Sequence[UUID]:
+        """Create runs of schedules, and let up to ``most`` begin as far as there is room; the others stay pending."""
+        rows = [_run_row(start) for start in starts]
+        size = max((len(to_json(start.inputs)) for start in starts[:1]), default=1)
+        created: dict[UUID, Any] = {}
+        for portion in in_portions(rows, max(1, min(ROWS_A_STATEMENT, BYTES_A_STATEMENT // size))):
+            created |= await runs_store.insert_runs(self.tx, portion)
+        planned = []
+        for place, (start, row) in enumerate(zip(starts, rows, strict=True)):
+            if place < most and self.room > 0:
+                await self._begin_one(start, row, created[row["workflow_run_id"]].created_at)
+            else:
+                planned.append(_planned_row(start, row))
+        for portion in in_portions(planned):
+            await planned_store.plan_runs(self.tx, portion)
+        return [row["workflow_run_id"] for row in rows]
+
+    async def begin_planned(self, start: Start, run_id: UUID, now: datetime) -> None:
+        """Let a pending run begin that is locked."""
+        await self._begin_one(start, {**_run_row(start), "workflow_run_id": run_id}, now)
 
     async def _begin_one(self, start: Start, row: Mapping[str, Any], now: datetime) -> None:
         run_id: UUID = row["workflow_run_id"]
@@ -234,17 +280,17 @@ class Executions:
         runs = [self.runs[run_id] for run_id in sorted(self.runs) if self.runs[run_id].effects]
         await self._emit()
         await apply_to_tasks(self.tx, runs, self.settled)
-        if new := [row for run in runs for row in run.new_step_rows()]:
+        for new in in_portions(row for run in runs for row in run.new_step_rows()):
             await store.insert_steps(self.tx, new)
-        if changed := [row for run in runs for row in run.changed_step_rows()]:
+        for changed in in_portions(row for run in runs for row in run.changed_step_rows()):
             await store.update_steps(self.tx, changed)
-        if frames := [row for run in runs for row in run.frame_rows()]:
+        for frames in in_portions(row for run in runs for row in run.frame_rows()):
             await store.save_frames(self.tx, frames)
         if facts := [run.facts_row() for run in runs if run.has_changed_facts]:
             await store.update_executions(self.tx, facts)
         if deliveries := [row for run in runs for row in run.delivery_rows()]:
-            await store.insert_deliveries(self.tx, deliveries)
-        if warnings := [row for run in runs for row in run.warning_rows()]:
+            await deliveries_store.insert_deliveries(self.tx, deliveries)
+        for warnings in in_portions(row for run in runs for row in run.warning_rows()):
             await store.insert_warnings(self.tx, warnings)
         for run in runs:
             for effects in run.effects:
@@ -266,7 +312,7 @@ class Executions:
             others = await store.list_runs_awaiting(self.tx, queue, name, None)
             if set(others) - {run.run_id} or not is_alone:
                 delivery = {"queue": queue, "event_name": name, "workflow_run_id": None}
-                await store.insert_deliveries(self.tx, [delivery])
+                await deliveries_store.insert_deliveries(self.tx, [delivery])
 
     async def _end(self, run: Execution, end: RunEnd) -> None:
         before, now = await lock_run(self.tx, run.run_id)
@@ -280,9 +326,24 @@ class Executions:
         after = before.model_copy(update={**facts, "updated_at": max(now, before.updated_at)})
         verb = HistoryVerb.cancel if end.reason == Reason.cancel_requested else HistoryVerb.execute
         await runs_store.update_runs(self.tx, [changed_row(before, after, self.caller, verb)])
-        if end.status is not RunStatus.completed:
-            await cancel_open_tasks(self.tx, {run.run_id})
+        if run.is_swept:
+            await store.sweep_steps(self.tx, run.run_id)
+        if run.is_swept or end.status is not RunStatus.completed:
+            is_asked = run.is_swept and end.reason == Reason.cancel_requested
+            await cancel_open_tasks(self.tx, [run.run_id], Reason.cancel_requested if is_asked else Reason.run_ended)
         self.tx.topics.add(topic_of(run.run_id))
+
+
+def _planned_row(start: Start, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a new run of a schedule is to execute."""
+    begins, ends = start.data_interval or (None, None)
+    return {
+        "workflow_run_id": row["workflow_run_id"],
+        "workflow_id": start.workflow.workflow_id,
+        "schedule_id": start.schedule_id,
+        "data_interval_start": begins,
+        "data_interval_end": ends,
+    }
 
 
 def _run_row(start: Start) -> dict[str, Any]:

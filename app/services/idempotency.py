@@ -1,13 +1,12 @@
 """Creating requests that carry an idempotency key have their effect once."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
-
-from pydantic_core import from_json
 
 from app.db.engine import Tx
 from app.domain.json_values import fingerprint
@@ -16,6 +15,9 @@ from app.schemas.problems import FieldError
 from app.services.callers import Caller
 from app.store import idempotency_keys as store
 from app.store.idempotency_keys import StoredKey
+
+_ONE = re.compile(r'\{"(?:task_id|workflow_run_id|schedule_id)":"([0-9a-f-]{36})"')
+"""How the answer begins that is one resource: with its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,25 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
     return [outcomes[i] for i in range(len(requests))]
 
 
+async def answer_alone(tx: Tx, key: IdempotencyKey | None, perform: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Perform a request if its key is new, else return the reply that its first got; those of one key take turns.
+
+    A refused request does not use its key up. Raises IdempotencyKeyReused, and what ``perform`` raises.
+    """
+    if key is None:
+        return await perform()
+    await store.lock_keys(tx, [key.scope])
+    stored = (await store.get_keys(tx, [key.scope])).get(key.scope)
+    if stored is None:
+        reply = await perform()
+        await store.insert_keys(tx, [StoredKey(key.scope, key.body, reply.body.decode())])
+        return reply
+    known = _stored_reply(key, stored)
+    if isinstance(known, Refusal):
+        raise known
+    return known
+
+
 async def _replay_refused(
     tx: Tx, requests: Sequence[Request], outcomes: Mapping[int, Reply | Refusal]
 ) -> dict[int, Reply | Refusal]:
@@ -123,13 +144,16 @@ def _replay(key: IdempotencyKey | None, stored: Mapping[bytes, StoredKey]) -> Re
 
 def _stored_reply(key: IdempotencyKey, row: StoredKey) -> Reply | Refusal:
     if row.body != key.body:
-        return IdempotencyKeyReused(
-            [FieldError(pointer="Idempotency-Key", detail="was used before with another body; make a new one")]
-        )
-    answer = from_json(row.answer)
-    resource_id = answer.get("task_id") or answer.get("workflow_run_id") or answer.get("schedule_id")
-    reply = Reply(row.answer.encode(), UUID(resource_id) if resource_id else None)
+        return key_reused()
+    is_one = _ONE.match(row.answer)
+    reply = Reply(row.answer.encode(), UUID(is_one[1]) if is_one else None)
     return replace(reply, replayed=True)
+
+
+def key_reused() -> IdempotencyKeyReused:
+    """Return the refusal of a key that was sent with another body before."""
+    detail = "was used before with another body; make a new one"
+    return IdempotencyKeyReused([FieldError(pointer="Idempotency-Key", detail=detail)])
 
 
 async def forget_old_keys(tx: Tx, age: timedelta, most: int) -> int:

@@ -8,14 +8,14 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import MISSING, BaseModel
-from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
+from app.domain.json_texts import JsonText, write_json
 from app.domain.json_values import fingerprint
 from app.domain.lease_tokens import is_of_step
 from app.domain.moves import allowed_for_task
-from app.domain.retries import Failure, after_failure
+from app.domain.retries import Failure, after_failure, count_loss
 from app.domain.task_moves import Facts, follow, past_attempt, put_to_sleep, release
 from app.errors import AttemptFailed, Conflict, LeaseLost, Refusal, TaskCancelled
 from app.schemas.reasons import Reason
@@ -32,6 +32,7 @@ from app.services.event_waits import hold_back
 from app.services.stored_runs import hold_runs_of_steps
 from app.services.tasks import facts_of, not_found, read_task, store_ended
 from app.store import claims as claims_store
+from app.store import due_tasks as due_tasks_store
 from app.store import leases as store
 from app.store import tasks as tasks_store
 from app.store.recordsets import as_bytes
@@ -94,7 +95,7 @@ async def hold_runs(tx: Tx, reports: Sequence[Report[Any]]) -> None:
 
 def answered(model: BaseModel) -> Answered:
     """Return ``model`` as an answer."""
-    return Answered(model.model_dump_json(by_alias=True).encode(), getattr(model, "revision", None))
+    return Answered(write_json(model), getattr(model, "revision", None))
 
 
 def is_held(facts: Facts, token: UUID) -> bool:
@@ -163,7 +164,7 @@ def _answer_without_lease(report: Report[Any], facts: Facts | None, spent: Any) 
         spent = None
     if spent and spent.call == report.call:
         if spent.body == fingerprint(report.content()):
-            return Answered(to_json(spent.answer), (spent.answer or {}).get("revision"))
+            return Answered(spent.answer.text, spent.answer.read().get("revision"))
     elif _has_completed(report, facts):
         return answered(read_task(facts))
     return _refuse(report, facts, spent)
@@ -232,7 +233,7 @@ async def spend(tx: Tx, spent: Sequence[tuple[Report[Any], Facts, BaseModel]]) -
             "run_id": facts["run_id"],
             "call": report.call,
             "body": as_bytes(fingerprint(report.content())),
-            "answer": answer.model_dump(mode="json", by_alias=True),
+            "answer": JsonText(write_json(answer)),
         }
         for report, facts, answer in spent
     ]
@@ -309,7 +310,8 @@ async def end_attempts(tx: Tx, failures: Sequence[tuple[Facts, Failure, Any]]) -
     """Keep the failed attempts of running tasks, and return how each task goes on; that is still to be stored."""
     after = []
     past = []
-    for facts, failure, error in failures:
+    for before, failure, error in failures:
+        facts = count_loss(before) if failure.reason is Reason.lost else before
         now = facts["now"]
         sequel = after_failure(facts, failure, now, random.random())  # noqa: S311 - chance, not a secret
         after.append(follow(facts, sequel, now, error, uuid7()))
@@ -322,9 +324,9 @@ async def end_attempts(tx: Tx, failures: Sequence[tuple[Facts, Failure, Any]]) -
     return after
 
 
-async def expire_leases(tx: Tx, most: int) -> int:
-    """End up to ``most`` attempts whose lease has expired: that uses them up; how many they were."""
-    rows = [facts_of(row) for row in await tasks_store.lock_expired_tasks(tx, most)]
+async def expire_leases(tx: Tx, task_ids: Sequence[UUID]) -> int:
+    """End those of the attempts whose lease has expired, as lost; how many they were."""
+    rows = [facts_of(row) for row in await due_tasks_store.lock_expired_tasks(tx, task_ids)]
     after = await end_attempts(tx, [(facts, Failure(reason=Reason.lost), lease_error(facts)) for facts in rows])
     await store_followed(tx, after)
     tx.ready.update(facts["queue"] for facts in after if facts["completed_at"] is None)

@@ -18,8 +18,10 @@ def service_version() -> str:
     return version("milepost")
 
 
-async def check_health(database: Database, overdue_chores: Sequence[str], *, draining: bool) -> Health:
-    """Return what works and what does not, check by check."""
+async def check_health(
+    database: Database, overdue_chores: Sequence[str], *, draining: bool, verbose: bool = False
+) -> Health:
+    """Return what works and what does not, check by check; ``verbose``: whether a write gets through, too."""
     checks = {
         "database": OK,
         "migrations": OK,
@@ -33,7 +35,16 @@ async def check_health(database: Database, overdue_chores: Sequence[str], *, dra
             checks["migrations"] = f"the schema is at {revision}, this version needs {head_revision()}"
     except DATABASE_FAILURES:
         checks |= {"database": "does not answer", "migrations": "not known"}
+    if verbose:
+        checks["write"] = await _check_write(database)
     return Health(status=OK if set(checks.values()) == {OK} else "unavailable", checks=checks)
+
+
+async def _check_write(database: Database) -> str:
+    if await database.try_to_write():
+        return OK
+    since = f"since {database.wrote_at:%Y-%m-%dT%H:%M:%SZ}" if database.wrote_at else "since the start"
+    return f"no write got through {since}"
 
 
 async def get_version(database: Database) -> Version:

@@ -26,9 +26,9 @@ def not_found(queue: str) -> NotFound:
 async def list_queues(tx: Tx, query: PageQuery) -> QueuePage:
     """Return the queues by name. Raises ValidationFailed."""
     after = read_name(query.cursor) if query.cursor is not None else ""
-    rows = await store.list_queues(tx, after, query.limit + 1)
-    more = write_name(rows[query.limit - 1].queue) if len(rows) > query.limit else None
-    return QueuePage.model_construct(items=await _read_queues(tx, rows[: query.limit]), next_cursor=more)
+    page = await store.list_queues(tx, after, query.limit)
+    more = write_name(page.rows[-1].queue) if page.has_more else None
+    return QueuePage.model_construct(items=await _read_queues(tx, page.rows), next_cursor=more)
 
 
 async def get_queue(tx: Tx, queue: str) -> Queue:
@@ -108,8 +108,5 @@ async def forget_workers(tx: Tx, _most: int) -> int:
 
 
 async def prune_tasks(tx: Tx, keep_seconds: float, most: int) -> int:
-    """Delete up to ``most`` tasks of no run on each queue that ended longer ago than it keeps them."""
-    deleted = 0
-    for row in await store.list_queues(tx, "", 1000):
-        deleted += await tasks_store.delete_old_tasks(tx, row.queue, keep_seconds, most)
-    return deleted
+    """Delete up to ``most`` tasks of no run that ended longer ago than their queue keeps them."""
+    return await tasks_store.delete_old_tasks(tx, keep_seconds, most)

@@ -113,7 +113,7 @@ def _task_errors(spec: Any, at: str, known_tasks: set[UUID]) -> list[FieldError]
             errors.append(FieldError(pointer=place_of_link(spec, at), detail=detail))
     if spec.parent_task_id is not None and spec.parent_task_id not in known_tasks:
         errors.append(FieldError(pointer=f"{at}/parent_task_id", detail="there is no such task"))
-    return errors
+    return errors + tasks.find_endless_limit(spec, at)
 
 
 def _new_row(body: WorkflowRunCreate, caller: Caller) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.highway.engine import Cancel, Retry
+from app.domain.json_texts import write_json
 from app.domain.moves import FINAL
 from app.domain.run_changes import cancel_run as cancelled
 from app.domain.run_changes import is_executed, move_refused, pause_run, reopen_run, request_cancel
 from app.schemas.reasons import Reason
-from app.schemas.tasks import TaskStatus
 from app.schemas.workflow_runs import (
     HistoryVerb,
     RunStatus,
@@ -20,10 +20,12 @@ from app.schemas.workflow_runs import (
 )
 from app.services.callers import HOUSEKEEPING, Caller
 from app.services.executions import Executions
+from app.services.idempotency import IdempotencyKey, Reply, answer_alone
 from app.services.stored_runs import read_run
-from app.services.tasks import cancel_tasks, reopen_tasks
+from app.services.tasks import cancel_open_tasks, reopen_tasks
 from app.services.workflow_runs import changed_row, get_run, lock_run, topic_of
 from app.store import executions as executions_store
+from app.store import run_ends as ends_store
 from app.store import tasks as tasks_store
 from app.store import workflow_runs as store
 
@@ -31,7 +33,8 @@ from app.store import workflow_runs as store
 async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, caller: Caller) -> WorkflowRun:
     """Cancel what does not run, ask what runs to stop, and return the run. Raises NotFound, MoveNotAllowed.
 
-    A run that nobody works on any more is cancelled at once; one that is cancelled already stays as it is.
+    A run that nobody works on any more is cancelled at once; one that is cancelled already stays as it is, and so does
+    one that was asked to end no later.
     """
     executions = await _lock_executions(tx, [workflow_run_id], caller)
     run, now = await lock_run(tx, workflow_run_id)
@@ -39,11 +42,12 @@ async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, call
         return run
     if run.status in FINAL:
         raise move_refused(run, f"the run has ended as {run.status}; it cannot be cancelled")
-    rows = await tasks_store.lock_open_tasks_of_runs(tx, [workflow_run_id])
-    await cancel_tasks(tx, [row for row in rows if row.status != TaskStatus.running], Reason.cancel_requested)
-    is_worked_on = run.heartbeat_expires_at or any(row.status == TaskStatus.running for row in rows)
+    await cancel_open_tasks(tx, [workflow_run_id], Reason.cancel_requested, running_too=False)
+    is_worked_on = run.heartbeat_expires_at or await tasks_store.has_running_tasks(tx, workflow_run_id)
     if is_worked_on and how.grace_seconds > 0:
         due_at = now + timedelta(seconds=how.grace_seconds)
+        if run.cancel_requested_at is not None and due_at >= await store.get_cancel_due(tx, workflow_run_id):
+            return run
         asked = changed_row(
             run, request_cancel(run, now), caller, HistoryVerb.cancel, why=how.reason, cancel_due_at=due_at
         )
@@ -54,11 +58,17 @@ async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, call
     return await get_run(tx, workflow_run_id)
 
 
-async def finish_cancelled_runs(tx: Tx, most: int) -> int:
-    """Cancel up to ``most`` runs whose grace is over or whose last running task has ended; how many they were."""
-    executions = await _lock_executions(tx, await executions_store.list_cancelled_executions(tx, most), HOUSEKEEPING)
-    ids = [*await store.lock_cancelled_runs(tx, most)]
-    ids += executions.runs.keys() & set(await executions_store.list_cancelled_executions(tx, most))
+async def find_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
+    """Return up to about ``most`` runs whose grace is over or whose last running task has ended."""
+    executed = await executions_store.list_cancelled_executions(tx, most)
+    return [*executed, *await ends_store.find_cancelled_runs(tx, most)]
+
+
+async def finish_cancelled_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+    """Cancel those of the runs whose grace is over or whose last running task has ended; how many they were."""
+    executions = await _lock_executions(tx, run_ids, HOUSEKEEPING)
+    ids = [*await ends_store.lock_cancelled_runs(tx, run_ids)]
+    ids += executions.runs.keys() & set(await executions_store.list_cancelled_of(tx, run_ids))
     if ids:
         await _finish(executions, ids, HOUSEKEEPING)
     return len(ids)
@@ -86,7 +96,7 @@ async def _finish(executions: Executions, ids: Sequence[UUID], caller: Caller, w
             for run, now in open_runs
         ],
     )
-    await cancel_tasks(tx, await tasks_store.lock_open_tasks_of_runs(tx, ids), Reason.cancel_requested)
+    await cancel_open_tasks(tx, ids, Reason.cancel_requested)
     tx.topics |= {topic_of(run.workflow_run_id) for run, _ in open_runs}
 
 
@@ -107,6 +117,18 @@ async def set_run_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_pa
         tx.ready[run.queue] += await tasks_store.release_tasks_of_run(tx, workflow_run_id)
     await store.update_runs(tx, [changed_row(run, pause_run(run, now, is_paused=is_paused), caller, verb)])
     return await get_run(tx, workflow_run_id)
+
+
+async def retry_run_once(
+    tx: Tx, workflow_run_id: UUID, how: WorkflowRunRetry, caller: Caller, key: IdempotencyKey | None
+) -> Reply:
+    """Retry a run, unless a request with this key has done so before. Raises what `retry_run` does, and its own."""
+
+    async def retry() -> Reply:
+        run = await retry_run(tx, workflow_run_id, how, caller)
+        return Reply(write_json(run), run.workflow_run_id)
+
+    return await answer_alone(tx, key, retry)
 
 
 async def retry_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunRetry, caller: Caller) -> WorkflowRun:

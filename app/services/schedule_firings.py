@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +11,11 @@ from pydantic_core import to_json
 
 from app.db.engine import Tx
 from app.domain.cron import firings_between
+from app.domain.json_texts import read_json
 from app.errors import MoveNotAllowed, Refusal, ValidationFailed
 from app.schemas.schedules import BACKFILL_MOST, Backfill, Overlap, SlotOutcome
 from app.services.callers import HOUSEKEEPING, Caller
-from app.services.executions import Start, start_runs
+from app.services.executions import Start, plan_runs
 from app.services.idempotency import IdempotencyKey, Reply, answer_once
 from app.services.stored_schedules import Rhythm, not_found, read_schedules, rhythm_of
 from app.store import schedules as store
@@ -24,6 +25,8 @@ MISSED_MOST = 1000
 """How many missed slots are recorded at once: the newest."""
 RUNS_PER_ROUND = 100
 """How many runs one round starts: the others are started by the next, which may be that of another replica."""
+BEGUN_AT_ONCE = 10
+"""How many runs of a backfill begin with the request; the others as soon as the housekeeping finds room."""
 DEALT_MOST = 100
 """How many slots that have been dealt with one round passes over, beside those it fires."""
 _RESOLUTION = timedelta(microseconds=1)
@@ -52,19 +55,19 @@ class Turn:
         return self.late + self.due
 
 
-async def fire_schedules(tx: Tx, most: int) -> int:
-    """Start the runs of schedules that are due; how many slots were dealt with, up to about ``most``.
+async def fire_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> int:
+    """Start the runs of those of the schedules that are due; how many slots were dealt with, up to about 100.
 
     A slot fires once, however many replicas fire: each schedule is locked, and passed over by the others. With
     catch-up its slots are fired in order, without it only the newest that is due, and those before it are missed. What
     finds no room waits for the next round, or is skipped.
     """
-    rows = await store.lock_due_schedules(tx, most)
+    rows = await store.lock_due_schedules(tx, schedule_ids)
     if not rows:
         return 0
     open_runs = await store.count_open_runs(tx, [row.schedule_id for row in rows])
     room = {row.schedule_id: row.max_active_runs - open_runs.get(row.schedule_id, 0) for row in rows}
-    turns = list(_take_turns(rows, room, min(most, RUNS_PER_ROUND)))
+    turns = list(_take_turns(rows, room, RUNS_PER_ROUND))
     dealt = await _find_dealt(tx, turns)
     for turn in turns:
         _deal(turn, dealt.get(turn.row.schedule_id, frozenset()), room[turn.row.schedule_id])
@@ -121,7 +124,7 @@ async def _fire(tx: Tx, turns: Sequence[Turn]) -> None:
         if workflow is None:
             turn.missed, turn.fired = turn.missed + turn.fired, []
         starts += [_start_of(turn.row, workflow, turn.rhythm.interval(slot), HOUSEKEEPING) for slot in turn.fired]
-    run_ids = iter(await start_runs(tx, starts) if starts else ())
+    run_ids = iter(await plan_runs(tx, starts, len(starts)) if starts else ())
     slots = [
         _slot_row(turn.row, slot, outcome, next(run_ids) if outcome is SlotOutcome.fired else None)
         for turn in turns
@@ -143,7 +146,7 @@ async def _find_workflow(tx: Tx, turn: Turn) -> Any:
 def _start_of(schedule: Any, workflow: Any, interval: tuple[datetime, datetime], caller: Caller) -> Start:
     return Start(
         workflow,
-        inputs=schedule.inputs,
+        inputs=read_json(schedule.inputs),
         tags=schedule.tags,
         created_by=schedule.created_by,
         queue=schedule.queue,
@@ -253,8 +256,13 @@ def _slots_to_fill(rhythm: Rhythm, backfill: Backfill, now: datetime) -> list[da
 async def _fill(tx: Tx, requests: Sequence[Backfilling], fillings: Sequence[Filling | Refusal]) -> list[Reply]:
     """Start the runs of all requests that are not refused, and return what those are answered."""
     accepted = [(r.caller, f) for r, f in zip(requests, fillings, strict=True) if isinstance(f, Filling)]
-    starts = [_start_of(f.row, f.workflow, interval, caller) for caller, f in accepted for interval in f.intervals]
-    run_ids = iter(await start_runs(tx, starts) if starts else ())
+    open_runs = dict(await store.count_open_runs(tx, [filling.row.schedule_id for _, filling in accepted]))
+    run_ids: Iterator[UUID] = iter(())
+    for caller, f in accepted:
+        room = f.row.max_active_runs - open_runs.get(f.row.schedule_id, 0)
+        open_runs[f.row.schedule_id] = open_runs.get(f.row.schedule_id, 0) + len(f.intervals)
+        starts = [_start_of(f.row, f.workflow, interval, caller) for interval in f.intervals]
+        run_ids = chain(run_ids, await plan_runs(tx, starts, min(room, BEGUN_AT_ONCE)))
     replies, slots = [], []
     for _, filling in accepted:
         own = [next(run_ids) for _ in filling.intervals]

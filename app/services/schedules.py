@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from app.db.engine import Tx
 from app.domain.cron import CronError, parse_cron, previous_firing, read_timezone
 from app.domain.cursors import Position, read_cursor, write_cursor
+from app.domain.json_texts import write_json
 from app.domain.json_values import same_json
 from app.domain.preconditions import Precondition
 from app.errors import PreconditionFailed, Refusal, ValidationFailed
@@ -83,7 +84,7 @@ async def _create_or_refuse(tx: Tx, body: ScheduleCreate) -> Reply | Refusal:
         settings["start_at"] = _running_interval_start(body.cron, body.timezone, now)
     row = await _insert(tx, settings, now)
     (schedule,) = await read_schedules(tx, [row])
-    return Reply(schedule.model_dump_json().encode(), schedule.schedule_id)
+    return Reply(write_json(schedule), schedule.schedule_id)
 
 
 def _running_interval_start(cron: str, timezone: str, now: datetime) -> datetime:
@@ -129,10 +130,10 @@ async def list_schedules(tx: Tx, query: ScheduleQuery) -> SchedulePage:
     given = {"workflow_name": query.workflow_name, "paused": query.paused}
     filters = {name: value for name, value in given.items() if value is not None}
     after = read_cursor(query.cursor, _NEWEST_FIRST, filters) if query.cursor is not None else None
-    rows = await store.list_schedules(tx, filters, after, query.limit + 1)
-    schedules = await read_schedules(tx, rows[: query.limit])
+    page = await store.list_schedules(tx, filters, after, query.limit)
+    schedules = await read_schedules(tx, page.rows)
     more = None
-    if len(rows) > query.limit:
+    if page.has_more:
         more = write_cursor(Position(None, schedules[-1].schedule_id), _NEWEST_FIRST, filters)
     return SchedulePage.model_construct(items=schedules, next_cursor=more)
 
@@ -171,11 +172,11 @@ async def list_schedule_slots(tx: Tx, schedule_id: UUID, query: PageQuery) -> Sc
     before = _END_OF_TIME
     if query.cursor is not None:
         before = read_cursor(query.cursor, _LATEST_SLOT_FIRST, of_this).value or before
-    rows = await store.list_slots(tx, schedule_id, before, query.limit + 1)
+    page = await store.list_slots(tx, schedule_id, before, query.limit)
     more = None
-    if len(rows) > query.limit:
-        more = write_cursor(Position(rows[query.limit - 1].fire_at, schedule_id), _LATEST_SLOT_FIRST, of_this)
-    return ScheduleSlotPage.model_construct(items=[_read_slot(row) for row in rows[: query.limit]], next_cursor=more)
+    if page.has_more:
+        more = write_cursor(Position(page.rows[-1].fire_at, schedule_id), _LATEST_SLOT_FIRST, of_this)
+    return ScheduleSlotPage.model_construct(items=[_read_slot(row) for row in page.rows], next_cursor=more)
 
 
 def _read_slot(row: Any) -> ScheduleSlot:

@@ -9,6 +9,7 @@ from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
 from app.domain.highway.plan import TOP, Region
 from app.domain.highway.state import SATISFIED, StepState
+from app.domain.json_texts import read_json, write_json
 from app.domain.moves import FINAL
 from app.domain.run_changes import is_executed, move_refused
 from app.errors import Refusal, ValidationFailed
@@ -35,9 +36,9 @@ async def list_steps(tx: Tx, workflow_run_id: UUID, query: StepQuery) -> Workflo
     await get_run(tx, workflow_run_id)
     owner = f"{workflow_run_id}/{','.join(sorted(query.status))}"
     after = read_offset(query.cursor, owner) if query.cursor is not None else 0
-    rows = await store.list_steps(tx, workflow_run_id, query.status, after, query.limit + 1)
-    items = [_read_step(row) for row in rows[: query.limit]]
-    more = write_offset(rows[query.limit - 1].sequence, owner) if len(rows) > query.limit else None
+    page = await store.list_steps(tx, workflow_run_id, query.status, after, query.limit)
+    items = [_read_step(row) for row in page.rows]
+    more = write_offset(page.rows[-1].sequence, owner) if page.has_more else None
     return WorkflowStepPage.model_construct(items=items, next_cursor=more)
 
 
@@ -50,9 +51,9 @@ async def list_warnings(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> RunW
     """Return a page of the warnings of a run. Raises NotFound, ValidationFailed."""
     await get_run(tx, workflow_run_id)
     after = read_offset(query.cursor, workflow_run_id) if query.cursor is not None else 0
-    rows = await store.list_warnings(tx, workflow_run_id, after, query.limit + 1)
-    items = [_read_warning(row) for row in rows[: query.limit]]
-    more = write_offset(rows[query.limit - 1].warning_id, workflow_run_id) if len(rows) > query.limit else None
+    page = await store.list_warnings(tx, workflow_run_id, after, query.limit)
+    items = [_read_warning(row) for row in page.rows]
+    more = write_offset(page.rows[-1].warning_id, workflow_run_id) if page.has_more else None
     return RunWarningPage.model_construct(items=items, next_cursor=more)
 
 
@@ -87,7 +88,7 @@ async def _try_rerun(tx: Tx, rerun: Rerun) -> Reply | Refusal:
     except Refusal as refusal:
         return refusal
     run = await get_run(tx, run_id)
-    return Reply(run.model_dump_json(by_alias=True).encode(), run_id)
+    return Reply(write_json(run), run_id)
 
 
 async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
@@ -106,7 +107,7 @@ async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
         interval = (run.data_interval_start, run.data_interval_end)
     start = Start(
         await workflows_store.share_workflow(tx, run.workflow_name, run.workflow_version),
-        inputs=run.inputs,
+        inputs=read_json(run.inputs),
         tags=run.tags,
         created_by=run.created_by,
         queue=run.queue,

@@ -37,10 +37,10 @@ def _read_statuses(wanted: list[TaskStatus]) -> dict[str, Any]:
 
 async def _list(tx: Tx, query: TaskQuery | RunTaskQuery, filters: dict[str, Any]) -> TaskPage:
     after = read_cursor(query.cursor, query.order, filters) if query.cursor is not None else None
-    rows = await store.list_tasks(tx, query.order, filters, after, query.limit + 1)
-    tasks = [read_task(facts_of(row)) for row in rows[: query.limit]]
+    page = await store.list_tasks(tx, query.order, filters, after, query.limit)
+    tasks = [read_task(facts_of(row)) for row in page.rows]
     more = None
-    if len(rows) > query.limit:
+    if page.has_more:
         more = write_cursor(Position(tasks[-1].created_at, tasks[-1].task_id), query.order, filters)
     total = await store.count_tasks(tx, filters) if query.count else None
     return TaskPage.model_construct(items=tasks, next_cursor=more, total=total)

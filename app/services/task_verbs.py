@@ -6,6 +6,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
+from app.domain.json_texts import write_json
 from app.domain.moves import TASK_FINAL
 from app.domain.task_moves import Facts
 from app.errors import MoveNotAllowed, ValidationFailed
@@ -13,6 +14,7 @@ from app.schemas.reasons import Reason
 from app.schemas.tasks import Task, TaskRetry, TaskStatus
 from app.services import stored_runs
 from app.services.advancing import give_up_work, hold_steps
+from app.services.idempotency import IdempotencyKey, Reply, answer_alone
 from app.services.tasks import (
     cancel_tasks,
     facts_of,
@@ -41,6 +43,16 @@ async def cancel_task(tx: Tx, task_id: UUID) -> Task:
         if task_id in work:
             await give_up_work(executions, facts)
     return read_task(facts)
+
+
+async def retry_task_once(tx: Tx, task_id: UUID, how: TaskRetry, key: IdempotencyKey | None) -> Reply:
+    """Retry a task, unless a request with this key has done so before. Raises what `retry_task` does, and its own."""
+
+    async def retry() -> Reply:
+        task = await retry_task(tx, task_id, how)
+        return Reply(write_json(task), task.task_id)
+
+    return await answer_alone(tx, key, retry)
 
 
 async def retry_task(tx: Tx, task_id: UUID, how: TaskRetry) -> Task:

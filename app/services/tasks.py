@@ -1,6 +1,6 @@
 """What clients can do with tasks: spawn, look, cancel, retry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.json_values import fingerprint
 from app.domain.links import find_link, place_of_link
+from app.domain.moments import END_OF_TIME, later
 from app.domain.moves import allowed_for_task
 from app.domain.task_moves import Facts, end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, Refusal, ValidationFailed
@@ -27,13 +28,17 @@ from app.schemas.tasks import (
     TaskStatus,
 )
 from app.services import stored_runs
-from app.services.callers import Caller
+from app.services.callers import Caller, Visit
 from app.services.idempotency import IdempotencyKey, Reply, answer_once
 from app.services.watching import watch
+from app.store import due_tasks as due_tasks_store
 from app.store import events as events_store
 from app.store import leases as leases_store
 from app.store import tasks as store
 from app.store.recordsets import as_bytes
+
+TASKS_AT_ONCE = 500
+"""How many tasks of a run that ends are cancelled one by one; more are by one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +139,21 @@ async def _refuse_spawn(
         if spec.parent_task_id is not None and spec.parent_task_id not in parents:
             where = f"{spawn.pointer(place)}/parent_task_id"
             errors.append(FieldError(pointer=where, detail="there is no such task"))
+        errors += find_endless_limit(spec, spawn.pointer(place))
     if errors:
         return ValidationFailed(errors)
     ended = next((run_id for run_id in links if _is_ended(runs, run_id)), None)
     if ended is None or await _was_spawned(tx, spawn, links, runs):
         return None
     return await stored_runs.refuse_ended(tx, ended)
+
+
+def find_endless_limit(spec: TaskSpec, at: str) -> list[FieldError]:
+    """Return what is wrong with the limits of the task that ``at`` specifies: one that no calendar reaches."""
+    limit = spec.cancellation and spec.cancellation.max_delay
+    if not limit or spec.available_at is None or later(spec.available_at, limit) < END_OF_TIME:
+        return []
+    return [FieldError(pointer=f"{at}/cancellation/max_delay", detail="ends, after available_at, later than 9999")]
 
 
 async def _was_spawned(tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> bool:
@@ -187,6 +201,7 @@ def new_row(spec: TaskSpec, run_id: UUID | None, queue: str, *, at: str, tracepa
         "step": None,
         "traceparent": traceparent,
         "max_attempts": spec.max_attempts,
+        "max_lost": spec.max_lost,
         "retry_strategy": spec.retry_strategy and spec.retry_strategy.model_dump(mode="json", exclude_unset=True),
         "max_delay_seconds": limits and limits.max_delay,
         "max_duration_seconds": limits and limits.max_duration,
@@ -263,13 +278,19 @@ async def get_task(tx: Tx, task_id: UUID) -> Task:
     return read_task(facts_of(row))
 
 
-async def wait_until_ended(database: Database, wakeups: Wakeups, task_id: UUID, timeout_seconds: float) -> Task:
-    """Return the task once it has ended, or as it stands after ``timeout_seconds``. Raises NotFound."""
+async def wait_until_ended(
+    database: Database, wakeups: Wakeups, task_id: UUID, timeout_seconds: float, visit: Visit
+) -> Task:
+    """Return the task once it has ended, or as it stands after ``timeout_seconds``.
+
+    Raises NotFound, Unauthenticated.
+    """
 
     async def look(tx: Tx) -> Task:
         return await get_task(tx, task_id)
 
-    return await watch(database, wakeups, task_topic(task_id), look, lambda task: task.completed_at, timeout_seconds)
+    topic = task_topic(task_id)
+    return await watch(database, wakeups, topic, look, lambda task: task.completed_at, timeout_seconds, visit)
 
 
 async def list_attempts(tx: Tx, task_id: UUID) -> TaskAttempts:
@@ -322,6 +343,17 @@ async def cancel_tasks(tx: Tx, rows: Sequence[Any], reason: Reason) -> Sequence[
     return ended
 
 
+async def cancel_open_tasks(tx: Tx, run_ids: Collection[UUID], reason: Reason, *, running_too: bool = True) -> None:
+    """Cancel the open tasks of runs. Where there are very many, who waits for one of them looks for it later."""
+    ids = list(run_ids)
+    rows = await store.lock_open_tasks_of_runs(tx, ids, TASKS_AT_ONCE + 1, running_too=running_too)
+    if len(rows) <= TASKS_AT_ONCE:
+        await cancel_tasks(tx, rows, reason)
+        return
+    await events_store.delete_waits_of_runs(tx, ids)
+    tx.ready.update(await store.cancel_tasks_of_runs(tx, ids, reason, running_too=running_too))
+
+
 async def store_ended(tx: Tx, ended: Sequence[Facts]) -> None:
     """Store tasks that have ended outside the hot path, and tell those who wait for that or for their places."""
     if not ended:
@@ -351,23 +383,13 @@ async def reopen_tasks(tx: Tx, rows: Sequence[Any], max_attempts: int | None = N
     return opened
 
 
-async def fail_limited_tasks(tx: Tx, most: int) -> int:
-    """Fail up to ``most`` tasks that have reached their max_delay or max_duration; how many they were."""
-    rows = await store.lock_limited_tasks(tx, most)
-    ended = []
-    past = []
-    for row in rows:
-        facts = facts_of(row)
-        reason = Reason.max_delay if row.first_started_at is None else Reason.max_duration
-        error = row.error or _limit_error(reason)
-        ended.append(end(facts, TaskStatus.failed, reason, row.now, error))
-        past.append(past_attempt(facts, TaskStatus.failed, reason, row.now, error))
-    if past:
-        await leases_store.insert_attempts(tx, past)
-    await store_ended(tx, ended)
-    return len(ended)
+async def cancel_limited_tasks(tx: Tx, task_ids: Sequence[UUID]) -> int:
+    """Cancel those of the tasks that have reached their max_delay or max_duration; how many they were."""
+    rows = await due_tasks_store.lock_limited_tasks(tx, task_ids)
+    for reason in (Reason.max_delay, Reason.max_duration):
+        await cancel_tasks(tx, [row for row in rows if _limit_of(row) is reason], reason)
+    return len(rows)
 
 
-def _limit_error(reason: Reason) -> dict[str, str]:
-    said = "was not started" if reason is Reason.max_delay else "had not ended"
-    return {"name": "LimitReached", "message": f"the task {said} within its {reason}"}
+def _limit_of(row: Any) -> Reason:
+    return Reason.max_delay if row.first_started_at is None else Reason.max_duration

@@ -3,67 +3,125 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from queue import SimpleQueue
-from threading import Thread
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from threading import Lock, Thread
+from time import monotonic, thread_time
+from typing import Any, ParamSpec, TypeVar
+
+from app.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_AT_ONCE = 2
+RUN_SECONDS = 2.0
+"""Of the processor, for one action of a run."""
+SIMULATION_SECONDS = 10.0
+"""Of the processor, for one simulation."""
+_WAITS_AT_MOST = 2.5
+"""How many times as long work may take by the clock on a busy machine: a transaction does not wait for ever."""
 
 
-class _Job(NamedTuple):
+class Job:
     """Work, and who waits for it."""
 
-    work: Callable[[], Any]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.is_abandoned = False
+        """Whether nobody waits for it any more."""
+
+    def do(self) -> None:
+        """Do the work, and tell its outcome to who waits for it."""
+        if self.is_abandoned:
+            return
+        try:
+            settle = partial(self._settle, self.work())
+        except BaseException as failure:  # noqa: BLE001 - whatever it is, it belongs to who waits
+            settle = partial(self._settle, failure=failure)
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            self.loop.call_soon_threadsafe(settle)
+
+    def _settle(self, result: Any = None, failure: BaseException | None = None) -> None:
+        if self.future.done():
+            return
+        if failure is not None:
+            self.future.set_exception(failure)
+        else:
+            self.future.set_result(result)
 
 
-async def run_aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what ``work`` returns; at most two such calls are worked on at once, the others wait their turn.
+class Lane:
+    """Threads for one kind of work: what is done in one lane does not wait for what is done in another.
 
-    Work that has begun cannot be stopped, and does not keep the process from ending.
+    Work that has begun does not keep the process from ending, as that of an executor would.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-    _start_threads().put(_Job(partial(work, *args, **kwargs), loop, future))
-    return await future
+
+    def __init__(self, name: str, threads: int, waiting_most: int) -> None:
+        self._name = name
+        self._threads_most = threads
+        self._most = threads + waiting_most
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._lock = Lock()
+        self._threads = 0
+        self._under_way = 0
+        """Jobs that wait or are being done."""
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``work`` returns; what waits when its caller is cancelled is left out. Raises Unavailable."""
+        done: T = await self._wait_for(Job(partial(work, *args, **kwargs)))
+        return done
+
+    async def run_within(self, seconds: float, work: Callable[[Callable[[], bool]], T]) -> T:
+        """Return what ``work`` returns, which is given what tells that it is to end.
+
+        That is after ``seconds`` of the processor, or when nobody waits for it any more. Raises Unavailable.
+        """
+        began: list[float] = []
+        gives_up_at = monotonic() + seconds * _WAITS_AT_MOST
+
+        def is_over() -> bool:
+            is_late = thread_time() - began[0] > seconds or monotonic() > gives_up_at
+            return is_late or job.is_abandoned
+
+        def begin() -> T:
+            began.append(thread_time())
+            return work(is_over)
+
+        job = Job(begin)
+        done: T = await self._wait_for(job)
+        return done
+
+    async def _wait_for(self, job: Job) -> Any:
+        self._take(job)
+        try:
+            return await job.future
+        finally:
+            job.is_abandoned = True
+
+    def _take(self, job: Job) -> None:
+        with self._lock:
+            if self._under_way >= self._most:
+                raise Unavailable(f"too much is to be {self._name} at the moment; try again", retry_after_seconds=2)
+            self._under_way += 1
+            is_short_of_threads = self._threads < min(self._under_way, self._threads_most)
+            self._threads += is_short_of_threads
+        self._jobs.put(job)
+        if is_short_of_threads:
+            Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get().do()
+            with self._lock:
+                self._under_way -= 1
 
 
-@cache
-def _start_threads() -> SimpleQueue[_Job]:
-    """Return where jobs are taken from, by threads that an executor would wait for at the end of the process."""
-    waiting: SimpleQueue[_Job] = SimpleQueue()
-    for number in range(_AT_ONCE):
-        Thread(target=_work, args=(waiting,), name=f"aside-{number}", daemon=True).start()
-    return waiting
-
-
-def _work(waiting: SimpleQueue[_Job]) -> None:
-    while True:
-        job = waiting.get()
-        if not job.future.cancelled():
-            settle = _try(job)
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-                job.loop.call_soon_threadsafe(settle)
-
-
-def _try(job: _Job) -> Callable[[], None]:
-    """Do the work of a job, and return what tells its outcome to who waits for it."""
-    try:
-        result = job.work()
-    except BaseException as failure:  # noqa: BLE001 - whatever it is, it belongs to who waits
-        return partial(_settle, job.future, failure=failure)
-    return partial(_settle, job.future, result)
-
-
-def _settle(future: asyncio.Future[Any], result: Any = None, failure: BaseException | None = None) -> None:
-    if future.done():
-        return
-    if failure is not None:
-        future.set_exception(failure)
-    else:
-        future.set_result(result)
+EXAMINING = Lane("examined", threads=2, waiting_most=200)
+"""Definitions that were sent: read and checked. That is over soon, as it takes time by their size alone."""
+DRAWING = Lane("drawn", threads=1, waiting_most=200)
+"""Definitions that are registered: drawn, compared and written."""
+SIMULATING = Lane("simulated", threads=2, waiting_most=20)
+EXECUTING = Lane("executed", threads=500, waiting_most=10_000)
+"""Actions of runs that are not over soon; each holds a connection, so there are no more than those."""

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
+from app.services.api_keys import TOPIC as KEYS
+from app.services.callers import Visit
 
 Thing = TypeVar("Thing")
 
@@ -17,11 +19,15 @@ async def watch(
     look: Callable[[Tx], Awaitable[Thing]],
     has_ended: Callable[[Thing], object],
     timeout_seconds: float,
+    visit: Visit,
 ) -> Thing:
-    """Return what ``look`` sees once it has ended, or what it sees after ``timeout_seconds``."""
+    """Return what ``look`` sees once it has ended, or what it sees after ``timeout_seconds``.
+
+    Raises Unauthenticated when the key of ``visit`` is revoked meanwhile.
+    """
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + timeout_seconds
-    with wakeups.waiting(topic) as waiter:
+    with wakeups.waiting(topic, KEYS) as waiter:
         while True:
             async with database.reading() as tx:
                 thing = await look(tx)
@@ -29,3 +35,4 @@ async def watch(
             if has_ended(thing) or left <= 0 or wakeups.draining:
                 return thing
             await waiter.wait(left)
+            await visit.check_key()

@@ -30,9 +30,9 @@ async def list_runs(tx: Tx, query: RunQuery) -> WorkflowRunPage:
     """Return a page of the runs that match. Raises ValidationFailed."""
     filters = read_filters(query)
     after = read_cursor(query.cursor, query.order, filters) if query.cursor is not None else None
-    rows = await store.list_runs(tx, query.order, filters, after, query.limit + 1)
-    runs = [read_run(row) for row in rows[: query.limit]]
-    more = write_cursor(_position_of(runs[-1], query.order), query.order, filters) if len(rows) > query.limit else None
+    page = await store.list_runs(tx, query.order, filters, after, query.limit)
+    runs = [read_run(row) for row in page.rows]
+    more = write_cursor(_position_of(runs[-1], query.order), query.order, filters) if page.has_more else None
     total = (await store.count_runs(tx, (), filters))[0].amount if query.count else None
     return WorkflowRunPage.model_construct(items=runs, next_cursor=more, total=total)
 
@@ -58,9 +58,9 @@ async def list_history(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> Histo
     """Return what happened to a run, oldest first. Raises NotFound, ValidationFailed."""
     await get_run(tx, workflow_run_id)
     after = read_offset(query.cursor, workflow_run_id) if query.cursor is not None else 0
-    rows = await history_store.list_history(tx, workflow_run_id, after, query.limit + 1)
-    entries = [_read_entry(row) for row in rows[: query.limit]]
-    more = write_offset(rows[query.limit - 1].history_id, workflow_run_id) if len(rows) > query.limit else None
+    page = await history_store.list_history(tx, workflow_run_id, after, query.limit)
+    entries = [_read_entry(row) for row in page.rows]
+    more = write_offset(page.rows[-1].history_id, workflow_run_id) if page.has_more else None
     return HistoryPage.model_construct(items=entries, next_cursor=more)
 
 

@@ -22,10 +22,11 @@ from app.schemas.workflow_runs import (
     WorkflowRunUpdate,
 )
 from app.schemas.workflow_runs import OpenTasks as OpenTasksChoice
-from app.services.callers import Caller
+from app.services.callers import Caller, Visit
 from app.services.stored_runs import read_run
-from app.services.tasks import cancel_tasks
+from app.services.tasks import cancel_open_tasks
 from app.services.watching import watch
+from app.store import run_ends as ends_store
 from app.store import tasks as tasks_store
 from app.store import workflow_runs as store
 
@@ -101,7 +102,7 @@ async def _cancel_tasks_of(
     """Cancel the open tasks of runs that have ended, and return the outcomes with the progress that follows."""
     if not run_ids:
         return outcomes
-    await cancel_open_tasks(tx, run_ids)
+    await cancel_open_tasks(tx, run_ids, Reason.run_ended)
     progress = {row.workflow_run_id: read_run(row).progress for row in await store.get_runs(tx, list(run_ids))}
     return [
         outcome.model_copy(update={"progress": progress[outcome.workflow_run_id]})
@@ -109,12 +110,6 @@ async def _cancel_tasks_of(
         else outcome
         for outcome in outcomes
     ]
-
-
-async def cancel_open_tasks(tx: Tx, run_ids: set[UUID]) -> None:
-    """Cancel what is still open of runs that have ended."""
-    rows = await tasks_store.lock_open_tasks_of_runs(tx, list(run_ids))
-    await cancel_tasks(tx, rows, Reason.run_ended)
 
 
 def check_precondition(run: WorkflowRun, precondition: Precondition | None) -> None:
@@ -198,21 +193,21 @@ async def delete_run(tx: Tx, workflow_run_id: UUID, precondition: Precondition |
 
 
 async def wait_until_ended(
-    database: Database, wakeups: Wakeups, workflow_run_id: UUID, timeout_seconds: float
+    database: Database, wakeups: Wakeups, workflow_run_id: UUID, timeout_seconds: float, visit: Visit
 ) -> WorkflowRun:
-    """Return the run once it has ended, or as it stands after ``timeout_seconds``. Raises NotFound."""
+    """Return the run once it has ended, or as it stands after ``timeout_seconds``. Raises NotFound, Unauthenticated."""
 
     async def look(tx: Tx) -> WorkflowRun:
         return await get_run(tx, workflow_run_id)
 
     topic = topic_of(workflow_run_id)
-    return await watch(database, wakeups, topic, look, lambda run: run.status in FINAL, timeout_seconds)
+    return await watch(database, wakeups, topic, look, lambda run: run.status in FINAL, timeout_seconds, visit)
 
 
-async def end_overdue_runs(tx: Tx, most: int) -> int:
-    """Fail up to ``most`` runs past their deadline, and as many without a heartbeat; how many they were."""
-    ended = [*await store.end_runs_past_deadline(tx, most), *await store.end_lost_runs(tx, most)]
+async def end_overdue_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+    """Fail those of the runs that are past their deadline or without a heartbeat; how many they were."""
+    ended = [*await ends_store.end_runs_past_deadline(tx, run_ids), *await ends_store.end_lost_runs(tx, run_ids)]
     if ended:
-        await cancel_open_tasks(tx, set(ended))
+        await cancel_open_tasks(tx, ended, Reason.run_ended)
     tx.topics |= {topic_of(workflow_run_id) for workflow_run_id in ended}
     return len(ended)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.engine import Tx
+from app.domain.json_texts import write_json
 from app.errors import Refusal
 from app.schemas.workflows import LATEST, WorkflowStart
 from app.services import executions, workflow_runs, workflows
@@ -47,4 +48,4 @@ async def _start(tx: Tx, start: RunStart) -> Reply | Refusal:
     )
     (run_id,) = await executions.start_runs(tx, [new])
     run = await workflow_runs.get_run(tx, run_id)
-    return Reply(run.model_dump_json(by_alias=True).encode(), run_id)
+    return Reply(write_json(run), run_id)

@@ -6,16 +6,17 @@ from typing import Any
 
 from uuid_utils.compat import uuid7
 
-from app.db.engine import Tx
+from app.db.engine import Database, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
-from app.domain.highway.compiling import VERSION, compile_document
+from app.domain.highway.compiling import VERSION
 from app.domain.highway.differences import compare_documents
 from app.domain.highway.documents import definition_hash
 from app.domain.highway.examining import examine_document
 from app.domain.highway.findings import Finding
-from app.domain.highway.graphs import make_graph
+from app.domain.highway.graphs import make_graph, write_mermaid
 from app.domain.highway.plan import Plan
 from app.domain.highway.yaml_texts import write_yaml
+from app.domain.json_texts import write_json
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
 from app.schemas.problems import FieldError
 from app.schemas.wire import PageQuery
@@ -24,17 +25,16 @@ from app.schemas.workflows import (
     RegisteredVersion,
     Workflow,
     WorkflowDefinition,
-    WorkflowDifferences,
     WorkflowFinding,
-    WorkflowGraph,
     WorkflowPage,
     WorkflowValidation,
     WorkflowVersions,
 )
 from app.services.callers import Caller
 from app.services.idempotency import IdempotencyKey, Reply, answer_once
+from app.services.plans import find_or_make_plan, keep_plan
 from app.services.schedules import keep_schedule_of_definition
-from app.services.threads import run_aside
+from app.services.threads import DRAWING, EXAMINING
 from app.store import workflows as store
 
 YAML = "application/yaml"
@@ -113,9 +113,9 @@ def _check_version(document: Any) -> Sequence[Finding]:
     return [Finding("bad_name", "/version", f"{version} cannot be the name of a version; addresses use it")]
 
 
-async def validate(sent: SentDocument) -> WorkflowValidation:
-    """Return what registering a document would be answered."""
-    return await run_aside(_validate, sent.value)
+async def validate(sent: SentDocument) -> bytes:
+    """Return what registering a document would be answered, as JSON."""
+    return await EXAMINING.run(lambda: write_json(_validate(sent.value)))
 
 
 def _validate(document: Any) -> WorkflowValidation:
@@ -139,7 +139,7 @@ def _read_findings(findings: Sequence[Finding]) -> list[WorkflowFinding]:
 
 async def prepare(sent: SentDocument, caller: Caller, key: IdempotencyKey | None) -> Registration:
     """Return the request to register a document. Raises ValidationFailed with everything that is wrong with it."""
-    examined = await run_aside(examine, sent.value)
+    examined = await EXAMINING.run(examine, sent.value)
     return Registration(sent, examined, examined.refuse(), caller, key)
 
 
@@ -162,6 +162,7 @@ async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
     while True:
         if (row := await store.insert_workflow(tx, registration.row())) is not None:
             await keep_schedule_of_definition(tx, row, registration.sent.value)
+            keep_plan(row.workflow_id, plan)
             return Reply(_write(row))
         if (row := await store.get_workflow(tx, plan.name, plan.version)) is not None:
             break
@@ -174,7 +175,7 @@ async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
 
 
 def _write(row: Any) -> bytes:
-    return read_workflow(row).model_dump_json(by_alias=True).encode()
+    return write_json(read_workflow(row))
 
 
 def read_workflow(row: Any) -> Workflow:
@@ -192,25 +193,23 @@ def _facts_of(row: Any, model: type[RegisteredVersion]) -> dict[str, Any]:
 async def list_workflows(tx: Tx, query: PageQuery) -> WorkflowPage:
     """Return the newest version of each workflow, by name. Raises ValidationFailed."""
     after = read_name(query.cursor) if query.cursor is not None else ""
-    rows = await store.list_newest(tx, after, query.limit + 1)
-    more = write_name(rows[query.limit - 1].workflow_name) if len(rows) > query.limit else None
-    return WorkflowPage.model_construct(items=[read_workflow(row) for row in rows[: query.limit]], next_cursor=more)
+    page = await store.list_newest(tx, after, query.limit)
+    more = write_name(page.rows[-1].workflow_name) if page.has_more else None
+    return WorkflowPage.model_construct(items=[read_workflow(row) for row in page.rows], next_cursor=more)
 
 
 async def list_versions(tx: Tx, name: str, query: PageQuery) -> WorkflowVersions:
     """Return the versions of a workflow, newest first. Raises NotFound, ValidationFailed."""
     before = read_offset(query.cursor, name) if query.cursor is not None else _END
-    newest = await store.list_versions(tx, name, _END, 1)
+    newest = (await store.list_versions(tx, name, _END, 1)).rows
     if not newest:
         raise not_found(name, LATEST)
-    rows = await store.list_versions(tx, name, before, query.limit + 1)
-    more = write_offset(rows[query.limit - 1].sequence, name) if len(rows) > query.limit else None
+    page = await store.list_versions(tx, name, before, query.limit)
+    more = write_offset(page.rows[-1].sequence, name) if page.has_more else None
     return WorkflowVersions.model_construct(
         workflow_name=name,
         latest=newest[0].workflow_version,
-        versions=[
-            RegisteredVersion.model_construct(**_facts_of(row, RegisteredVersion)) for row in rows[: query.limit]
-        ],
+        versions=[RegisteredVersion.model_construct(**_facts_of(row, RegisteredVersion)) for row in page.rows],
         next_cursor=more,
     )
 
@@ -236,28 +235,39 @@ async def get_workflow(tx: Tx, name: str, version: str) -> Any:
     return row
 
 
-async def get_definition(tx: Tx, name: str, version: str) -> WorkflowDefinition:
+async def get_definition(database: Database, name: str, version: str) -> WorkflowDefinition:
     """Return a version with its document. Raises NotFound."""
-    row = await get_workflow(tx, name, version)
+    row = await _read_workflow(database, name, version)
     return WorkflowDefinition.model_construct(**_facts_of(row, WorkflowDefinition))
 
 
-async def get_source(tx: Tx, name: str, version: str) -> str:
+async def get_source(database: Database, name: str, version: str) -> str:
     """Return a version as YAML: the text as it was sent, or one made of the document. Raises NotFound."""
-    row = await get_workflow(tx, name, version)
-    return row.source if row.media_type == YAML else await run_aside(write_yaml, row.document)
+    row = await _read_workflow(database, name, version)
+    return row.source if row.media_type == YAML else await DRAWING.run(lambda: write_yaml(row.document.read()))
 
 
-async def get_graph(tx: Tx, name: str, version: str) -> WorkflowGraph:
-    """Return the steps of a version, and how they belong together. Raises NotFound."""
-    row = await get_workflow(tx, name, version)
-    return await run_aside(lambda: make_graph(compile_document(row.document).plan))
+async def get_graph(database: Database, name: str, version: str, *, as_mermaid: bool) -> bytes:
+    """Return the steps of a version, and how they belong together, as JSON or Mermaid. Raises NotFound."""
+    row = await _read_workflow(database, name, version)
+    return await DRAWING.run(_draw, row, as_mermaid=as_mermaid)
 
 
-async def compare_versions(tx: Tx, name: str, before: str, after: str) -> WorkflowDifferences:
-    """Return what is different in version ``after``. Raises NotFound."""
-    one, other = await get_workflow(tx, name, before), await get_workflow(tx, name, after)
-    return await run_aside(compare_documents, one.document, other.document)
+def _draw(row: Any, *, as_mermaid: bool) -> bytes:
+    graph = make_graph(find_or_make_plan(row.workflow_id, row.document))
+    return write_mermaid(graph).encode() if as_mermaid else write_json(graph)
+
+
+async def compare_versions(database: Database, name: str, before: str, after: str) -> bytes:
+    """Return what is different in version ``after``, as JSON. Raises NotFound."""
+    one, other = await _read_workflow(database, name, before), await _read_workflow(database, name, after)
+    return await DRAWING.run(lambda: write_json(compare_documents(one.document.read(), other.document.read())))
+
+
+async def _read_workflow(database: Database, name: str, version: str) -> Any:
+    """Return a version with its document; the connection is given back before anything is made of it."""
+    async with database.reading() as tx:
+        return await get_workflow(tx, name, version)
 
 
 async def delete_workflow(tx: Tx, name: str, version: str) -> None:

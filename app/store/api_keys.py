@@ -31,6 +31,30 @@ _REVOKE = (
     .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
     .returning(*_PUBLIC)
 )
+_SENT_HASH = bindparam("sent_hash", type_=LargeBinary)
+_NAMED_BY_HASH = ApiKey.name == "environment-" + func.left(func.encode(ApiKey.secret_hash, "hex"), 8)
+"""Keys that a version before this one made from the environment, maybe while this one runs."""
+_PUT_FROM_ENVIRONMENT = (
+    insert(ApiKey)
+    .values(
+        api_key_id=bindparam("api_key_id", type_=Uuid),
+        name=bindparam("name", type_=Text),
+        secret_hash=_SENT_HASH,
+        scopes=bindparam("scopes", type_=ARRAY(Text)),
+        is_from_environment=True,
+    )
+    .on_conflict_do_update(
+        index_elements=[ApiKey.name],
+        set_={"secret_hash": _SENT_HASH, "created_at": func.now(), "revoked_at": None},
+        where=ApiKey.is_from_environment.is_(True),
+    )
+    .returning(ApiKey.api_key_id)
+)
+_REVOKE_OTHERS_FROM_ENVIRONMENT = (
+    update(ApiKey)
+    .where(ApiKey.secret_hash != _SENT_HASH, ApiKey.revoked_at.is_(None), ApiKey.is_from_environment | _NAMED_BY_HASH)
+    .values(revoked_at=func.now())
+)
 
 
 async def insert_key(tx: Tx, api_key_id: UUID, name: str, secret_hash: bytes, scopes: Sequence[str]) -> Row[Any] | None:
@@ -52,6 +76,19 @@ async def has_keys(tx: Tx) -> bool:
 async def list_keys(tx: Tx) -> Sequence[Row[Any]]:
     """SELECT all keys, oldest first."""
     return (await tx.execute(_LIST)).all()
+
+
+async def put_key_from_environment(
+    tx: Tx, api_key_id: UUID, name: str, secret_hash: bytes, scopes: Sequence[str]
+) -> bool:
+    """INSERT the key of the environment, or give it another secret; False if the name is that of another key."""
+    values = {"api_key_id": api_key_id, "name": name, "sent_hash": secret_hash, "scopes": list(scopes)}
+    return (await tx.execute(_PUT_FROM_ENVIRONMENT, values)).one_or_none() is not None
+
+
+async def revoke_others_from_environment(tx: Tx, secret_hash: bytes) -> int:
+    """UPDATE all keys of the environment but this one to revoked; how many were not before."""
+    return (await tx.execute(_REVOKE_OTHERS_FROM_ENVIRONMENT, {"sent_hash": secret_hash})).rowcount
 
 
 async def revoke_key(tx: Tx, name: str) -> Row[Any] | None:

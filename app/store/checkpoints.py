@@ -4,18 +4,36 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, any_, bindparam, func, select
+from sqlalchemy import ARRAY, BigInteger, Integer, Row, Text, Uuid, any_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from app.db.engine import Tx
 from app.models import Checkpoint
+from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
+from app.store.sizes import BYTES_MOST, size_of
 
+NAMES_MOST = 10_000
+"""How many checkpoints a task has at most; their states are `BYTES_MOST` together."""
 _COLUMNS = tuple(Checkpoint.__table__.c)
 _WRITTEN = ("task_id", "name", "state", "is_outcome", "attempt", "run_id")
 _item = rows_like(Checkpoint, _WRITTEN)
+
+
+def _others_of(task_id: Any, name: Any) -> LateralFromClause:
+    """Return how many checkpoints a task has under other names, and how many bytes their states are."""
+    totals = select(func.count().label("names"), func.coalesce(func.sum(size_of(Checkpoint.state)), 0).label("bytes"))
+    return totals.where(Checkpoint.task_id == task_id, Checkpoint.name != name).lateral("others")
+
+
+_others = _others_of(_item.c.task_id, _item.c.name)
 _insert = insert(Checkpoint).from_select(
-    _WRITTEN, select(*(_item.c[name] for name in _WRITTEN)).order_by(_item.c.task_id, _item.c.name)
+    _WRITTEN,
+    select(*(_item.c[name] for name in _WRITTEN))
+    .join_from(_item, _others, true())
+    .where(_others.c.names < NAMES_MOST, _others.c.bytes + size_of(_item.c.state) <= BYTES_MOST)
+    .order_by(_item.c.task_id, _item.c.name),
 )
 _PUT = _insert.on_conflict_do_update(
     index_elements=["task_id", "name"],
@@ -28,6 +46,10 @@ _PUT = _insert.on_conflict_do_update(
     where=~Checkpoint.is_outcome,
 ).returning(*_COLUMNS)
 _OF_TASK = Checkpoint.task_id == bindparam("of_task", type_=Uuid)
+_named = _others_of(bindparam("of_task", type_=Uuid), bindparam("of_name", type_=Text))
+_HAS_ROOM = select(
+    (_named.c.names < NAMES_MOST) & (_named.c.bytes + bindparam("size", type_=Integer) <= BYTES_MOST)
+).select_from(_named)
 _GET = select(*_COLUMNS).where(_OF_TASK, Checkpoint.name == bindparam("of_name", type_=Text))
 _LIST = (
     select(*_COLUMNS)
@@ -43,7 +65,10 @@ _LIST_STATES = (
 
 
 async def put_checkpoints(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[tuple[UUID, str], Row[Any]]:
-    """INSERT or overwrite checkpoints, by (task, name); the outcome of an await is not overwritten, and left out."""
+    """INSERT or overwrite checkpoints of locked tasks, by (task, name).
+
+    Left out are those that would overwrite the outcome of an await, and those for which the task has no room.
+    """
     return {(row.task_id, row.name): row for row in await tx.execute(_PUT, as_rows(rows))}
 
 
@@ -52,9 +77,15 @@ async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> Row[Any] | None:
     return (await tx.execute(_GET, {"of_task": task_id, "of_name": name})).one_or_none()
 
 
-async def list_checkpoints(tx: Tx, task_id: UUID, after: int, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` checkpoints behind the position ``after``, in order of writing."""
-    return (await tx.execute(_LIST, {"of_task": task_id, "after": after, "most": most})).all()
+async def has_room(tx: Tx, task_id: UUID, name: str, size: int) -> bool:
+    """SELECT whether a checkpoint of ``size`` bytes has room beside the others of its task."""
+    parameters = {"of_task": task_id, "of_name": name, "size": size}
+    return bool((await tx.execute(_HAS_ROOM, parameters)).scalar_one())
+
+
+async def list_checkpoints(tx: Tx, task_id: UUID, after: int, limit: int) -> Page:
+    """SELECT up to ``limit`` checkpoints behind the position ``after``, in order of writing."""
+    return await read_page(tx, _LIST, {"of_task": task_id, "after": after}, limit)
 
 
 async def list_states(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:

@@ -8,8 +8,10 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     CTE,
+    BigInteger,
     Boolean,
     ColumnElement,
+    DateTime,
     Float,
     Integer,
     Row,
@@ -33,10 +35,11 @@ from sqlalchemy.orm import aliased
 
 from app.db.engine import Tx
 from app.domain.lease_tokens import STEP_VERSION
-from app.models import Queue, Task
+from app.models import Checkpoint, Queue, Task
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_CLAIMS
 from app.store.recordsets import as_rows, rows_like, seconds
+from app.store.sizes import size_of
 
 _RUNNING: ColumnElement[str] = literal_column(f"'{TaskStatus.running}'")
 _TAKE_KEY = func.pg_try_advisory_xact_lock(
@@ -81,6 +84,13 @@ _claimer = rows_like(
 )
 
 
+_was_started = or_(Task.first_started_at.is_not(None), Task.attempt > 1)
+_states = select(func.coalesce(func.sum(size_of(Checkpoint.state)), 0)).where(Checkpoint.task_id == Task.task_id)
+_kept = case((_was_started, _states.scalar_subquery()), else_=0)
+_SIZE = size_of(Task.params, Task.headers, Task.event_payload) + _kept
+"""How many bytes of JSON a task is to its claimer."""
+
+
 def _ready_tasks(*, named: bool) -> CTE:
     """Return the next tasks of a queue, locked, without those whose concurrency key is taken.
 
@@ -90,8 +100,9 @@ def _ready_tasks(*, named: bool) -> CTE:
     is_taken = select(1).where(
         rival.queue == Task.queue, rival.concurrency_key == Task.concurrency_key, rival.status == _RUNNING
     )
+    was_started, size = _was_started.label("was_started"), _SIZE.label("size")
     ready = (
-        select(Task.task_id, Task.priority, Task.sequence, Task.concurrency_key)
+        select(Task.task_id, Task.priority, Task.sequence, Task.concurrency_key, was_started, size)
         .where(Task.queue == bindparam("of_queue", type_=Text), Task.ready_at.is_not(None))
         .where(case((Task.concurrency_key.is_(None), true()), (is_taken.exists(), false()), else_=_TAKE_KEY))
         .order_by(Task.priority.desc(), Task.sequence)
@@ -104,31 +115,40 @@ def _ready_tasks(*, named: bool) -> CTE:
 
 
 def _in_places(ready: CTE) -> CTE:
-    """Return ``ready`` tasks with their places in the line, and of those of one concurrency key their places in it."""
+    """Return ``ready`` tasks with their places in the line, and of those of one concurrency key their places in it.
+
+    All of them are locked before the first has a place; ``at`` is the moment after that. ``bytes_before`` is how much
+    those are that stand before a task in the line.
+    """
     order = (ready.c.priority.desc(), ready.c.sequence)
     key = func.coalesce(ready.c.concurrency_key, cast(ready.c.task_id, Text))
     return select(
         ready.c.task_id,
+        ready.c.was_started,
+        ready.c.size,
+        func.coalesce(func.sum(ready.c.size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before"),
+        func.clock_timestamp(type_=DateTime(timezone=True)).label("at"),
         func.row_number().over(order_by=order).label("place"),
         func.row_number().over(partition_by=key, order_by=order).label("of_key"),
     ).cte("ranked")
 
 
-def _begin_attempt() -> dict[str, Any]:
-    """Return what changes on a task that is claimed."""
-    max_duration_ends = func.now() + seconds(Task.max_duration_seconds)
+def _begin_attempt(at: ColumnElement[Any]) -> dict[str, Any]:
+    """Return what changes on a task that is claimed ``at`` a moment: the end of the attempt before is no later."""
+    started_at = func.greatest(at, Task.updated_at)
+    max_duration_ends = started_at + seconds(Task.max_duration_seconds)
     return {
         "status": cast(TaskStatus.running, Text),
         "reason": None,
         "claimed_by": _claimer.c.worker,
         "lease_token": case((Task.step.is_(None), func.gen_random_uuid()), else_=_STEP_TOKEN),
-        "lease_expires_at": func.now() + seconds(_claimer.c.lease),
+        "lease_expires_at": at + seconds(_claimer.c.lease),
         "ready_at": None,
         "wake_at": None,
-        "started_at": func.coalesce(Task.started_at, func.now()),
-        "first_started_at": func.coalesce(Task.first_started_at, func.now()),
+        "started_at": func.coalesce(Task.started_at, started_at),
+        "first_started_at": func.coalesce(Task.first_started_at, started_at),
         "limit_at": case((Task.first_started_at.is_(None), max_duration_ends), else_=Task.limit_at),
-        "updated_at": func.now(),
+        "updated_at": started_at,
         "revision": Task.revision + 1,
     }
 
@@ -138,21 +158,24 @@ def _claim(*, named: bool) -> Select[Any]:
     """Return the statement that hands the ready tasks of one queue to claimers, each of whom has a range of places.
 
     Guarantee 2: a task is taken by exactly one of any number of claims, for its row is locked and not ready any more
-    afterwards; those being taken just now are skipped.
+    afterwards; those being taken just now are skipped. The one that brings all to ``room`` bytes is the last.
     """
     ranked = _in_places(_ready_tasks(named=named))
+    has_room = ranked.c.bytes_before < bindparam("room", type_=BigInteger)
     task = (
         update(Task)
         .where(Task.task_id == ranked.c.task_id, ranked.c.of_key == 1)
-        .where(ranked.c.place.between(_claimer.c.first, _claimer.c.last))
-        .values(_begin_attempt())
+        .where(ranked.c.place.between(_claimer.c.first, _claimer.c.last), has_room)
+        .values(_begin_attempt(ranked.c.at))
         .returning(
             *_CLAIMED_COLUMNS,
-            func.now().label("server_time"),
-            or_(Task.first_started_at < func.now(), Task.attempt > 1).label("was_started"),
+            ranked.c.at.label("server_time"),
+            ranked.c.was_started,
             _claimer.c.claimer,
             ranked.c.place,
+            ranked.c.size,
             select(func.count()).where(ranked.c.of_key > 1).scalar_subquery().label("passed_over"),
+            select(func.count()).where(~has_room).scalar_subquery().label("left_over"),
         )
         .cte("task")
     )
@@ -160,24 +183,25 @@ def _claim(*, named: bool) -> Select[Any]:
 
 
 def _hold_leased(item: CTE) -> CTE:
-    """Return the tasks whose lease ``item`` names, locked in the order of their ids as everywhere.
+    """Return the tasks whose lease ``item`` names, locked in the order of their ids as everywhere; with the moment.
 
     An update alone locks in the order of its plan: two of them, or one and a cancel of the run, could wait for each
-    other.
+    other. Who has waited for a lock is dated by the moment after it.
     """
     held = select(Task.task_id, Task.lease_token).where(
         Task.task_id == item.c.task_id, Task.lease_token == item.c.lease_token, Task.status == _RUNNING
     )
-    return held.order_by(Task.task_id).with_for_update(key_share=True, of=Task).cte("held")
+    locked = held.order_by(Task.task_id).with_for_update(key_share=True, of=Task).cte("locked")
+    return select(locked, func.clock_timestamp(type_=DateTime(timezone=True)).label("at")).cte("held")
 
 
-_completed = rows_like(Task, ("task_id", "lease_token", "result", "final_body"))
+_completed = rows_like(Task, ("task_id", "lease_token", "result", "final_body"), column("is_held", Boolean))
 _held = _hold_leased(_completed)
 _COMPLETE = (
     update(Task)
     .where(Task.task_id == _held.c.task_id, Task.lease_token == _held.c.lease_token)
     .where(_completed.c.task_id == _held.c.task_id, _completed.c.lease_token == _held.c.lease_token)
-    .where(Task.status == _RUNNING, Task.lease_expires_at > func.now())
+    .where(Task.status == _RUNNING, or_(_completed.c.is_held, Task.lease_expires_at > _held.c.at))
     .values(
         status=cast(TaskStatus.completed, Text),
         reason=None,
@@ -186,8 +210,8 @@ _COMPLETE = (
         final_body=_completed.c.final_body,
         lease_expires_at=None,
         limit_at=None,
-        completed_at=func.greatest(func.now(), Task.started_at),
-        updated_at=func.now(),
+        completed_at=func.greatest(_held.c.at, Task.started_at),
+        updated_at=func.greatest(_held.c.at, Task.updated_at),
         revision=Task.revision + 1,
     )
     .returning(Task.task_id, Task.queue, Task.lease_token)
@@ -203,9 +227,9 @@ _BEAT = (
     update(Task)
     .where(Task.task_id == _beating.c.task_id, Task.lease_token == _beating.c.lease_token, Task.queue == Queue.queue)
     .where(_beat.c.task_id == _beating.c.task_id, _beat.c.lease_token == _beating.c.lease_token)
-    .where(Task.status == _RUNNING, Task.lease_expires_at > func.now())
+    .where(Task.status == _RUNNING, Task.lease_expires_at > _beating.c.at)
     .values(
-        lease_expires_at=func.now() + seconds(func.coalesce(_beat.c.lease, Queue.default_lease_seconds)),
+        lease_expires_at=_beating.c.at + seconds(func.coalesce(_beat.c.lease, Queue.default_lease_seconds)),
         progress=case((_beat.c.has_progress, _beat.c.progress), else_=Task.progress),
     )
     .returning(
@@ -215,8 +239,26 @@ _BEAT = (
         Task.lease_token,
         Task.run_id,
         Task.attempt,
-        func.now().label("server_time"),
+        _beating.c.at.label("server_time"),
     )
+)
+_lease = rows_like(Task, ("task_id", "lease_token"), column("claimer", Integer), column("place", Integer))
+_GET_CLAIMED = (
+    select(
+        *_CLAIMED_COLUMNS,
+        func.clock_timestamp().label("server_time"),
+        true().label("was_started"),
+        _lease.c.claimer,
+        _lease.c.place,
+    )
+    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
+    .where(Task.status == _RUNNING, Task.lease_expires_at > func.clock_timestamp())
+    .order_by(_lease.c.claimer, _lease.c.place)
+)
+_SIZES_OF_CLAIMED = (
+    select(_lease.c.claimer, func.sum(_SIZE).label("size"))
+    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
+    .group_by(_lease.c.claimer)
 )
 _QUEUE_NAMES = bindparam("queues", type_=ARRAY(Text))
 _late = aliased(Task)
@@ -227,10 +269,10 @@ _READ_QUEUES = select(
     Queue.max_concurrency,
     Queue.default_lease_seconds,
     select(1)
-    .where(_late.lease_expires_at <= func.now(), _late.queue == Queue.queue, _late.step.is_(None))
+    .where(_late.lease_expires_at <= func.statement_timestamp(), _late.queue == Queue.queue, _late.step.is_(None))
     .exists()
     .label("has_expired"),
-    select(1).where(_due.due_at <= func.now(), _due.queue == Queue.queue).exists().label("has_due"),
+    select(1).where(_due.due_at <= func.statement_timestamp(), _due.queue == Queue.queue).exists().label("has_due"),
 ).where(Queue.queue == any_(_QUEUE_NAMES))
 _LOCK_QUEUE = (
     select(Queue.max_concurrency)
@@ -257,17 +299,30 @@ async def count_running(tx: Tx, queue: str) -> int:
 
 
 async def claim_tasks(
-    tx: Tx, queue: str, names: Sequence[str] | None, most: int, claimers: Sequence[Mapping[str, Any]]
+    tx: Tx, queue: str, names: Sequence[str] | None, most: int, room: int, claimers: Sequence[Mapping[str, Any]]
 ) -> Sequence[Row[Any]]:
-    """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall."""
-    parameters = {"of_queue": queue, "most": most, **as_rows([dict(claimer) for claimer in claimers])}
+    """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall.
+
+    The last is the one that brings them to ``room`` bytes; ``left_over`` is how many of ``most`` came after it.
+    """
+    parameters = {"of_queue": queue, "most": most, "room": room, **as_rows([dict(claimer) for claimer in claimers])}
     if names is not None:
         parameters["names"] = list(names)
     return (await tx.execute(_claim(named=names is not None), parameters)).all()
 
 
+async def get_claimed(tx: Tx, leases: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+    """SELECT what ``claim_tasks`` gave, of those leases that last."""
+    return (await tx.execute(_GET_CLAIMED, as_rows(leases))).all()
+
+
+async def measure_claimed(tx: Tx, leases: Sequence[dict[str, Any]]) -> dict[int, int]:
+    """SELECT how many bytes of JSON ``get_claimed`` would give of ``leases``, by claimer."""
+    return {row.claimer: int(row.size) for row in await tx.execute(_SIZES_OF_CLAIMED, as_rows(leases))}
+
+
 async def complete_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
-    """UPDATE to completed those tasks whose current lease is named."""
+    """UPDATE to completed those tasks whose current lease is named and lasts, or was found to last in ``tx``."""
     return (await tx.execute(_COMPLETE, as_rows(rows))).all()
 
 

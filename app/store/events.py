@@ -1,17 +1,20 @@
 """SQL of events and of who awaits them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Integer,
     Row,
     Text,
     Uuid,
     any_,
     bindparam,
+    case,
     delete,
     func,
     or_,
@@ -20,21 +23,33 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, insert
 
 from app.db.engine import Tx
-from app.models import Event, EventWait
+from app.models import Event, EventWait, Task
+from app.store.advisory_locks import GROUPS_OF_EVENT_NAMES
+from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
+from app.store.sizes import size_of
 
 _QUEUE = bindparam("of_queue", type_=Text)
 _RUN = bindparam("of_run", type_=Uuid)
 _NAMES = bindparam("names", type_=ARRAY(Text))
-_PUBLIC = (Event.event_id, Event.event_name, Event.payload, Event.workflow_run_id, Event.emitted_at)
+_PUBLIC: Sequence[Any] = (Event.event_id, Event.event_name, Event.payload, Event.workflow_run_id, Event.emitted_at)
+LOCKED_MOST = 100
+"""How many names are locked one by one; more would fill Postgres's table of locks: their groups are locked instead."""
+_GROUPS = 1024
+_NUMBERS = bindparam("numbers", type_=ARRAY(Integer))
+_LOCK_GROUPS = select(func.pg_advisory_xact_lock(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number")))
+_SHARE_GROUPS = select(
+    func.count(func.pg_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number")))
+).scalar_subquery()
 _LOCK_NAMES = select(
     func.pg_advisory_xact_lock(
         func.hashtextextended(func.unnest(bindparam("locks", type_=ARRAY(Text))).column_valued("name"), 0)
     )
-)
+).where(_SHARE_GROUPS >= 0)
 _TRY_NAME = func.hashtextextended(bindparam("lock", type_=Text), 0)
-_TRY_LOCK = select(func.pg_try_advisory_xact_lock(_TRY_NAME))
-_TRY_SHARE = select(func.pg_try_advisory_xact_lock_shared(_TRY_NAME))
+_TRY_GROUP = func.pg_try_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, bindparam("number", type_=Integer))
+_TRY_LOCK = select(case((_TRY_GROUP, func.pg_try_advisory_xact_lock(_TRY_NAME)), else_=False))
+_TRY_SHARE = select(case((_TRY_GROUP, func.pg_try_advisory_xact_lock_shared(_TRY_NAME)), else_=False))
 _EMIT = (
     insert(Event)
     .values(
@@ -58,6 +73,10 @@ _SEE = (
     .where(_OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE)
     .order_by(Event.workflow_run_id.asc().nulls_last())
 )
+_SEE_NAMES = select(Event.event_name).where(_OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE)
+_MEASURE = select(func.coalesce(func.sum(size_of(Event.payload)), 0)).where(
+    _OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE
+)
 _AFTER = Event.event_id > bindparam("after", type_=BigInteger)
 _LIST = select(*_PUBLIC).where(_OF_QUEUE, _AFTER).order_by(Event.event_id).limit(bindparam("most"))
 _LIST_OF_RUN = (
@@ -72,17 +91,30 @@ _LIST_WAITERS = select(EventWait.task_id).where(
     EventWait.queue == _QUEUE, EventWait.event_name == bindparam("name", type_=Text)
 )
 _LIST_WAITERS_OF_RUN = _LIST_WAITERS.where(EventWait.workflow_run_id == _RUN)
+_IDS_OF_RUNS = bindparam("ids", type_=ARRAY(Uuid))
+_DELETE_WAITS_OF_RUNS = delete(EventWait).where(
+    EventWait.task_id.in_(select(Task.task_id).where(Task.workflow_run_id == any_(_IDS_OF_RUNS)))
+)
 _DELETE_WAITS = delete(EventWait).where(EventWait.task_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 _DELETE_OF_QUEUE = delete(Event).where(_OF_QUEUE)
 
 
-async def lock_names(tx: Tx, queue: str, names: Sequence[str]) -> None:
-    """Lock event names until the end of the transaction, in one order: whoever awaits and whoever emits takes turns.
+async def lock_names(tx: Tx, names: Collection[tuple[str, str]]) -> None:
+    """Lock event names, each with its queue, until the end of the transaction: who awaits and who emits take turns.
 
-    Taken before any task is locked. Without it an await and an emit at the same moment would not see each other.
+    All at once and in one order, before any task is locked. Without it an await and an emit at the same moment would
+    not see each other. Who locks many names locks their groups, and everybody else shares the groups of his.
     """
-    keys = sorted({f"{queue}/{name}" for name in names})
-    await tx.execute(_LOCK_NAMES, {"locks": keys})
+    keys = sorted({f"{queue}/{name}" for queue, name in names})
+    numbers = sorted({_group_of(key) for key in keys})
+    if len(keys) > LOCKED_MOST:
+        await tx.execute(_LOCK_GROUPS, {"numbers": numbers})
+    elif keys:
+        await tx.execute(_LOCK_NAMES, {"locks": keys, "numbers": numbers})
+
+
+def _group_of(key: str) -> int:
+    return crc32(key.encode()) % _GROUPS
 
 
 async def try_lock_name(tx: Tx, queue: str, name: str, *, is_shared: bool) -> bool:
@@ -92,7 +124,8 @@ async def try_lock_name(tx: Tx, queue: str, name: str, *, is_shared: bool) -> bo
     would wait for each other.
     """
     statement = _TRY_SHARE if is_shared else _TRY_LOCK
-    return bool((await tx.execute(statement, {"lock": f"{queue}/{name}"})).scalar_one())
+    key = f"{queue}/{name}"
+    return bool((await tx.execute(statement, {"lock": key, "number": _group_of(key)})).scalar_one())
 
 
 async def insert_event(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> Row[Any] | None:
@@ -114,12 +147,24 @@ async def see_events(tx: Tx, queue: str, names: Sequence[str], run_id: UUID | No
     return seen
 
 
-async def list_events(tx: Tx, queue: str, run_id: UUID | None, after: int, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` events of a queue, or of one run there, behind ``after``, oldest first."""
-    parameters = {"of_queue": queue, "after": after, "most": most}
+async def see_names(tx: Tx, queue: str, names: Sequence[str], run_id: UUID | None) -> set[str]:
+    """SELECT those of the names under which a task of the run sees an event."""
+    parameters = {"of_queue": queue, "names": list(names), "of_run": run_id}
+    return set((await tx.execute(_SEE_NAMES, parameters)).scalars())
+
+
+async def measure_events(tx: Tx, queue: str, names: Sequence[str], run_id: UUID | None) -> int:
+    """SELECT how many bytes the payloads are that a task of the run sees under the names."""
+    parameters = {"of_queue": queue, "names": list(names), "of_run": run_id}
+    return int((await tx.execute(_MEASURE, parameters)).scalar_one())
+
+
+async def list_events(tx: Tx, queue: str, run_id: UUID | None, after: int, limit: int) -> Page:
+    """SELECT up to ``limit`` events of a queue, or of one run there, behind ``after``, oldest first."""
+    parameters = {"of_queue": queue, "after": after}
     if run_id is None:
-        return (await tx.execute(_LIST, parameters)).all()
-    return (await tx.execute(_LIST_OF_RUN, {**parameters, "of_run": run_id})).all()
+        return await read_page(tx, _LIST, parameters, limit)
+    return await read_page(tx, _LIST_OF_RUN, {**parameters, "of_run": run_id}, limit)
 
 
 async def insert_waits(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
@@ -133,6 +178,11 @@ async def list_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Se
         return (await tx.execute(_LIST_WAITERS, {"of_queue": queue, "name": name})).scalars().all()
     parameters = {"of_queue": queue, "name": name, "of_run": run_id}
     return (await tx.execute(_LIST_WAITERS_OF_RUN, parameters)).scalars().all()
+
+
+async def delete_waits_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> None:
+    """DELETE what tasks of runs await."""
+    await tx.execute(_DELETE_WAITS_OF_RUNS, {"ids": list(run_ids)})
 
 
 async def delete_waits(tx: Tx, task_ids: Sequence[UUID]) -> None:

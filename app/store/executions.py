@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
+    JSON,
     Boolean,
     Integer,
     Row,
@@ -16,19 +16,18 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
+    cast,
     column,
-    delete,
     func,
     literal_column,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 
 from app.db.engine import Tx
 from app.models import (
-    EventDelivery,
     Task,
     Workflow,
     WorkflowExecution,
@@ -37,7 +36,9 @@ from app.models import (
     WorkflowStep,
     WorkflowWarning,
 )
+from app.models.base import ReadJson
 from app.store.recordsets import as_rows, rows_like
+from app.store.set_aside_rows import ids_set_aside_by
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _RUN = bindparam("of_run", type_=Uuid)
@@ -61,6 +62,7 @@ _EITHER_ID = and_(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowExecution.w
 _LIST_PARENTS = (
     select(
         WorkflowExecution.workflow_run_id,
+        WorkflowExecution.workflow_id,
         case((WorkflowExecution.parent_step.is_not(None), WorkflowRun.parent_workflow_run_id)).label("parent"),
     )
     .join(WorkflowRun, WorkflowRun.workflow_run_id == WorkflowExecution.workflow_run_id)
@@ -119,17 +121,46 @@ _STATE = (
 """Everything about a step but its result."""
 _OF_RUN = WorkflowStep.workflow_run_id == _RUN
 _LIST_OF_SCOPES = select(*_STATE).where(_OF_RUN, WorkflowStep.scope == any_(_PATHS)).order_by(WorkflowStep.sequence)
-_LIST_ALL = select(*_STATE).where(_OF_RUN).order_by(WorkflowStep.sequence)
+_LIST_FIRST = select(*_STATE).where(_OF_RUN).order_by(WorkflowStep.sequence).limit(_MOST)
 _LIST_OPEN = (
     select(*_STATE)
     .where(_OF_RUN, func.starts_with(WorkflowStep.path, bindparam("prefix", type_=Text)))
     .where(or_(WorkflowStep.completed_at.is_(None), WorkflowStep.facts["submitted"].as_string() == "open"))
     .order_by(WorkflowStep.sequence)
+    .limit(_MOST)
+)
+_has_begun = or_(
+    WorkflowStep.status != literal_column("'waiting'"),
+    WorkflowStep.attempt > func.coalesce(cast(WorkflowStep.facts["before"].as_string(), Integer), 0),
+)
+_SWEEP = (
+    update(WorkflowStep)
+    .where(_OF_RUN, WorkflowStep.completed_at.is_(None))
+    .values(
+        status=case((_has_begun, literal_column("'cancelled'")), else_=literal_column("'skipped'")),
+        due_at=None,
+        awaits=None,
+        completed_at=func.now(),
+    )
+)
+_SWEEP_SUBMITTED = (
+    update(WorkflowStep)
+    .where(_OF_RUN, WorkflowStep.facts["submitted"].as_string() == "open")
+    .values(
+        facts=cast(cast(WorkflowStep.facts, JSONB).concat(func.jsonb_build_object("submitted", "dropped")), JSON),
+        due_at=None,
+    )
 )
 _LIST_AWAITING = select(*_STATE).where(_OF_RUN, WorkflowStep.awaits == bindparam("name", type_=Text))
 _GET_RESULTS = select(WorkflowStep.path, WorkflowStep.result).where(_OF_RUN, WorkflowStep.path == any_(_PATHS))
 _GET_FRAMES = select(WorkflowFrame.path, WorkflowFrame.variables, WorkflowFrame.names, WorkflowFrame.value).where(
     WorkflowFrame.workflow_run_id == _RUN, WorkflowFrame.path == any_(_PATHS)
+)
+_wanted = func.unnest(_PATHS).table_valued("path", with_ordinality="place").render_derived(name="wanted")
+_GET_VALUES = (
+    select(func.json_agg(aggregate_order_by(WorkflowFrame.value, _wanted.c.place), type_=ReadJson).label("all_values"))
+    .select_from(_wanted)
+    .outerjoin(WorkflowFrame, (WorkflowFrame.workflow_run_id == _RUN) & (WorkflowFrame.path == _wanted.c.path))
 )
 _SAVED_FRAME = ("workflow_run_id", "path", "variables", "names", "value")
 _frame = rows_like(WorkflowFrame, _SAVED_FRAME)
@@ -173,23 +204,32 @@ _INSERT_WARNINGS = (
     .from_select(_WARNED, select(*(_warning.c[name] for name in _WARNED)))
     .on_conflict_do_nothing()
 )
-_LIST_DUE = (
-    select(WorkflowStep.workflow_run_id, WorkflowStep.path, WorkflowStep.scope)
+_FIND_DUE = (
+    select(WorkflowStep.workflow_run_id)
     .join(WorkflowRun, WorkflowRun.workflow_run_id == WorkflowStep.workflow_run_id)
     .where(WorkflowStep.due_at <= func.now(), WorkflowRun.completed_at.is_(None))
+    .where(WorkflowStep.workflow_run_id.not_in(ids_set_aside_by("advance_due_steps")))
+    .order_by(WorkflowStep.due_at)
+    .limit(_MOST)
+)
+_LIST_DUE = (
+    select(WorkflowStep.workflow_run_id, WorkflowStep.path, WorkflowStep.scope)
+    .where(WorkflowStep.workflow_run_id == any_(_IDS), WorkflowStep.due_at <= func.now())
     .order_by(WorkflowStep.due_at)
     .limit(_MOST)
 )
 _LIST_PAST_DEADLINE = (
     select(WorkflowExecution.workflow_run_id)
     .where(WorkflowExecution.deadline_at <= func.now())
+    .where(WorkflowExecution.workflow_run_id.not_in(ids_set_aside_by("end_runs_past_deadline")))
     .order_by(WorkflowExecution.deadline_at)
     .limit(_MOST)
 )
 _FIND_WORK = select(Task.task_id, Task.workflow_run_id).where(Task.task_id == any_(_IDS), Task.step.is_not(None))
 _LIST_EXPIRED_WORK = (
-    select(Task.task_id, Task.workflow_run_id)
-    .where(Task.lease_expires_at <= func.now(), Task.step.is_not(None))
+    select(Task.task_id)
+    .where(Task.lease_expires_at <= func.statement_timestamp(), Task.step.is_not(None))
+    .where(Task.task_id.not_in(ids_set_aside_by("expire_step_leases")))
     .order_by(Task.lease_expires_at)
     .limit(_MOST)
 )
@@ -204,7 +244,8 @@ _LIST_CHILDREN = (
     select(WorkflowRun.workflow_run_id)
     .join(WorkflowExecution, WorkflowExecution.workflow_run_id == WorkflowRun.workflow_run_id)
     .where(WorkflowRun.parent_workflow_run_id == _RUN, WorkflowRun.completed_at.is_(None))
-    .where(and_(WorkflowExecution.parent_step.is_not(None), WorkflowExecution.parent_step == any_(_PATHS)))
+    .where(WorkflowExecution.parent_step.is_not(None))
+    .where(or_(_PATHS.is_(None), WorkflowExecution.parent_step == any_(_PATHS)))
     .order_by(WorkflowRun.workflow_run_id)
 )
 _is_running_task = (
@@ -212,24 +253,20 @@ _is_running_task = (
     .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == literal_column("'running'"))
     .exists()
 )
+_IS_TO_BE_CANCELLED = (
+    WorkflowRun.cancel_due_at.is_not(None),
+    WorkflowRun.workflow_id.is_not(None),
+    or_(WorkflowRun.cancel_due_at <= func.now(), ~_is_running_task),
+)
+_CANCELLED_OF = select(WorkflowRun.workflow_run_id).where(
+    WorkflowRun.workflow_run_id == any_(_IDS), *_IS_TO_BE_CANCELLED
+)
 _LIST_CANCELLED = (
     select(WorkflowRun.workflow_run_id)
-    .where(WorkflowRun.cancel_due_at.is_not(None), WorkflowRun.workflow_id.is_not(None))
-    .where(or_(WorkflowRun.cancel_due_at <= func.now(), ~_is_running_task))
+    .where(*_IS_TO_BE_CANCELLED)
+    .where(WorkflowRun.workflow_run_id.not_in(ids_set_aside_by("finish_cancelled_runs")))
     .order_by(WorkflowRun.cancel_due_at)
     .limit(_MOST)
-)
-_DELIVERED = ("queue", "event_name", "workflow_run_id")
-_delivery = rows_like(EventDelivery, _DELIVERED)
-_INSERT_DELIVERIES = insert(EventDelivery).from_select(_DELIVERED, select(*(_delivery.c[n] for n in _DELIVERED)))
-_LOCK_DELIVERIES = (
-    select(*EventDelivery.__table__.c)
-    .order_by(EventDelivery.delivery_id)
-    .limit(_MOST)
-    .with_for_update(skip_locked=True)
-)
-_DELETE_DELIVERIES = delete(EventDelivery).where(
-    EventDelivery.delivery_id == any_(bindparam("keys", type_=ARRAY(BigInteger)))
 )
 
 
@@ -238,9 +275,9 @@ async def insert_executions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(_INSERT, as_rows(rows))
 
 
-async def list_parents(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
-    """SELECT which of the runs are executed, and the run that started each as a child; None: none did."""
-    return {row.workflow_run_id: row.parent for row in await tx.execute(_LIST_PARENTS, {"ids": list(ids)})}
+async def list_parents(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT which of the runs are executed, of what definition, and the `parent` that started each as a child."""
+    return (await tx.execute(_LIST_PARENTS, {"ids": list(ids)})).all()
 
 
 async def lock_executions(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
@@ -266,14 +303,20 @@ async def list_steps_of_scopes(tx: Tx, run_id: UUID, scopes: Sequence[str]) -> S
     return (await tx.execute(_LIST_OF_SCOPES, {"of_run": run_id, "paths": list(scopes)})).all()
 
 
-async def list_all_steps(tx: Tx, run_id: UUID) -> Sequence[Row[Any]]:
-    """SELECT all steps of a run, without their results."""
-    return (await tx.execute(_LIST_ALL, {"of_run": run_id})).all()
+async def list_first_steps(tx: Tx, run_id: UUID, most: int) -> Sequence[Row[Any]]:
+    """SELECT the first steps of a run, without their results."""
+    return (await tx.execute(_LIST_FIRST, {"of_run": run_id, "most": most})).all()
 
 
-async def list_open_steps(tx: Tx, run_id: UUID, prefix: str) -> Sequence[Row[Any]]:
+async def list_open_steps(tx: Tx, run_id: UUID, prefix: str, most: int | None) -> Sequence[Row[Any]]:
     """SELECT the open steps of a run whose path begins with ``prefix``, and those whose work item is open."""
-    return (await tx.execute(_LIST_OPEN, {"of_run": run_id, "prefix": prefix})).all()
+    return (await tx.execute(_LIST_OPEN, {"of_run": run_id, "prefix": prefix, "most": most})).all()
+
+
+async def sweep_steps(tx: Tx, run_id: UUID) -> None:
+    """UPDATE what is open of a run that ends, as the engine ends single steps: what has not begun is skipped."""
+    await tx.execute(_SWEEP_SUBMITTED, {"of_run": run_id})
+    await tx.execute(_SWEEP, {"of_run": run_id})
 
 
 async def list_steps_awaiting(tx: Tx, run_id: UUID, name: str) -> Sequence[Row[Any]]:
@@ -290,6 +333,12 @@ async def get_results(tx: Tx, run_id: UUID, paths: Sequence[str]) -> dict[str, A
 async def get_frames(tx: Tx, run_id: UUID, paths: Sequence[str]) -> Sequence[Row[Any]]:
     """SELECT frames of a run."""
     return (await tx.execute(_GET_FRAMES, {"of_run": run_id, "paths": list(paths)})).all()
+
+
+async def get_values(tx: Tx, run_id: UUID, paths: Sequence[str]) -> list[Any]:
+    """SELECT the values of frames, in the order of ``paths``; None for those without."""
+    values: list[Any] = (await tx.execute(_GET_VALUES, {"of_run": run_id, "paths": list(paths)})).scalar_one()
+    return values
 
 
 async def save_frames(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
@@ -312,12 +361,17 @@ async def insert_warnings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(_INSERT_WARNINGS, as_rows(rows))
 
 
-async def list_due_steps(tx: Tx, most: int) -> Sequence[Row[Any]]:
-    """SELECT steps whose time has come, those waiting longest first."""
-    return (await tx.execute(_LIST_DUE, {"most": most})).all()
+async def find_due_runs(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT the runs of up to ``most`` steps whose time has come, those waiting longest first."""
+    return list(dict.fromkeys((await tx.execute(_FIND_DUE, {"most": most})).scalars()))
 
 
-async def list_runs_past_deadline(tx: Tx, most: int) -> Sequence[UUID]:
+async def list_due_steps(tx: Tx, run_ids: Sequence[UUID], most: int) -> Sequence[Row[Any]]:
+    """SELECT up to ``most`` steps of runs whose time has come, those waiting longest first."""
+    return (await tx.execute(_LIST_DUE, {"ids": list(run_ids), "most": most})).all()
+
+
+async def find_runs_past_deadline(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT executed runs whose deadline has passed."""
     return (await tx.execute(_LIST_PAST_DEADLINE, {"most": most})).scalars().all()
 
@@ -327,9 +381,9 @@ async def find_work(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     return {row.task_id: row.workflow_run_id for row in await tx.execute(_FIND_WORK, {"ids": list(task_ids)})}
 
 
-async def list_expired_work(tx: Tx, most: int) -> dict[UUID, UUID]:
-    """SELECT work items of steps whose lease has expired; the run of each."""
-    return {row.task_id: row.workflow_run_id for row in await tx.execute(_LIST_EXPIRED_WORK, {"most": most})}
+async def find_expired_work(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT work items of steps whose lease has expired."""
+    return (await tx.execute(_LIST_EXPIRED_WORK, {"most": most})).scalars().all()
 
 
 async def list_runs_awaiting(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Sequence[UUID]:
@@ -338,9 +392,10 @@ async def list_runs_awaiting(tx: Tx, queue: str, name: str, run_id: UUID | None)
     return (await tx.execute(_LIST_RUNS_AWAITING, parameters)).scalars().all()
 
 
-async def list_open_children(tx: Tx, run_id: UUID, steps: Sequence[str]) -> Sequence[UUID]:
-    """SELECT the open runs that these steps of a run have started."""
-    return (await tx.execute(_LIST_CHILDREN, {"of_run": run_id, "paths": list(steps)})).scalars().all()
+async def list_open_children(tx: Tx, run_id: UUID, steps: Sequence[str] | None) -> Sequence[UUID]:
+    """SELECT the open runs that these steps of a run, or any of its steps, have started."""
+    parameters = {"of_run": run_id, "paths": None if steps is None else list(steps)}
+    return (await tx.execute(_LIST_CHILDREN, parameters)).scalars().all()
 
 
 async def list_cancelled_executions(tx: Tx, most: int) -> Sequence[UUID]:
@@ -348,16 +403,6 @@ async def list_cancelled_executions(tx: Tx, most: int) -> Sequence[UUID]:
     return (await tx.execute(_LIST_CANCELLED, {"most": most})).scalars().all()
 
 
-async def insert_deliveries(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """INSERT events that other runs are still to be told of."""
-    await tx.execute(_INSERT_DELIVERIES, as_rows(rows))
-
-
-async def lock_deliveries(tx: Tx, most: int) -> Sequence[Row[Any]]:
-    """SELECT FOR UPDATE events that are on their way, oldest first, skipping those that are being delivered."""
-    return (await tx.execute(_LOCK_DELIVERIES, {"most": most})).all()
-
-
-async def delete_deliveries(tx: Tx, keys: Sequence[int]) -> None:
-    """DELETE events that have been told of."""
-    await tx.execute(_DELETE_DELIVERIES, {"keys": list(keys)})
+async def list_cancelled_of(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
+    """SELECT those of the runs that ``list_cancelled_executions`` would list."""
+    return (await tx.execute(_CANCELLED_OF, {"ids": list(ids)})).scalars().all()

@@ -1,14 +1,18 @@
 """Many rows in one parameter: a JSON array that Postgres reads as a table."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
-from pydantic_core import to_json
 from sqlalchemy import CTE, JSON, ColumnClause, ColumnElement, Text, bindparam, cast, column, func, select
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.orm import SQLORMExpression
 
+from app.domain.json_texts import write_json
 from app.models import Base
+
+ROWS_A_STATEMENT = 500
+Row = TypeVar("Row")
 
 
 def rows_like(model: type[Base], names: Sequence[str], *extra: ColumnClause[Any]) -> CTE:
@@ -24,7 +28,14 @@ def rows_like(model: type[Base], names: Sequence[str], *extra: ColumnClause[Any]
 
 def as_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the parameter of a statement over ``rows_like``."""
-    return {"rows": to_json(rows).decode()}
+    return {"rows": write_json(rows).decode()}
+
+
+def in_portions(rows: Iterable[Row], most: int = ROWS_A_STATEMENT) -> Iterator[list[Row]]:
+    """Yield ``rows`` in lists of up to ``most``: between two statements the event loop is free for others."""
+    left = iter(rows)
+    while portion := list(islice(left, most)):
+        yield portion
 
 
 def as_bytes(value: bytes | None) -> str | None:

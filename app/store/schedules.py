@@ -17,6 +17,7 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
+    case,
     delete,
     func,
     literal,
@@ -34,7 +35,9 @@ from app.models import Schedule, ScheduleSlot, WorkflowRun
 from app.models.base import list_of
 from app.schemas.schedules import Overlap, SlotOutcome
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
+from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
+from app.store.set_aside_rows import ids_set_aside_by
 
 _TIME = DateTime(timezone=True)
 _COLUMNS = tuple(Schedule.__table__.c)
@@ -92,17 +95,31 @@ _UPDATE = (
     update(Schedule)
     .where(Schedule.schedule_id == _ID)
     .values(_values(_SETTINGS))
+    .values(paused_reason=case((bindparam("new_paused", type_=Boolean), Schedule.paused_reason), else_=None))
     .values(updated_at=func.now(), revision=Schedule.revision + 1)
     .returning(*_COLUMNS)
 )
+_PAUSE = (
+    update(Schedule)
+    .where(Schedule.schedule_id == _ID, Schedule.paused.is_(False))
+    .values(paused=True, paused_reason=bindparam("why", type_=Text))
+    .values(updated_at=func.now(), revision=Schedule.revision + 1)
+)
 _DELETE = delete(Schedule).where(Schedule.schedule_id == _ID)
+_IS_DUE = (
+    Schedule.next_fire_at <= func.now(),
+    Schedule.paused.is_(False),
+    or_(Schedule.overlap == literal_column(f"'{Overlap.skip}'"), _open_runs < Schedule.max_active_runs),
+)
 _LOCK_DUE = (
     select(*_WITH_NOW)
-    .where(
-        Schedule.next_fire_at <= func.now(),
-        Schedule.paused.is_(False),
-        or_(Schedule.overlap == literal_column(f"'{Overlap.skip}'"), _open_runs < Schedule.max_active_runs),
-    )
+    .where(Schedule.schedule_id == any_(_IDS), *_IS_DUE)
+    .order_by(Schedule.next_fire_at, Schedule.schedule_id)
+    .with_for_update(of=Schedule)
+)
+_FIND_DUE = (
+    select(Schedule.schedule_id)
+    .where(*_IS_DUE, Schedule.schedule_id.not_in(ids_set_aside_by("fire_schedules")))
     .order_by(Schedule.next_fire_at, Schedule.schedule_id)
     .limit(bindparam("most"))
     .with_for_update(of=Schedule, skip_locked=True)
@@ -210,11 +227,11 @@ async def lock_schedule_of_definition(tx: Tx, workflow_name: str) -> Row[Any] | 
     return (await tx.execute(_LOCK_OF_DEFINITION, {"name": workflow_name})).one_or_none()
 
 
-async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` schedules that match, behind the position ``after``, newest first."""
+async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page:
+    """SELECT up to ``limit`` schedules that match, behind the position ``after``, newest first."""
     position = {} if after is None else {"position_id": after.id}
     statement = _page(frozenset(filters), continued=after is not None)
-    return (await tx.execute(statement, {**filters, **position, "most": most})).all()
+    return await read_page(tx, statement, {**filters, **position}, limit)
 
 
 async def update_schedule(tx: Tx, row: Mapping[str, Any]) -> Row[Any]:
@@ -228,9 +245,19 @@ async def delete_schedule(tx: Tx, schedule_id: UUID) -> None:
     await tx.execute(_DELETE, {"of_schedule": schedule_id})
 
 
-async def lock_due_schedules(tx: Tx, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` schedules that may fire FOR UPDATE, and the time; the longest due first."""
-    return (await tx.execute(_LOCK_DUE, {"most": most})).all()
+async def pause_schedule(tx: Tx, schedule_id: UUID, why: str) -> None:
+    """UPDATE a schedule to paused, with the reason; one that is paused stays as it is."""
+    await tx.execute(_PAUSE, {"of_schedule": schedule_id, "why": why})
+
+
+async def find_due_schedules(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT up to ``most`` schedules that may fire FOR UPDATE; the longest due first."""
+    return (await tx.execute(_FIND_DUE, {"most": most})).scalars().all()
+
+
+async def lock_due_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT those of the schedules that may fire FOR UPDATE, and the time; the longest due first."""
+    return (await tx.execute(_LOCK_DUE, {"ids": list(schedule_ids)})).all()
 
 
 async def count_open_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> Mapping[UUID, int]:
@@ -275,6 +302,6 @@ async def get_newest_slot(tx: Tx, schedule_id: UUID) -> datetime | None:
     return moment
 
 
-async def list_slots(tx: Tx, schedule_id: UUID, before: datetime, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` slots of a schedule that were due before a moment, newest first."""
-    return (await tx.execute(_LIST_SLOTS, {"of_schedule": schedule_id, "before": before, "most": most})).all()
+async def list_slots(tx: Tx, schedule_id: UUID, before: datetime, limit: int) -> Page:
+    """SELECT up to ``limit`` slots of a schedule that were due before a moment, newest first."""
+    return await read_page(tx, _LIST_SLOTS, {"of_schedule": schedule_id, "before": before}, limit)

@@ -5,12 +5,28 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Row, Select, Text, Uuid, any_, bindparam, case, func, insert, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Integer,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    type_coerce,
+)
 
 from app.db.engine import Tx
 from app.models import Task, WorkflowFrame, WorkflowStep, WorkflowWarning
+from app.models.base import KeptJson
 from app.schemas.steps import StepStatus
 from app.schemas.tasks import TaskStatus
+from app.store.pages import Page, read_page
 
 _RUN = bindparam("of_run", type_=Uuid)
 _AFTER = bindparam("after", type_=BigInteger)
@@ -24,8 +40,8 @@ _COLUMNS = (
     WorkflowStep.operator_type,
     WorkflowStep.attempt,
     WorkflowStep.task_id,
-    WorkflowStep.result,
-    WorkflowStep.error,
+    type_coerce(WorkflowStep.result, KeptJson).label("result"),
+    type_coerce(WorkflowStep.error, KeptJson).label("error"),
     WorkflowStep.awaits,
     WorkflowStep.due_at,
     WorkflowStep.started_at,
@@ -72,17 +88,17 @@ _COPY_FRAMES = insert(WorkflowFrame).from_select(
 )
 
 
-async def list_steps(tx: Tx, run_id: UUID, statuses: Sequence[StepStatus], after: int, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` steps of a run behind ``after``, in the order in which they came into being."""
-    parameters: dict[str, Any] = {"of_run": run_id, "after": after, "most": most}
+async def list_steps(tx: Tx, run_id: UUID, statuses: Sequence[StepStatus], after: int, limit: int) -> Page:
+    """SELECT up to ``limit`` steps of a run behind ``after``, in the order in which they came into being."""
+    parameters: dict[str, Any] = {"of_run": run_id, "after": after}
     if statuses:
         parameters["statuses"] = [str(status) for status in statuses]
-    return (await tx.execute(_list_steps(by_status=bool(statuses)), parameters)).all()
+    return await read_page(tx, _list_steps(by_status=bool(statuses)), parameters, limit)
 
 
-async def list_warnings(tx: Tx, run_id: UUID, after: int, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` warnings of a run behind ``after``, oldest first."""
-    return (await tx.execute(_LIST_WARNINGS, {"of_run": run_id, "after": after, "most": most})).all()
+async def list_warnings(tx: Tx, run_id: UUID, after: int, limit: int) -> Page:
+    """SELECT up to ``limit`` warnings of a run behind ``after``, oldest first."""
+    return await read_page(tx, _LIST_WARNINGS, {"of_run": run_id, "after": after}, limit)
 
 
 async def copy_steps(tx: Tx, run_id: UUID, new_run_id: UUID, kept: Sequence[str]) -> None:

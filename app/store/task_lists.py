@@ -1,6 +1,6 @@
 """SQL that finds tasks: one statement for each shape of filters, built once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -8,7 +8,6 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     DateTime,
-    Row,
     Select,
     Text,
     Uuid,
@@ -24,6 +23,7 @@ from app.db.engine import Tx
 from app.domain.cursors import Position
 from app.models import Task
 from app.schemas.tasks import TaskStatus
+from app.store.pages import Page, read_page
 from app.store.tasks import TASK_COLUMNS
 
 _FILTERS: Mapping[str, ColumnElement[bool]] = {
@@ -74,13 +74,11 @@ def _sorted(statement: Select[Any], order: str, created_at: Any, task_id: Any) -
     return statement.order_by(*keys).limit(bindparam("most"))
 
 
-async def list_tasks(
-    tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, most: int
-) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` tasks that match, in ``order``, behind the position ``after``."""
+async def list_tasks(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page:
+    """SELECT up to ``limit`` tasks that match, in ``order``, behind the position ``after``."""
     position = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = _page(order, frozenset(filters), continued=after is not None, open_only=_leaves_completed_out(filters))
-    return (await tx.execute(statement, {**filters, **position, "most": most})).all()
+    return await read_page(tx, statement, {**filters, **position}, limit)
 
 
 async def count_tasks(tx: Tx, filters: Mapping[str, Any]) -> int:

@@ -7,7 +7,9 @@ from zlib import crc32
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     ColumnElement,
+    DateTime,
     Float,
     Integer,
     Row,
@@ -24,11 +26,13 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
+from app.domain.moments import END_OF_TIME
 from app.domain.moves import TASK_OPEN, TASK_WAITING
 from app.models import Queue, Task, WorkflowRun
 from app.models.base import list_of
@@ -37,7 +41,10 @@ from app.store.advisory_locks import KEYS_OF_SPAWNS
 from app.store.recordsets import as_rows, rows_like, seconds
 
 _INTERNAL = frozenset(
-    {"sequence", "spec_hash", "ready_at", "due_at", "limit_at", "wait_step", "wait_all", "final_body"}
+    {
+        *("sequence", "spec_hash", "ready_at", "due_at", "limit_at", "wait_step", "wait_all", "final_body"),
+        "forgiven_count",
+    }
 )
 TASK_COLUMNS = tuple(stored for stored in Task.__table__.c if stored.name not in _INTERNAL)
 """What a task is read with; the others only serve statements."""
@@ -55,6 +62,7 @@ GIVEN = (
     "step",
     "traceparent",
     "max_attempts",
+    "max_lost",
     "retry_strategy",
     "max_delay_seconds",
     "max_duration_seconds",
@@ -77,7 +85,12 @@ def _insert_tasks() -> Select[Any]:
         available_at,
         case((delayed, None), else_=func.now()),
         case((delayed, available_at), else_=None),
-        func.greatest(available_at, func.now()) + seconds(item.c.max_delay_seconds),
+        case(
+            (
+                item.c.max_delay_seconds.is_not(None),
+                func.least(func.greatest(available_at, func.now()) + seconds(item.c.max_delay_seconds), END_OF_TIME),
+            )
+        ),
     ]
     queues = (
         insert(Queue)
@@ -119,6 +132,8 @@ _CHANGED = (
     "run_id",
     "attempt",
     "max_attempts",
+    "lost_count",
+    "forgiven_count",
     "error",
     "ready_at",
     "due_at",
@@ -146,38 +161,67 @@ _UPDATE = (
     .where(Task.task_id == _item.c.task_id, Task.revision < _item.c.revision)
     .values({name: _item.c[name] for name in _CHANGED})
 )
-_LOCKED = (*TASK_COLUMNS, *(Task.__table__.c[name] for name in _CHANGED if name in _INTERNAL), Task.final_body)
+LOCKED = (*TASK_COLUMNS, *(Task.__table__.c[name] for name in _CHANGED if name in _INTERNAL), Task.final_body)
 
 
-def _lock(*conditions: ColumnElement[bool], order: Any, skip: bool) -> Select[Any]:
-    """Return the statement that locks tasks to move them, with all that a move may look at, and `now`."""
-    statement = select(*_LOCKED, func.now().label("now")).where(*conditions).order_by(order)
-    return statement.with_for_update(key_share=True, skip_locked=skip)
+_MOMENT = func.clock_timestamp(type_=DateTime(timezone=True)).label("now")
 
 
-_LOCK = _lock(Task.task_id == any_(_IDS), order=Task.task_id, skip=False)
-_LOOK = select(*_LOCKED, func.now().label("now")).where(Task.task_id == any_(_IDS))
+def lock_statement(*conditions: ColumnElement[bool], order: Any, most: Any = None, skip: bool = False) -> Select[Any]:
+    """Return the statement that locks tasks to move them, with all that a move may look at, and `now`.
+
+    `now` is the moment after that; those that are locked by others are waited for, or with ``skip`` left out.
+    """
+    rows = select(*LOCKED).where(*conditions).order_by(order).limit(most)
+    locked = rows.with_for_update(key_share=True, skip_locked=skip).cte("locked")
+    return select(locked, _MOMENT)
+
+
+_LOCK = lock_statement(Task.task_id == any_(_IDS), order=Task.task_id)
+_LOOK = select(*LOCKED, _MOMENT).where(Task.task_id == any_(_IDS))
 _MOST = bindparam("most", type_=Integer)
-_LOCK_EXPIRED = _lock(
-    Task.lease_expires_at <= func.now(), Task.step.is_(None), order=Task.lease_expires_at, skip=True
-).limit(_MOST)
-_LOCK_DUE = _lock(Task.due_at <= func.now(), order=Task.due_at, skip=True).limit(_MOST)
-_LOCK_LIMITED = _lock(Task.limit_at <= func.now(), order=Task.limit_at, skip=True).limit(_MOST)
-_LOCK_OF_RUNS = _lock(Task.workflow_run_id == any_(_IDS), _IS_OPEN, order=Task.task_id, skip=False)
-_LOCK_TO_REOPEN = _lock(
+_of_runs = (
+    Task.workflow_run_id == any_(_IDS),
+    _IS_OPEN,
+    or_(bindparam("running_too", type_=Boolean), Task.status != literal_column("'running'")),
+)
+_LOCK_OF_RUNS = lock_statement(*_of_runs, order=Task.task_id, most=_MOST)
+_ended_at = func.greatest(func.now(), Task.started_at)
+_to_cancel = (
+    select(Task.task_id).where(*_of_runs).order_by(Task.task_id).with_for_update(key_share=True).cte("to_cancel")
+)
+_cancelled = (
+    update(Task)
+    .where(Task.task_id == any_(func.array(select(_to_cancel.c.task_id).scalar_subquery())))
+    .values(
+        status=literal_column("'cancelled'"),
+        reason=bindparam("why", type_=Text),
+        **dict.fromkeys(("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")),
+        completed_at=_ended_at,
+        cancelled_at=_ended_at,
+        updated_at=func.greatest(func.now(), Task.updated_at),
+        revision=Task.revision + 1,
+    )
+    .returning(Task.queue)
+    .cte("cancelled")
+)
+_CANCEL_OF_RUNS = select(_cancelled.c.queue).distinct()
+_HAS_RUNNING = select(
+    select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == literal_column("'running'")).exists()
+)
+_LOCK_TO_REOPEN = lock_statement(
     Task.workflow_run_id == any_(_IDS),
     literal_column("tasks.status IN ('failed', 'cancelled')"),
     order=Task.task_id,
-    skip=False,
 )
-_LOCK_TO_DELETE = (
-    select(Task.task_id).where(Task.workflow_run_id == any_(_IDS)).order_by(Task.task_id).with_for_update()
-)
+_to_delete = select(Task.task_id).where(Task.workflow_run_id == any_(_IDS)).order_by(Task.task_id).with_for_update()
+_LOCK_TO_DELETE = select(func.count()).select_from(_to_delete.subquery("to_delete"))
 _REQUEST_CANCEL = (
     update(Task)
     .where(Task.workflow_run_id == any_(_IDS), Task.status == literal_column("'running'"))
     .where(Task.cancel_requested_at.is_(None))
-    .values(cancel_requested_at=func.now(), revision=Task.revision + 1, updated_at=func.now())
+    .values(cancel_requested_at=func.now(), revision=Task.revision + 1)
+    .values(updated_at=func.greatest(func.now(), Task.updated_at))
 )
 _COUNT_OPEN = (
     select(Task.workflow_run_id, func.count().label("open"))
@@ -200,17 +244,28 @@ _is_held = (
     .exists()
 )
 _HOLD_OF_HELD = _HOLD.where(Task.step.is_not(None), _is_held)
-_OF_QUEUE = bindparam("of_queue", type_=Text)
-_retention = select(Queue.retention_seconds).where(Queue.queue == _OF_QUEUE).scalar_subquery()
-_old = (
+_first_queue = (
+    select(Task.queue)
+    .where(Task.workflow_run_id.is_(None), Task.completed_at.is_not(None))
+    .order_by(Task.queue)
+    .limit(1)
+)
+_queues = select(_first_queue.scalar_subquery().label("queue")).cte("queues_of_old", recursive=True)
+_next_queue = _first_queue.where(Task.queue > _queues.c.queue).correlate(_queues).scalar_subquery()
+_queues = _queues.union_all(select(_next_queue).where(_queues.c.queue.is_not(None)))
+_kept = func.coalesce(Queue.retention_seconds, bindparam("keep", type_=Float))
+_old_of_queue = (
     select(Task.task_id)
-    .where(Task.queue == _OF_QUEUE, Task.workflow_run_id.is_(None))
-    .where(Task.completed_at < func.now() - seconds(func.coalesce(_retention, bindparam("keep", type_=Float))))
+    .where(Task.queue == _queues.c.queue, Task.workflow_run_id.is_(None))
+    .where(Task.completed_at < func.now() - seconds(_kept))
     .order_by(Task.completed_at)
     .limit(_MOST)
+    .correlate(_queues, Queue)
     .with_for_update(skip_locked=True)
-    .cte("old")
+    .lateral("old_of_queue")
 )
+_with_limits = _queues.outerjoin(Queue, Queue.queue == _queues.c.queue)
+_old = select(_old_of_queue.c.task_id).select_from(_with_limits.join(_old_of_queue, true())).limit(_MOST).cte("old")
 _PRUNE = delete(Task).where(Task.task_id == any_(func.array(select(_old.c.task_id).scalar_subquery())))
 
 
@@ -256,24 +311,23 @@ async def look_at_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
     return {row.task_id: row for row in await tx.execute(_LOOK, {"ids": ids})}
 
 
-async def lock_expired_tasks(tx: Tx, most: int) -> Sequence[Row[Any]]:
-    """SELECT FOR UPDATE running tasks whose lease has expired, skipping those being changed just now."""
-    return (await tx.execute(_LOCK_EXPIRED, {"most": most})).all()
+async def lock_open_tasks_of_runs(
+    tx: Tx, run_ids: Sequence[UUID], most: int, *, running_too: bool = True
+) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE up to ``most`` open tasks of runs."""
+    parameters = {"ids": run_ids, "most": most, "running_too": running_too}
+    return (await tx.execute(_LOCK_OF_RUNS, parameters)).all()
 
 
-async def lock_due_tasks(tx: Tx, most: int) -> Sequence[Row[Any]]:
-    """SELECT FOR UPDATE waiting tasks whose time has come, skipping those being changed just now."""
-    return (await tx.execute(_LOCK_DUE, {"most": most})).all()
+async def cancel_tasks_of_runs(tx: Tx, run_ids: Sequence[UUID], why: str, *, running_too: bool) -> Sequence[str]:
+    """UPDATE all open tasks of runs to cancelled, as ``task_moves.end`` does it with one; the queues they were on."""
+    parameters = {"ids": run_ids, "why": why, "running_too": running_too}
+    return (await tx.execute(_CANCEL_OF_RUNS, parameters)).scalars().all()
 
 
-async def lock_limited_tasks(tx: Tx, most: int) -> Sequence[Row[Any]]:
-    """SELECT FOR UPDATE open tasks that have reached a limit of time, skipping those being changed just now."""
-    return (await tx.execute(_LOCK_LIMITED, {"most": most})).all()
-
-
-async def lock_open_tasks_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """SELECT FOR UPDATE the open tasks of runs."""
-    return (await tx.execute(_LOCK_OF_RUNS, {"ids": run_ids})).all()
+async def has_running_tasks(tx: Tx, run_id: UUID) -> bool:
+    """SELECT whether any task of a run is being worked on."""
+    return bool((await tx.execute(_HAS_RUNNING, {"ids": [run_id]})).scalar_one())
 
 
 async def lock_tasks_to_reopen(tx: Tx, run_id: UUID) -> Sequence[Row[Any]]:
@@ -322,6 +376,9 @@ async def count_open_tasks(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, int]:
     return {row.workflow_run_id: row.open for row in await tx.execute(_COUNT_OPEN, {"ids": run_ids})}
 
 
-async def delete_old_tasks(tx: Tx, queue: str, keep_seconds: float, most: int) -> int:
-    """DELETE up to ``most`` ended tasks of no run that ended longer ago than their queue keeps them."""
-    return (await tx.execute(_PRUNE, {"of_queue": queue, "keep": keep_seconds, "most": most})).rowcount
+async def delete_old_tasks(tx: Tx, keep_seconds: float, most: int) -> int:
+    """DELETE up to ``most`` ended tasks of no run that ended longer ago than their queue keeps them.
+
+    It goes from queue to queue in the index of such tasks: however many there are, also those that were deleted.
+    """
+    return (await tx.execute(_PRUNE, {"keep": keep_seconds, "most": most})).rowcount

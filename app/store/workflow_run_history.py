@@ -1,13 +1,12 @@
 """SQL of the history of workflow runs."""
 
-from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Row, Uuid, bindparam, select
+from sqlalchemy import BigInteger, Uuid, bindparam, select
 
 from app.db.engine import Tx
 from app.models import WorkflowRunHistory as History
+from app.store.pages import Page, read_page
 
 _LIST = (
     select(*History.__table__.c)
@@ -20,6 +19,6 @@ _LIST = (
 )
 
 
-async def list_history(tx: Tx, workflow_run_id: UUID, after: int, most: int) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` entries behind the entry ``after``, oldest first."""
-    return (await tx.execute(_LIST, {"workflow_run_id": workflow_run_id, "after": after, "most": most})).all()
+async def list_history(tx: Tx, workflow_run_id: UUID, after: int, limit: int) -> Page:
+    """SELECT up to ``limit`` entries behind the entry ``after``, oldest first."""
+    return await read_page(tx, _LIST, {"workflow_run_id": workflow_run_id, "after": after}, limit)

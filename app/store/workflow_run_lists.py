@@ -31,6 +31,7 @@ from app.domain.cursors import Position
 from app.domain.moves import FINAL
 from app.models import WorkflowRun
 from app.schemas.workflow_runs import RunStatus
+from app.store.pages import Page, read_page
 from app.store.workflow_runs import RUN_COLUMNS
 
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
@@ -176,13 +177,11 @@ def list_statement(order: str, filters: Mapping[str, Any], *, continued: bool) -
     return _page(Shape(order, frozenset(filters), continued, only_open))
 
 
-async def list_runs(
-    tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, most: int
-) -> Sequence[Row[Any]]:
-    """SELECT up to ``most`` runs that match, in ``order``, behind the position ``after``."""
+async def list_runs(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page:
+    """SELECT up to ``limit`` runs that match, in ``order``, behind the position ``after``."""
     position = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = list_statement(order, filters, continued=after is not None)
-    return (await tx.execute_planned(statement, {**filters, **position, "most": most})).all()
+    return await read_page(tx, statement, {**filters, **position}, limit, is_planned=True)
 
 
 async def count_runs(tx: Tx, groups: tuple[str, ...], filters: Mapping[str, Any]) -> Sequence[Row[Any]]:

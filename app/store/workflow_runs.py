@@ -1,6 +1,7 @@
 """SQL of workflow runs."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
-    and_,
     any_,
     bindparam,
     case,
@@ -28,12 +28,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import SQLORMExpression
 
 from app.db.engine import Tx
-from app.domain.moves import FINAL, OPEN
+from app.domain.moves import FINAL
 from app.models import Task, WorkflowRun, WorkflowRunHistory
-from app.schemas.reasons import Reason
+from app.models.base import ReadJson
 from app.schemas.tasks import TaskStatus
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.store.recordsets import as_rows, rows_like, seconds
@@ -48,7 +47,7 @@ def _count_tasks() -> ColumnElement[Any]:
     pairs: list[ColumnElement[Any]] = []
     for name, count in counts:
         pairs += (literal_column(f"'{name}'"), count)
-    counted = select(func.json_build_object(*pairs)).where(
+    counted = select(func.json_build_object(*pairs, type_=ReadJson)).where(
         task.workflow_run_id == WorkflowRun.__table__.c.workflow_run_id
     )
     return counted.correlate(WorkflowRun.__table__).scalar_subquery().label("task_counts")
@@ -97,11 +96,12 @@ _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _HAS_ONE_OF_IDS = WorkflowRun.workflow_run_id == any_(_IDS)
 
 
-def _text(value: str) -> ColumnElement[str]:
+def as_column(value: str) -> ColumnElement[str]:
+    """Return ``value`` as a text of a statement."""
     return cast(value, Text)
 
 
-def _history_of(run: CTE, source: CTE, **values: ColumnElement[Any]) -> CTE:
+def history_of(run: CTE, source: CTE, **values: ColumnElement[Any]) -> CTE:
     """Return the insertion of one history row for each row of ``run``, joined with ``source``.
 
     An update that leaves the status as it is makes none.
@@ -122,7 +122,7 @@ def _insert_runs() -> Select[Any]:
     item = rows_like(WorkflowRun, _GIVEN_AT_CREATION, column("deadline_seconds", Float), *_WHO)
     values = [
         *(item.c[name] for name in _GIVEN_AT_CREATION),
-        _text(RunStatus.pending),
+        as_column(RunStatus.pending),
         func.now() + seconds(item.c.deadline_seconds),
     ]
     run = (
@@ -137,11 +137,11 @@ def _insert_runs() -> Select[Any]:
         )
         .cte("run")
     )
-    history = _history_of(
+    history = history_of(
         run,
         item,
         at=func.now(),
-        verb=_text(HistoryVerb.create),
+        verb=as_column(HistoryVerb.create),
         from_status=cast(null(), Text),
         actor=item.c.actor,
         reason=cast(null(), Text),
@@ -161,7 +161,7 @@ def _update_runs() -> Select[Any]:
         .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
         .cte("run")
     )
-    history = _history_of(
+    history = history_of(
         run,
         item,
         at=item.c.updated_at,
@@ -192,74 +192,21 @@ def _begin_runs() -> Select[Any]:
         update(WorkflowRun)
         .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id)
         .values({name: item.c[name] for name in _BEGUN[1:]})
-        .values(status=_text(RunStatus.running), started_at=func.now(), revision=WorkflowRun.revision + 1)
+        .values(status=as_column(RunStatus.running), started_at=func.now(), revision=WorkflowRun.revision + 1)
         .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
         .cte("run")
     )
-    history = _history_of(
+    history = history_of(
         run,
         item,
         at=func.now(),
-        verb=_text(HistoryVerb.execute),
-        from_status=_text(RunStatus.pending),
+        verb=as_column(HistoryVerb.execute),
+        from_status=as_column(RunStatus.pending),
         actor=item.c.actor,
         reason=cast(null(), Text),
         request_id=item.c.request_id,
     )
     return select(run.c.workflow_run_id).add_cte(history)
-
-
-def _end_overdue(
-    due_at: SQLORMExpression[Any], reason: Reason, error: ColumnElement[Any], *conditions: ColumnElement[bool]
-) -> Select[Any]:
-    """Return the statement that fails open runs whose ``due_at`` has passed, skipping those being changed just now.
-
-    Only running runs have a heartbeat that can be due, as a constraint holds.
-    """
-    due = (
-        select(WorkflowRun.workflow_run_id, WorkflowRun.status.label("from_status"))
-        .where(due_at <= func.now(), *conditions)
-        .order_by(due_at)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True, key_share=True)
-        .cte("due")
-    )
-    ended_at = func.greatest(func.now(), WorkflowRun.started_at, WorkflowRun.updated_at)
-    run = (
-        update(WorkflowRun)
-        .where(WorkflowRun.workflow_run_id == any_(func.array(select(due.c.workflow_run_id).scalar_subquery())))
-        .values(
-            status=_text(RunStatus.failed),
-            reason=_text(reason),
-            error=error,
-            completed_at=ended_at,
-            updated_at=ended_at,
-            heartbeat_expires_at=None,
-            cancel_due_at=None,
-            revision=WorkflowRun.revision + 1,
-        )
-        .returning(
-            WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt, WorkflowRun.completed_at.label("at")
-        )
-        .cte("run")
-    )
-    history = _history_of(
-        run,
-        due,
-        at=run.c.at,
-        verb=_text(HistoryVerb.expire),
-        from_status=due.c.from_status,
-        actor=_text("housekeeping"),
-        reason=_text(reason),
-        request_id=cast(null(), Text),
-    )
-    return select(run.c.workflow_run_id).add_cte(history)
-
-
-def _error(name: str, *message: ColumnElement[Any] | str) -> ColumnElement[Any]:
-    """Return an error object as the service makes it, its message put together from texts and columns."""
-    parts = [_text(part) if isinstance(part, str) else part for part in message]
-    return func.json_build_object(_text("name"), _text(name), _text("message"), func.concat(*parts))
 
 
 _INSERT = _insert_runs()
@@ -273,29 +220,14 @@ _LOCK = (
     .order_by(WorkflowRun.workflow_run_id)
     .with_for_update(key_share=True)
 )
+_GET_CANCEL_DUE = select(func.coalesce(WorkflowRun.cancel_due_at, func.now())).where(
+    WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid)
+)
 _SHARE = (
     select(WorkflowRun.workflow_run_id, WorkflowRun.queue, WorkflowRun.completed_at)
     .where(_HAS_ONE_OF_IDS)
     .order_by(WorkflowRun.workflow_run_id)
     .with_for_update(read=True)
-)
-_is_running_task = (
-    select(1)
-    .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == literal_column("'running'"))
-    .exists()
-)
-_LOCK_CANCELLED = (
-    select(WorkflowRun.workflow_run_id)
-    .where(WorkflowRun.cancel_due_at.is_not(None), WorkflowRun.workflow_id.is_(None))
-    .where(
-        or_(
-            WorkflowRun.cancel_due_at <= func.now(),
-            and_(WorkflowRun.heartbeat_expires_at.is_(None), ~_is_running_task),
-        )
-    )
-    .order_by(WorkflowRun.cancel_due_at)
-    .limit(bindparam("most"))
-    .with_for_update(key_share=True, skip_locked=True)
 )
 _LOCK_KEYS = select(WorkflowRun.workflow_run_id).where(_HAS_ONE_OF_IDS).with_for_update(read=True, key_share=True)
 _ticking = (
@@ -308,7 +240,7 @@ _ticking = (
 _BEAT = (
     update(WorkflowRun)
     .where(WorkflowRun.workflow_run_id == _ticking.c.workflow_run_id)
-    .values(heartbeat_expires_at=func.now() + seconds(WorkflowRun.heartbeat_seconds))
+    .values(heartbeat_expires_at=func.clock_timestamp() + seconds(WorkflowRun.heartbeat_seconds))
     .returning(
         WorkflowRun.workflow_run_id,
         WorkflowRun.status,
@@ -320,18 +252,6 @@ _BEAT = (
 _DELETE = delete(WorkflowRun).where(
     WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
     WorkflowRun.status.in_([literal_column(f"'{status}'") for status in FINAL]),
-)
-_END_PAST_DEADLINE = _end_overdue(
-    WorkflowRun.deadline_at,
-    Reason.deadline,
-    _error("DeadlineExceeded", "the run had not ended by its deadline"),
-    WorkflowRun.status.in_([literal_column(f"'{status}'") for status in OPEN]),
-    WorkflowRun.workflow_id.is_(None),  # the others are ended by their execution
-)
-_END_LOST = _end_overdue(
-    WorkflowRun.heartbeat_expires_at,
-    Reason.lost,
-    _error("HeartbeatLost", "no heartbeat arrived within ", cast(WorkflowRun.heartbeat_seconds, Text), " seconds"),
 )
 
 
@@ -360,6 +280,12 @@ async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     return (await tx.execute(_GET_MANY, {"ids": ids})).all()
 
 
+async def get_cancel_due(tx: Tx, workflow_run_id: UUID) -> datetime:
+    """SELECT until when what runs of a run has to stop, once a cancel was requested."""
+    due: datetime = (await tx.execute(_GET_CANCEL_DUE, {"workflow_run_id": workflow_run_id})).scalar_one()
+    return due
+
+
 async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other; with `now`."""
     return (await tx.execute(_LOCK, {"ids": ids})).all()
@@ -368,11 +294,6 @@ async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
 async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """SELECT runs FOR SHARE: until the end of the transaction nobody ends or deletes them."""
     return (await tx.execute(_SHARE, {"ids": ids})).all()
-
-
-async def lock_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT FOR UPDATE tracked runs whose cancel was requested and that have nothing to wait for any more."""
-    return (await tx.execute(_LOCK_CANCELLED, {"most": most})).scalars().all()
 
 
 async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
@@ -388,13 +309,3 @@ async def beat_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
 async def delete_run(tx: Tx, workflow_run_id: UUID) -> bool:
     """DELETE one run if it has ended, with all that hangs on it."""
     return (await tx.execute(_DELETE, {"workflow_run_id": workflow_run_id})).rowcount > 0
-
-
-async def end_runs_past_deadline(tx: Tx, most: int) -> Sequence[UUID]:
-    """UPDATE to failed up to ``most`` open runs whose deadline has passed."""
-    return (await tx.execute(_END_PAST_DEADLINE, {"most": most})).scalars().all()
-
-
-async def end_lost_runs(tx: Tx, most: int) -> Sequence[UUID]:
-    """UPDATE to failed up to ``most`` running runs whose heartbeat did not arrive."""
-    return (await tx.execute(_END_LOST, {"most": most})).scalars().all()

@@ -16,7 +16,7 @@ from app.domain.moves import TASK_MOVES
 from tests.conftest import connect
 from tests.factories import RUNS, run_body
 from tests.replicas import replica
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 Call = Coroutine[Any, Any, httpx.Response]
 Json = dict[str, Any]
@@ -167,7 +167,7 @@ def report(client: httpx.AsyncClient, task: Json, call: str, **body: Any) -> Cal
     return client.post(f"/v1/tasks/{task['task_id']}/{call}", json={"lease_token": task["lease_token"], **body})
 
 
-async def race(*calls: Call, seconds: float = 30, seed: int | None = 0) -> list[httpx.Response]:
+async def race(*calls: Call, seconds: float = PATIENCE_SECONDS, seed: int | None = 0) -> list[httpx.Response]:
     """Send all at once, shuffled, and return the answers in the order of ``calls``; none of them is a 5xx."""
     order = list(range(len(calls)))
     if seed is not None:
@@ -207,10 +207,10 @@ async def crowding(url: str) -> AsyncIterator[Crowd]:
             connections = b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             return look(connections) == 1
 
-        await eventually(is_alone, within_seconds=10)
+        await eventually(is_alone)
         assert look(b"SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
 
 async def until(look: Callable[[], Awaitable[Item | None]]) -> Item:
     """Return the first true answer of ``look``, within the time that the housekeeping may take and some more."""
-    return await eventually(look, within_seconds=10)
+    return await eventually(look)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.concurrency.crowd import SOME, Call, Crowd, Json, race, report, until
+from tests.waiting import PATIENCE_SECONDS
 
 
 def emit(client: httpx.AsyncClient, queue: str, name: str, payload: Any = None, **more: Any) -> Call:
@@ -191,7 +192,7 @@ class TestEndOfAnAwait:
         async def emit_late(number: int) -> None:
             assert (await emit(crowd[number + 1], queue, f"b-{number}")).status_code == 201
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*(go_on(i) for i in range(60)), *(emit_late(i) for i in range(60)))
         while more := await crowd.claim(queue, 60):
             await race(

@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.test_schedules import SCHEDULES, Json, address, document
 from tests.concurrency.crowd import Call, Crowd, race, until
+from tests.waiting import PATIENCE_SECONDS
 
 START = "2025-01-01T00:00:00Z"
 TWENTY_MINUTES = "2025-01-01T00:20:00Z"
@@ -76,7 +77,7 @@ class TestTwoReplicas:
                     worked += 1
                 assert max((amount for (amount,) in crowd.rows(query, ids)), default=0) <= 2
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(work(0), work(1))
         for schedule in made:
             slots = fired(crowd, schedule)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.concurrency.crowd import Crowd, Json, race, report
+from tests.waiting import PATIENCE_SECONDS
 
 CLAIMERS = 24
 
@@ -30,7 +31,7 @@ async def work_off(crowd: Crowd, queue: str, number: int, left: set[str], limit:
 async def sampling(crowd: Crowd, query: str, *values: Any) -> AsyncIterator[list[Any]]:
     """Give what a query finds, taken over and over while the block runs."""
     found: list[Any] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
 
         async def sample() -> None:
             while True:
@@ -73,7 +74,7 @@ class TestClaimers:
 
     async def test_all_is_worked_off_once(self, crowd: Crowd, queue: str) -> None:
         left = set(await crowd.spawn(queue, count=1000))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*(work_off(crowd, queue, i, left, 1 + 7 * (i % 3)) for i in range(CLAIMERS)))
         assert crowd.count(queue) == {"completed": 1000}
 
@@ -107,7 +108,7 @@ class TestClaimers:
 class TestConcurrencyKey:
     async def test_one_task_of_a_key_runs_at_a_time(self, crowd: Crowd, queue: str) -> None:
         left = set(await crowd.spawn(queue, *({"concurrency_key": f"key-{i % 7}"} for i in range(250))))
-        async with sampling(crowd, RUNNING_OF_A_KEY, queue) as most, asyncio.timeout(30):
+        async with sampling(crowd, RUNNING_OF_A_KEY, queue) as most, asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*(work_off(crowd, queue, i, left, 1 + 4 * (i % 3)) for i in range(CLAIMERS)))
         assert crowd.count(queue) == {"completed": 250}
         assert max(most) == 1
@@ -138,7 +139,7 @@ class TestMaxConcurrency:
     async def test_no_more_run_than_are_allowed(self, crowd: Crowd, queue: str) -> None:
         await crowd[0].put(f"/v1/queues/{queue}", json={"max_concurrency": 5})
         left = set(await crowd.spawn(queue, count=200))
-        async with sampling(crowd, RUNNING, queue) as running, asyncio.timeout(30):
+        async with sampling(crowd, RUNNING, queue) as running, asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*(work_off(crowd, queue, i, left, 1 + 2 * (i % 3)) for i in range(CLAIMERS)))
         assert crowd.count(queue) == {"completed": 200}
         assert max(running) <= 5
@@ -152,7 +153,7 @@ class TestMaxConcurrency:
             most = (2, None, 7)[turn % 3]
             changed = await crowd[turn].patch(f"/v1/queues/{queue}", json={"max_concurrency": most})
             assert changed.status_code == 200
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*workers)
         assert crowd.count(queue) == {"completed": 300}
 

@@ -14,6 +14,7 @@ from app.db.batching import TRIES_MOST, Batching
 from app.db.engine import Database, Tx
 from tests.concurrency.crowd import SOME, Call, Crowd, Json, outcome, pairs, race, report, until
 from tests.factories import RUNS, address
+from tests.waiting import PATIENCE_SECONDS
 
 
 def cancel(client: httpx.AsyncClient, task: Json) -> Call:
@@ -93,7 +94,7 @@ class TestCompleteAgainstCancel:
 class TestLeaseExpiry:
     @pytest.mark.parametrize("claimers", [0, 4], ids=["found_by_the_housekeeping", "found_by_claims"])
     async def test_each_attempt_is_completed_or_lost(self, crowd: Crowd, queue: str, claimers: int) -> None:
-        tasks = await held_tasks(crowd, queue, 400, max_attempts=3)
+        tasks = await held_tasks(crowd, queue, 400)
         expire_soon(crowd, queue)
         again: list[Json] = []
         answers: list[httpx.Response] = []
@@ -133,7 +134,7 @@ class TestLeaseExpiry:
         assert crowd.count(queue)["completed"] == len(tasks) - len(lost)
 
     async def test_late_completion_never_touches_what_a_retry_opened(self, crowd: Crowd, queue: str) -> None:
-        tasks = await held_tasks(crowd, queue)
+        tasks = await held_tasks(crowd, queue, max_lost=0)
         expire_soon(crowd, queue)
 
         async def all_failed() -> bool:
@@ -158,7 +159,7 @@ class TestLeaseExpiry:
         assert {answer.json()["result"] for _, answer in answers} == {2}
 
     async def test_heartbeat_and_expiry_leave_a_lease_or_none(self, crowd: Crowd, queue: str) -> None:
-        tasks = await held_tasks(crowd, queue, max_attempts=2)
+        tasks = await held_tasks(crowd, queue)
         expire_soon(crowd, queue)
         answers = []
         for start in range(0, SOME, 8):
@@ -233,7 +234,7 @@ class TestEndOfARun:
             refused.set()
 
         spawning = [asyncio.create_task(spawn_on(number)) for number in range(8)]
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await end_run(crowd[0], run, "failed")).status_code == 200
             await asyncio.gather(*spawning)
 

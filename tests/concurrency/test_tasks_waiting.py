@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from statistics import median
 from typing import Any
 
 import httpx
@@ -17,10 +16,9 @@ from app.services import claims
 from tests.concurrency.crowd import Json, report
 from tests.conftest import make_client
 from tests.replicas import running_app
-from tests.waiting import eventually
+from tests.waiting import PROMPT_SECONDS, eventually
 
 ROUNDS = 15
-AT_ONCE_SECONDS = 0.1
 
 
 class Replica:
@@ -47,7 +45,7 @@ class Replica:
         async def all_wait() -> bool:
             return self.waiters(queue) == waiting + count
 
-        await eventually(all_wait, within_seconds=10)
+        await eventually(all_wait)
         await self.claim("unused")  # shares a batch with their looks, or follows them
         await self.claim("unused")
         return tasks
@@ -80,58 +78,48 @@ async def pair(new_database: Any) -> AsyncIterator[tuple[Replica, Replica]]:
         async def all_listen() -> bool:
             return all(replica.kernel.wakeups.listening for replica in replicas)
 
-        await eventually(all_listen, within_seconds=10)
+        await eventually(all_listen)
         yield replicas
 
 
 Pair = tuple[Replica, Replica]
 
 
-async def seconds_until_claimed(claiming: asyncio.Task[list[Json]], task_id: str, since: float) -> float:
-    async with asyncio.timeout(5):
+async def gets(claiming: asyncio.Task[list[Json]], task_id: str) -> None:
+    """Return when a claim that waits has got the task, and not by looking for itself."""
+    async with asyncio.timeout(PROMPT_SECONDS):
         (task,) = await claiming
     assert task["task_id"] == task_id
-    return asyncio.get_running_loop().time() - since
 
 
 class TestWaitingClaim:
     @pytest.mark.parametrize("spawner", [0, 1], ids=["same_replica", "other_replica"])
     async def test_spawned_task_is_there_at_once(self, pair: Pair, queue: str, spawner: int) -> None:
-        took = []
         for _ in range(ROUNDS):
             (claiming,) = await pair[0].start_claims(queue)
-            began = asyncio.get_running_loop().time()
-            task_id = await pair[spawner].spawn(queue)
-            took.append(await seconds_until_claimed(claiming, task_id, began))
-        assert median(took) < AT_ONCE_SECONDS * (1 if spawner == 0 else 3)
+            await gets(claiming, await pair[spawner].spawn(queue))
 
     async def test_choosy_claim_gets_what_it_waits_for(self, pair: Pair, queue: str) -> None:
         for turn in range(4):
             (choosy,) = await pair[turn % 2].start_claims(queue, task_names=["this"])
             (any_work,) = await pair[turn % 2].start_claims(queue)
             other = await pair[0].spawn(queue, task_name="other")
-            began = asyncio.get_running_loop().time()
-            await seconds_until_claimed(any_work, other, began)
+            await gets(any_work, other)
             assert not choosy.done()
             this = await pair[0].spawn(queue, task_name="this")
-            assert await seconds_until_claimed(choosy, this, began) < 2
+            await gets(choosy, this)
 
-    async def test_task_that_falls_due_wakes_it_within_a_second(self, pair: Pair, queue: str) -> None:
-        loop = asyncio.get_running_loop()
+    async def test_task_that_falls_due_wakes_it(self, pair: Pair, queue: str) -> None:
         delayed = [await replica.spawn(queue, delay_seconds=0.3) for replica in pair]
-        began = loop.time()
         claiming = [*await pair[0].start_claims(queue), *await pair[1].start_claims(queue)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PROMPT_SECONDS):
             got = [tasks[0] for tasks in await asyncio.gather(*claiming)]
         assert {task["task_id"] for task in got} == set(delayed)
-        assert loop.time() - began < 1.3 + 1
         for task in got:
             await report(pair[0].client, task, "sleep", seconds=0.3)
-        began = loop.time()
         claiming = await pair[1].start_claims(queue, 2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PROMPT_SECONDS):
             await asyncio.gather(*claiming)
-        assert loop.time() - began < 1.3 + 1
 
     @pytest.mark.parametrize("limit", ["max_concurrency", "concurrency_key", "paused"])
     async def test_place_that_gets_free_wakes_it(self, pair: Pair, queue: str, limit: str) -> None:
@@ -141,23 +129,21 @@ class TestWaitingClaim:
         first, second = [await pair[0].spawn(queue, **spec) for _ in range(2)]
         running = await pair[0].claim(queue)
         (claiming,) = await pair[1].start_claims(queue)
-        began = asyncio.get_running_loop().time()
         if limit == "paused":
             assert running == []
             await pair[0].client.patch(f"/v1/queues/{queue}", json={"paused": False})
-            await seconds_until_claimed(claiming, first, began)
+            await gets(claiming, first)
         else:
             assert (await report(pair[0].client, running[0], "complete")).status_code == 200
-            assert await seconds_until_claimed(claiming, second, began) < 1
+            await gets(claiming, second)
 
     async def test_event_wakes_it(self, pair: Pair, queue: str) -> None:
         task_id = await pair[0].spawn(queue)
         (held,) = await pair[0].claim(queue)
         await report(pair[0].client, held, "await-event", step_name="s", event_name="e")
         (claiming,) = await pair[1].start_claims(queue)
-        began = asyncio.get_running_loop().time()
         await pair[0].client.post(f"/v1/queues/{queue}/events/e")
-        assert await seconds_until_claimed(claiming, task_id, began) < 1
+        await gets(claiming, task_id)
 
 
 class TestNewsForOneWhoLeaves:
@@ -189,7 +175,7 @@ class TestNewsForOneWhoLeaves:
         workers = [asyncio.create_task(work(number)) for work in (come_and_go, stay) for number in range(8)]
         for turn in range(80):
             spawned = {await pair[turn % 2].spawn(queue), await pair[0].spawn(queue)}
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PROMPT_SECONDS):
                 while spawned:
                     spawned -= {await arrived.get()}
         over.set()
@@ -200,12 +186,9 @@ class TestNewsForOneWhoLeaves:
     async def test_claimer_who_is_gone_does_not_swallow_a_task(self, pair: Pair, queue: str) -> None:
         kernel = pair[0].kernel
 
-        async def is_gone() -> bool:
-            return True
-
         turn = claims.Turn(queue, (), Claim(worker_id="gone", wait_seconds=30))
         gone = [
-            asyncio.create_task(claims.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, is_gone))
+            asyncio.create_task(claims.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, Gone()))
             for _ in range(5)
         ]
 
@@ -214,12 +197,21 @@ class TestNewsForOneWhoLeaves:
 
         await eventually(gone_wait)
         (claiming,) = await pair[0].start_claims(queue)
-        began = asyncio.get_running_loop().time()
-        assert await seconds_until_claimed(claiming, await pair[1].spawn(queue), began) < 2
-        async with asyncio.timeout(5):
+        await gets(claiming, await pair[1].spawn(queue))
+        async with asyncio.timeout(PROMPT_SECONDS):
             while not all(task.done() for task in gone):
                 await pair[0].spawn(queue)
         assert [task.result().tasks for task in gone] == [[]] * 5
+
+
+class Gone:
+    """Who does not wait for the answer any more."""
+
+    async def is_gone(self) -> bool:
+        return True
+
+    async def check_key(self) -> None:
+        pass
 
 
 class TestFiveHundredWaiting:
@@ -233,10 +225,10 @@ class TestFiveHundredWaiting:
         async def time_is_over() -> bool:
             return loop.time() > idle_until
 
-        await eventually(time_is_over, within_seconds=5)
+        await eventually(time_is_over)
         assert replica.looks == 0
         spawned = await pair[1].spawn(queue)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PROMPT_SECONDS):
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert [task["task_id"] for one in done for task in one.result()] == [spawned]
         assert replica.looks <= 3

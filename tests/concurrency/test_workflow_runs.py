@@ -30,7 +30,7 @@ from tests.factories import (
     run_in,
 )
 from tests.replicas import replica
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 ENDED = STATUSES[2:]
 Call = Coroutine[Any, Any, httpx.Response]
@@ -52,7 +52,7 @@ Clients = tuple[httpx.AsyncClient, ...]
 
 
 async def at_once(*calls: Call) -> list[httpx.Response]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return await asyncio.gather(*calls)
 
 
@@ -265,7 +265,7 @@ class TestDeadlineAgainstPatch:
             )
             return len(ended) == len(runs)
 
-        await eventually(end_some, within_seconds=10)
+        await eventually(end_some)
         assert set(statuses(ended)) <= {200, 409}
         for run, answer in zip(runs, ended, strict=True):
             after = await get_run(clients[0], run)

@@ -116,7 +116,7 @@ class TestManyRuns:
         assert plan.rows_returned() == 10
 
     def test_due_steps_are_found_without_looking_at_the_others(self, execution_probe: Probe, generic: bool) -> None:
-        plan = execution_probe.explain(executions._LIST_DUE, {"most": MOST}, generic=generic)
+        plan = execution_probe.explain(executions._FIND_DUE, {"most": MOST}, generic=generic)
         assert "ix_workflow_steps_due" in cheap(plan, {STEPS: 60}).indexes()
         assert plan.rows_returned() == 20
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic_core import to_json
 from sqlalchemy import Executable
 
-from app.store import idempotency_keys, workflow_run_history, workflow_runs
+from app.store import idempotency_keys, run_ends, workflow_run_history, workflow_runs
 from app.store.recordsets import as_bytes, as_rows
 from tests.conftest import connect
 from tests.plans.probe import Probe
@@ -24,8 +24,8 @@ BY_IDS: Mapping[str, Executable] = {
     "beat": workflow_runs._BEAT,
 }
 DUE: Mapping[str, tuple[Executable, str]] = {
-    "deadline": (workflow_runs._END_PAST_DEADLINE, "ix_workflow_runs_deadline_due"),
-    "heartbeat": (workflow_runs._END_LOST, "ix_workflow_runs_heartbeat_due"),
+    "deadline": (run_ends._FIND_PAST_DEADLINE, "ix_workflow_runs_deadline_due"),
+    "heartbeat": (run_ends._FIND_LOST, "ix_workflow_runs_heartbeat_due"),
 }
 either_way = pytest.mark.parametrize("generic", [False, True], ids=["for_its_values", "for_all_values"])
 

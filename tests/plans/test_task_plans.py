@@ -9,8 +9,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable
 
-from app.store import claims, events, leases, queues, task_lists, tasks, workflow_runs
+from app.store import claims, due_tasks, events, leases, queues, run_ends, task_lists, tasks, workflow_runs
+from app.store.pages import _bounded
 from app.store.recordsets import as_rows
+from app.store.sizes import BYTES_MOST
 from tests.conftest import connect
 from tests.plans.probe import Plan, Probe
 
@@ -28,9 +30,9 @@ DAY = {
     "created_before": datetime.now(UTC) - timedelta(days=7),
 }
 DUE: Mapping[str, tuple[Executable, str]] = {
-    "expired": (tasks._LOCK_EXPIRED, "ix_tasks_lease_due"),
-    "due": (tasks._LOCK_DUE, "ix_tasks_due"),
-    "limited": (tasks._LOCK_LIMITED, "ix_tasks_limit_due"),
+    "expired": (due_tasks._FIND_EXPIRED, "ix_tasks_lease_due"),
+    "due": (due_tasks._FIND_DUE, "ix_tasks_due"),
+    "limited": (due_tasks._FIND_LIMITED, "ix_tasks_limit_due"),
 }
 either_way = pytest.mark.parametrize("generic", [False, True], ids=["for_its_values", "for_all_values"])
 
@@ -72,7 +74,7 @@ class TestClaim:
     @pytest.mark.parametrize("names", [None, ["task_1", "task_7"]], ids=["any", "choosy"])
     def test_reads_the_ready_and_what_it_takes(self, task_probe: Probe, names: list[str] | None, generic: bool) -> None:
         claimers = [{"claimer": i, "first": 5 * i + 1, "last": 5 * i + 5, "worker": "w", "lease": 30} for i in range(4)]
-        values: dict[str, Any] = {"of_queue": "default", "most": 20, **as_rows(claimers)}
+        values: dict[str, Any] = {"of_queue": "default", "most": 20, "room": BYTES_MOST, **as_rows(claimers)}
         if names is not None:
             values["names"] = names
         plan = task_probe.explain(claims._claim(named=names is not None), values, generic=generic)
@@ -138,16 +140,16 @@ class TestHousekeeping:
         assert index in plan.indexes()
 
     def test_cancelled_runs_are_finished_without_looking_at_other_tasks(self, task_probe: Probe, generic: bool) -> None:
-        plan = task_probe.explain(workflow_runs._LOCK_CANCELLED, {"most": MOST}, generic=generic)
+        plan = task_probe.explain(run_ends._FIND_CANCELLED, {"most": MOST}, generic=generic)
         cheap(plan, OPEN + CANCELLED_RUNS * TASKS_OF_A_RUN)
         assert plan.rows_returned() == 2
 
     def test_nothing_is_pruned_by_looking_at_what_is_kept(self, task_probe: Probe, generic: bool) -> None:
-        values = {"of_queue": "default", "keep": 25 * 86400.0, "most": MOST}
+        values = {"keep": 25 * 86400.0, "most": MOST}
         cheap(task_probe.explain(tasks._PRUNE, values, generic=generic), MOST)
 
     def test_pruning_reads_what_it_deletes(self, task_probe: Probe, generic: bool) -> None:
-        values = {"of_queue": "default", "keep": 10 * 86400.0, "most": MOST}
+        values = {"keep": 10 * 86400.0, "most": MOST}
         cheap(task_probe.explain(tasks._PRUNE, values, generic=generic), 4 * MOST)
 
 
@@ -157,9 +159,19 @@ class TestRunsAndQueues:
         plan = task_probe.explain(workflow_runs._GET, {"workflow_run_id": RUN}, generic=generic)
         assert "ix_tasks_run" in cheap(plan, TASKS_OF_A_RUN).indexes()
 
-    @pytest.mark.parametrize("statement", [tasks._LOCK_OF_RUNS, tasks._COUNT_OPEN, tasks._LOCK_TO_REOPEN])
-    def test_tasks_of_a_run_are_found_by_it(self, task_probe: Probe, statement: Executable, generic: bool) -> None:
-        cheap(task_probe.explain(statement, {"ids": [RUN]}, generic=generic), 2 * TASKS_OF_A_RUN + ALL_FAILED)
+    @pytest.mark.parametrize(
+        ("statement", "more"),
+        [
+            (tasks._LOCK_OF_RUNS, {"running_too": True, "most": MOST}),
+            (tasks._COUNT_OPEN, {}),
+            (tasks._LOCK_TO_REOPEN, {}),
+        ],
+    )
+    def test_tasks_of_a_run_are_found_by_it(
+        self, task_probe: Probe, statement: Executable, more: dict[str, object], generic: bool
+    ) -> None:
+        values = {"ids": [RUN], **more}
+        cheap(task_probe.explain(statement, values, generic=generic), 2 * TASKS_OF_A_RUN + ALL_FAILED)
 
     def test_depth_of_queues_is_counted_from_the_open_tasks(self, task_probe: Probe, generic: bool) -> None:
         plan = task_probe.explain(queues._COUNT_OPEN, {"queues": ["default", "other"]}, generic=generic)
@@ -189,5 +201,6 @@ class TestLists:
         self, task_probe: Probe, filters: Mapping[str, Any], most: float, order: str
     ) -> None:
         statuses = filters.get("statuses") or [filters.get("status", "completed")]
-        statement = task_lists._page(order, frozenset(filters), continued=False, open_only="completed" not in statuses)
+        page = task_lists._page(order, frozenset(filters), continued=False, open_only="completed" not in statuses)
+        statement = _bounded(page)
         cheap(task_probe.explain(statement, {**filters, "most": PAGE}), most)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.db.engine import Database
 from app.domain.moves import OPEN
 from app.schemas.workflow_runs import RunStatus
+from app.store.pages import _bounded
 from app.store.workflow_run_lists import ORDERS, count_runs, list_runs, list_statement
 from app.store.workflow_runs import get_run
 from tests.conftest import connect
@@ -95,7 +96,7 @@ class Lists:
 
     def explain(self, order: str, filters: Mapping[str, Any], *, continued: bool) -> Plan:
         """Return the plan of a page; one in the middle of the history if it is ``continued``."""
-        statement = list_statement(order, filters, continued=continued)
+        statement = _bounded(list_statement(order, filters, continued=continued))
         values = {**filters, **(self._position if continued else {}), "most": PAGE}
         plan = self._probe.explain(statement, values)
         assert not plan.scans_whole(RUNS)

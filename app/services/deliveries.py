@@ -1,0 +1,100 @@
+"""Events on their way: tasks and runs that could not be told when an event was emitted are told now."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.db.failures import may_be_of_one
+from app.domain.highway.engine import EmitEvent
+from app.services.event_waits import wake_waiters
+from app.services.executions import Executions
+from app.services.giving_up import give_up_run, give_up_task
+from app.store import deliveries as store
+from app.store import events as events_store
+from app.store import executions as executions_store
+from app.store import set_aside_rows as set_aside_store
+
+_CHORE = "deliver_events"
+
+
+class Delivery(NamedTuple):
+    """One run that is to be told of an event; or, without a run, the tasks that await it."""
+
+    delivery_id: int
+    run_id: UUID | None
+
+    def __str__(self) -> str:
+        """Return it as a key: `12/0198...`, or `12/`."""
+        return f"{self.delivery_id}/{self.run_id or ''}"
+
+
+def read_delivery(key: str) -> Delivery:
+    """Return the delivery of a key."""
+    delivery_id, _, run_id = key.partition("/")
+    return Delivery(int(delivery_id), UUID(run_id) if run_id else None)
+
+
+async def find_deliveries(tx: Tx, most: int) -> Sequence[Delivery]:
+    """Return who is to be told of up to ``most`` events."""
+    rows = await store.lock_deliveries(tx, most)
+    if not rows:
+        return []
+    left_out = await set_aside_store.list_keys(tx, _CHORE)
+    found = [Delivery(row.delivery_id, run_id) for row in rows for run_id in (None, *await _list_awaiting(tx, row))]
+    return [delivery for delivery in found if str(delivery) not in left_out]
+
+
+async def deliver_events(tx: Tx, deliveries: Sequence[Delivery]) -> int:
+    """Wake tasks and tell runs of events that may have been emitted; how many were told.
+
+    All runs are locked first, then the names: by then who had begun to await or to emit one of them has committed.
+    """
+    rows = await store.lock_some_deliveries(tx, sorted({delivery.delivery_id for delivery in deliveries}))
+    executions = Executions(tx)
+    await executions.lock({delivery.run_id for delivery in deliveries if delivery.run_id})
+    await events_store.lock_names(tx, {(row.queue, row.event_name) for row in rows})
+    done = [row.delivery_id for row in rows if await _deliver(executions, row, set(deliveries))]
+    await executions.write()
+    if done:
+        await store.delete_deliveries(tx, done)
+    return len(deliveries)
+
+
+async def _list_awaiting(tx: Tx, row: Any) -> Sequence[UUID]:
+    return await executions_store.list_runs_awaiting(tx, row.queue, row.event_name, row.workflow_run_id)
+
+
+async def _deliver(executions: Executions, row: Any, deliveries: set[Delivery]) -> bool:
+    """Tell those of an event who are to be told; whether that is everybody who awaits it."""
+    tx, name = executions.tx, row.event_name
+    awaiting = await _list_awaiting(tx, row)
+    if Delivery(row.delivery_id, None) in deliveries:
+        event = await events_store.get_event(tx, row.queue, name, row.workflow_run_id)
+        if event is not None:
+            await wake_waiters(tx, row.queue, name, row.workflow_run_id, event.payload)
+    told = sorted(run_id for run_id in awaiting if Delivery(row.delivery_id, run_id) in deliveries)
+    for run_id in told:
+        if run_id in executions.runs and await executions.runs[run_id].hears(tx, name):
+            await executions.act(run_id, EmitEvent(name))
+    return {Delivery(row.delivery_id, run_id) for run_id in (None, *awaiting)} <= deliveries
+
+
+async def give_up_delivery(tx: Tx, delivery: Delivery, why: str) -> None:
+    """End a run that cannot be told of an event, or the tasks that cannot be woken by it."""
+    if delivery.run_id is not None:
+        await give_up_run(tx, delivery.run_id, why)
+        return
+    for row in await store.lock_some_deliveries(tx, [delivery.delivery_id]):
+        of_event = (row.queue, row.event_name, row.workflow_run_id)
+        event = await events_store.get_event(tx, *of_event)
+        if event is None:
+            continue
+        for task_id in await events_store.list_waiters(tx, *of_event):
+            try:
+                async with tx.savepoint():
+                    await wake_waiters(tx, *of_event, event.payload, only={task_id})
+            except Exception as failure:
+                if not may_be_of_one(failure):
+                    raise
+                await give_up_task(tx, task_id, why)

@@ -1,0 +1,81 @@
+"""Runs of schedules that were created without room for them to begin: they begin by the housekeeping."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.json_texts import read_json
+from app.domain.run_changes import end_run
+from app.schemas.workflow_runs import HistoryVerb, RunStatus
+from app.services.callers import HOUSEKEEPING
+from app.services.executions import Executions, Start
+from app.services.stored_runs import read_run
+from app.services.workflow_runs import changed_row
+from app.store import planned_runs as store
+from app.store import schedules as schedules_store
+from app.store import workflow_runs as runs_store
+from app.store import workflows as workflows_store
+
+_NO_LIMIT = 1_000_000
+
+
+async def find_planned_runs(tx: Tx, most: int) -> Sequence[UUID]:
+    """Return up to ``most`` pending runs of schedules for which there is room."""
+    ids = await store.list_planning_schedules(tx, most)
+    found: list[UUID] = []
+    for schedule_id, room in (await _find_room(tx, ids) if ids else {}).items():
+        found += await store.find_planned_runs(tx, schedule_id, max(0, min(room, most - len(found))))
+    return found
+
+
+async def _find_room(tx: Tx, schedule_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many more runs of each schedule may begin; no others do until the transaction ends.
+
+    The schedule is locked, so that no more than its `max_active_runs` are running; of one that was deleted all begin.
+    """
+    schedules = {row.schedule_id: row for row in await schedules_store.lock_schedules(tx, schedule_ids)}
+    running = await store.count_running_runs(tx, schedule_ids)
+    return {
+        schedule_id: schedules[schedule_id].max_active_runs - running.get(schedule_id, 0)
+        if schedule_id in schedules
+        else _NO_LIMIT
+        for schedule_id in schedule_ids
+    }
+
+
+async def begin_planned_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+    """Let those of the pending runs of schedules begin for which there is room; how many they were."""
+    room = await _find_room(tx, await store.list_schedules_of_runs(tx, run_ids))
+    executions = Executions(tx)
+    done = 0
+    for row in await store.lock_planned_runs(tx, run_ids):
+        if executions.room > 0 and room[row.schedule_id] > 0:
+            room[row.schedule_id] -= 1
+            await _begin(executions, row)
+            done += 1
+    await executions.write()
+    return done
+
+
+async def _begin(executions: Executions, row: Any) -> None:
+    """Let one pending run begin; one whose definition has been deleted has failed."""
+    tx = executions.tx
+    workflow = await workflows_store.share_workflow(tx, row.workflow_name, row.workflow_version)
+    if workflow is None:
+        run = read_run(row)
+        error = {"name": "WorkflowDeleted", "message": "the definition was deleted before the run began"}
+        facts = end_run(run, RunStatus.failed, row.now) | {"error": error, "revision": run.revision + 1}
+        failed = run.model_copy(update=facts)
+        await runs_store.update_runs(tx, [changed_row(run, failed, HOUSEKEEPING, HistoryVerb.execute)])
+        return
+    start = Start(
+        workflow,
+        inputs=read_json(row.inputs),
+        tags=row.tags,
+        created_by=row.created_by,
+        queue=row.queue,
+        schedule_id=row.schedule_id,
+        data_interval=(row.data_interval_start, row.data_interval_end),
+    )
+    await executions.begin_planned(start, row.workflow_run_id, row.now)

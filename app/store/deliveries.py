@@ -1,0 +1,50 @@
+"""SQL of events on their way to runs and tasks that could not be told at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Integer, Row, any_, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.engine import Tx
+from app.models import EventDelivery
+from app.store.recordsets import as_rows, rows_like
+
+_MOST = bindparam("most", type_=Integer)
+_KEYS = bindparam("keys", type_=ARRAY(BigInteger))
+_DELIVERED = ("queue", "event_name", "workflow_run_id")
+_delivery = rows_like(EventDelivery, _DELIVERED)
+_INSERT_DELIVERIES = insert(EventDelivery).from_select(_DELIVERED, select(*(_delivery.c[n] for n in _DELIVERED)))
+_LOCK_DELIVERIES = (
+    select(*EventDelivery.__table__.c)
+    .order_by(EventDelivery.delivery_id)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
+_LOCK_SOME_DELIVERIES = (
+    select(*EventDelivery.__table__.c)
+    .where(EventDelivery.delivery_id == any_(_KEYS))
+    .order_by(EventDelivery.delivery_id)
+    .with_for_update()
+)
+_DELETE_DELIVERIES = delete(EventDelivery).where(EventDelivery.delivery_id == any_(_KEYS))
+
+
+async def insert_deliveries(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """INSERT events that other runs are still to be told of."""
+    await tx.execute(_INSERT_DELIVERIES, as_rows(rows))
+
+
+async def lock_deliveries(tx: Tx, most: int) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE events that are on their way, oldest first, skipping those that are being delivered."""
+    return (await tx.execute(_LOCK_DELIVERIES, {"most": most})).all()
+
+
+async def lock_some_deliveries(tx: Tx, keys: Sequence[int]) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE those of the events on their way that still are."""
+    return (await tx.execute(_LOCK_SOME_DELIVERIES, {"keys": list(keys)})).all()
+
+
+async def delete_deliveries(tx: Tx, keys: Sequence[int]) -> None:
+    """DELETE events that have been told of."""
+    await tx.execute(_DELETE_DELIVERIES, {"keys": list(keys)})

@@ -1,0 +1,164 @@
+"""SQL of tasks that something happens to by itself: which are due, and how they end without being read."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import SQLORMExpression
+
+from app.db.engine import Tx
+from app.domain.moves import TASK_OPEN
+from app.models import Task, TaskAttempt
+from app.models.base import list_of
+from app.schemas.reasons import Reason
+from app.schemas.tasks import TaskStatus
+from app.store.set_aside_rows import ids_set_aside_by
+from app.store.tasks import lock_statement
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_MOST = bindparam("most", type_=Integer)
+_IS_OPEN: ColumnElement[bool] = literal_column(f"tasks.status IN {list_of(TASK_OPEN)}")
+_HAS_ONE_OF_IDS = Task.task_id == any_(_IDS)
+_BY_NOW = func.statement_timestamp()
+_IS_EXPIRED = (Task.lease_expires_at <= _BY_NOW, Task.step.is_(None))
+_IS_DUE = (Task.due_at <= _BY_NOW,)
+_IS_LIMITED = (Task.limit_at <= _BY_NOW,)
+
+
+def _find(chore: str, due_at: SQLORMExpression[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+    """Return the statement that locks tasks which are due, those that a chore leaves out not among them."""
+    return (
+        select(Task.task_id)
+        .where(*conditions, Task.task_id.not_in(ids_set_aside_by(chore)))
+        .order_by(due_at)
+        .limit(_MOST)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+
+
+_FIND_EXPIRED = _find("expire_leases", Task.lease_expires_at, *_IS_EXPIRED)
+_FIND_DUE = _find("wake_due_tasks", Task.due_at, *_IS_DUE)
+_FIND_LIMITED = _find("cancel_limited_tasks", Task.limit_at, *_IS_LIMITED)
+_LOCK_EXPIRED = lock_statement(_HAS_ONE_OF_IDS, *_IS_EXPIRED, order=Task.lease_expires_at)
+_LOCK_DUE = lock_statement(_HAS_ONE_OF_IDS, *_IS_DUE, order=Task.due_at)
+_LOCK_LIMITED = lock_statement(_HAS_ONE_OF_IDS, *_IS_LIMITED, order=Task.limit_at)
+_ENDED_AT = func.greatest(func.now(), Task.started_at, Task.updated_at)
+_OWNER = select(Task.workflow_run_id, Task.step).where(Task.task_id == bindparam("of_task", type_=Uuid))
+_ATTEMPT = ("run_id", "task_id", "attempt", "status", "claimed_by", "lease_token", "started_at", "ended_at", "error")
+_KEEP_ATTEMPT = (
+    insert(TaskAttempt)
+    .from_select(
+        _ATTEMPT,
+        select(
+            Task.run_id,
+            Task.task_id,
+            Task.attempt,
+            cast(TaskStatus.failed, Text),
+            Task.claimed_by,
+            Task.lease_token,
+            Task.started_at,
+            _ENDED_AT,
+            bindparam("error", type_=JSON),
+        ).where(_HAS_ONE_OF_IDS, _IS_OPEN),
+    )
+    .on_conflict_do_nothing(index_elements=["run_id"])
+)
+
+
+def _end(*conditions: ColumnElement[bool], **values: ColumnElement[Any] | None) -> Any:
+    """Return the statement that ends open tasks, whatever they hold."""
+    nothing = ("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")
+    return (
+        update(Task)
+        .where(*conditions, _IS_OPEN)
+        .values(dict.fromkeys(nothing))
+        .values(completed_at=_ENDED_AT, updated_at=_ENDED_AT, revision=Task.revision + 1, **values)
+        .returning(Task.task_id, Task.queue)
+    )
+
+
+_FAIL = _end(
+    _HAS_ONE_OF_IDS,
+    status=cast(TaskStatus.failed, Text),
+    reason=cast(null(), Text),
+    error=bindparam("error", type_=JSON),
+)
+_CANCEL_OF_RUN = _end(
+    Task.workflow_run_id == bindparam("of_run", type_=Uuid),
+    status=cast(TaskStatus.cancelled, Text),
+    reason=cast(Reason.run_ended, Text),
+    cancelled_at=_ENDED_AT,
+)
+
+
+class Owner(NamedTuple):
+    """The run of a task and the step that it is the work item of, if it has one."""
+
+    workflow_run_id: UUID | None
+    step: str | None
+
+
+async def find_expired_tasks(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT FOR UPDATE running tasks whose lease has expired, skipping those being changed just now."""
+    return (await tx.execute(_FIND_EXPIRED, {"most": most})).scalars().all()
+
+
+async def find_due_tasks(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT FOR UPDATE waiting tasks whose time has come, skipping those being changed just now."""
+    return (await tx.execute(_FIND_DUE, {"most": most})).scalars().all()
+
+
+async def find_limited_tasks(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT FOR UPDATE open tasks that have reached a limit of time, skipping those being changed just now."""
+    return (await tx.execute(_FIND_LIMITED, {"most": most})).scalars().all()
+
+
+async def lock_expired_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE those of the tasks whose lease has expired."""
+    return (await tx.execute(_LOCK_EXPIRED, {"ids": ids})).all()
+
+
+async def lock_due_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE those of the tasks whose time has come."""
+    return (await tx.execute(_LOCK_DUE, {"ids": ids})).all()
+
+
+async def lock_limited_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """SELECT FOR UPDATE those of the tasks that have reached a limit of time."""
+    return (await tx.execute(_LOCK_LIMITED, {"ids": ids})).all()
+
+
+async def get_owner(tx: Tx, task_id: UUID) -> Owner | None:
+    """SELECT whose work a task is."""
+    row = (await tx.execute(_OWNER, {"of_task": task_id})).one_or_none()
+    return None if row is None else Owner(row.workflow_run_id, row.step)
+
+
+async def give_up_task(tx: Tx, task_id: UUID, error: dict[str, Any]) -> Sequence[Row[Any]]:
+    """UPDATE an open task to failed, whatever it holds, and INSERT its attempt; (task_id, queue) if it was open."""
+    await tx.execute(_KEEP_ATTEMPT, {"ids": [task_id], "error": error})
+    return (await tx.execute(_FAIL, {"ids": [task_id], "error": error})).all()
+
+
+async def give_up_tasks_of_run(tx: Tx, run_id: UUID) -> Sequence[Row[Any]]:
+    """UPDATE the open tasks of a run to cancelled, whatever they hold; (task_id, queue) of each."""
+    return (await tx.execute(_CANCEL_OF_RUN, {"of_run": run_id})).all()

@@ -1,0 +1,106 @@
+"""SQL of the rows that the housekeeping leaves out for a while."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import INTERVAL, insert
+from sqlalchemy.orm import SQLORMExpression
+
+from app.db.engine import Tx
+from app.models import SetAsideRow
+from app.store.recordsets import seconds
+
+LAST_PAUSE_SECONDS = 600.0
+_DOUBLINGS_MOST = 10
+
+_CHORE = bindparam("chore", type_=Text)
+_KEY = bindparam("row_key", type_=Text)
+_IS_IT = and_(SetAsideRow.chore == _CHORE, SetAsideRow.row_key == _KEY)
+
+
+def _pause(failures: ColumnElement[Any] | SQLORMExpression[Any]) -> ColumnElement[Any]:
+    """Return the time until the next try: a second, and twice as long after each failure, up to ten minutes."""
+    growth = func.power(2.0, func.least(failures, _DOUBLINGS_MOST) - 1)
+    return seconds(cast(func.least(growth, LAST_PAUSE_SECONDS), Float))
+
+
+_insert = insert(SetAsideRow).values(
+    chore=_CHORE,
+    row_key=_KEY,
+    error=bindparam("error", type_=Text),
+    retry_at=func.now() + cast("1 second", INTERVAL),
+)
+_failures = SetAsideRow.failures + 1
+_SET_ASIDE = _insert.on_conflict_do_update(
+    index_elements=["chore", "row_key"],
+    set_={
+        "failures": _failures,
+        "error": _insert.excluded.error,
+        "retry_at": func.now() + _pause(_failures),
+    },
+).returning(SetAsideRow.failures)
+_FORGET = delete(SetAsideRow).where(_IS_IT)
+_due = (
+    select(SetAsideRow.chore, SetAsideRow.row_key)
+    .where(SetAsideRow.retry_at <= func.now())
+    .order_by(SetAsideRow.retry_at)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_TAKE_DUE = (
+    update(SetAsideRow)
+    .where(tuple_(SetAsideRow.chore, SetAsideRow.row_key).in_(_due))
+    .values(retry_at=func.now() + _pause(SetAsideRow.failures + 1))
+    .returning(SetAsideRow.chore, SetAsideRow.row_key)
+)
+_COUNT = select(SetAsideRow.chore, func.count().label("amount")).group_by(SetAsideRow.chore)
+_LIST_KEYS = select(SetAsideRow.row_key).where(SetAsideRow.chore == _CHORE)
+
+
+def ids_set_aside_by(chore: str) -> Select[tuple[Any]]:
+    """Return the ids of the rows that a chore leaves out, for its statement that finds what is due."""
+    return select(cast(SetAsideRow.row_key, Uuid)).where(SetAsideRow.chore == literal_column(f"'{chore}'"))
+
+
+async def set_aside(tx: Tx, chore: str, key: str, error: str) -> int:
+    """INSERT a row that has failed, or UPDATE it when it was set aside before; how often it has failed by now."""
+    values = {"chore": chore, "row_key": key, "error": error}
+    failures: int = (await tx.execute(_SET_ASIDE, values)).scalar_one()
+    return failures
+
+
+async def forget(tx: Tx, chore: str, key: str) -> None:
+    """DELETE a row: it has been done, or ended."""
+    await tx.execute(_FORGET, {"chore": chore, "row_key": key})
+
+
+async def take_due(tx: Tx) -> Row[Any] | None:
+    """UPDATE a row that is to be tried again, so that nobody else tries it at the same time."""
+    return (await tx.execute(_TAKE_DUE)).one_or_none()
+
+
+async def count_by_chore(tx: Tx) -> Mapping[str, int]:
+    """SELECT how many rows each chore leaves out; chores that leave none out are not named."""
+    return {row.chore: row.amount for row in await tx.execute(_COUNT)}
+
+
+async def list_keys(tx: Tx, chore: str) -> set[str]:
+    """SELECT the keys of all rows that a chore leaves out."""
+    return set((await tx.execute(_LIST_KEYS, {"chore": chore})).scalars())
