@@ -1,43 +1,44 @@
 """The chores of the housekeeping."""
 
 from datetime import timedelta
+from typing import Any
 
-from app.background.housekeeping import Chore
+from app.background.rounds import Chore, Job, Retries, Sweep
 from app.db.engine import Tx
 from app.services.advancing import (
+    RUNS_PER_ROUND,
     advance_due_steps,
-    deliver_events,
     end_runs_past_deadline,
     expire_step_leases,
 )
-from app.services.api_keys import keep_key_of_environment
 from app.services.claims import record_sightings
+from app.services.deliveries import deliver_events, find_deliveries, give_up_delivery, read_delivery
 from app.services.events import wake_due_tasks
+from app.services.giving_up import give_up_run, give_up_task, pause_schedule
 from app.services.idempotency import forget_old_keys
 from app.services.leases import expire_leases
+from app.services.planned_runs import begin_planned_runs, find_planned_runs
 from app.services.queues import forget_workers, prune_tasks
-from app.services.run_verbs import finish_cancelled_runs
+from app.services.run_verbs import find_cancelled_runs, finish_cancelled_runs
 from app.services.schedule_firings import fire_schedules
 from app.services.sightings import Sightings
-from app.services.tasks import fail_limited_tasks
+from app.services.tasks import cancel_limited_tasks
 from app.services.workflow_runs import end_overdue_runs
 from app.settings import Settings
+from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks
+from app.store.executions import find_due_runs, find_expired_work, find_runs_past_deadline
+from app.store.run_ends import find_overdue_runs
+from app.store.schedules import find_due_schedules
 
 PRUNE_PAUSE_SECONDS = 60.0
 SIGHTINGS_PAUSE_SECONDS = 2.0
-FIRST_KEY_PAUSE_SECONDS = 5.0
+RETRY_PAUSE_SECONDS = 0.5
 
 
-def make_chores(settings: Settings, sightings: Sightings) -> list[Chore]:
+def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
     """Return every chore, with the pauses that ``settings`` ask for."""
     keep_keys = timedelta(hours=settings.idempotency_hours)
     keep_tasks_seconds = timedelta(days=settings.task_retention_days).total_seconds()
-
-    async def make_first_key(tx: Tx, _most: int) -> int:
-        """Make the API key that the environment gives, where that failed at the start."""
-        if settings.api_key:
-            await keep_key_of_environment(tx, settings.api_key.get_secret_value())
-        return 0
 
     async def prune_idempotency_keys(tx: Tx, most: int) -> int:
         """Forget answers to creating requests that are older than their repeats can be."""
@@ -52,20 +53,30 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Chore]:
         return await record_sightings(tx, sightings)
 
     pause = settings.housekeeping_seconds
+    chores = _make_chores(pause)
     return [
-        Chore("end_overdue_runs", end_overdue_runs, pause),
-        Chore("finish_cancelled_runs", finish_cancelled_runs, pause),
-        Chore("expire_leases", expire_leases, pause),
-        Chore("expire_step_leases", expire_step_leases, pause),
-        Chore("advance_due_steps", advance_due_steps, pause),
-        Chore("end_runs_past_deadline", end_runs_past_deadline, pause),
-        Chore("deliver_events", deliver_events, pause),
-        Chore("fire_schedules", fire_schedules, pause),
-        Chore("wake_due_tasks", wake_due_tasks, pause),
-        Chore("fail_limited_tasks", fail_limited_tasks, pause),
-        Chore("store_sightings", store_sightings, SIGHTINGS_PAUSE_SECONDS),
-        Chore("forget_workers", forget_workers, PRUNE_PAUSE_SECONDS),
-        Chore("make_first_key", make_first_key, FIRST_KEY_PAUSE_SECONDS),
-        Chore("prune_idempotency_keys", prune_idempotency_keys, PRUNE_PAUSE_SECONDS),
-        Chore("prune_ended_tasks", prune_ended_tasks, PRUNE_PAUSE_SECONDS),
+        *chores,
+        Retries(chores, min(pause, RETRY_PAUSE_SECONDS)),
+        Sweep("store_sightings", store_sightings, SIGHTINGS_PAUSE_SECONDS),
+        Sweep("forget_workers", forget_workers, PRUNE_PAUSE_SECONDS),
+        Sweep("prune_idempotency_keys", prune_idempotency_keys, PRUNE_PAUSE_SECONDS),
+        Sweep("prune_ended_tasks", prune_ended_tasks, PRUNE_PAUSE_SECONDS),
+    ]
+
+
+def _make_chores(pause: float) -> list[Chore[Any]]:
+    """Return the chores that are about rows."""
+    runs = RUNS_PER_ROUND
+    return [
+        Chore("end_overdue_runs", find_overdue_runs, end_overdue_runs, give_up_run, pause),
+        Chore("finish_cancelled_runs", find_cancelled_runs, finish_cancelled_runs, give_up_run, pause),
+        Chore("expire_leases", find_expired_tasks, expire_leases, give_up_task, pause),
+        Chore("expire_step_leases", find_expired_work, expire_step_leases, give_up_task, pause),
+        Chore("advance_due_steps", find_due_runs, advance_due_steps, give_up_run, pause, runs),
+        Chore("begin_planned_runs", find_planned_runs, begin_planned_runs, give_up_run, pause, runs),
+        Chore("end_runs_past_deadline", find_runs_past_deadline, end_runs_past_deadline, give_up_run, pause, runs),
+        Chore("deliver_events", find_deliveries, deliver_events, give_up_delivery, pause, runs, read_delivery),
+        Chore("fire_schedules", find_due_schedules, fire_schedules, pause_schedule, pause),
+        Chore("wake_due_tasks", find_due_tasks, wake_due_tasks, give_up_task, pause),
+        Chore("cancel_limited_tasks", find_limited_tasks, cancel_limited_tasks, give_up_task, pause),
     ]

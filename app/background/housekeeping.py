@@ -1,44 +1,38 @@
 """Runs the chores of the housekeeping: each in its own loop, bounded a round, in any number of replicas."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import structlog
 
-from app.db.engine import Database, Tx
+from app.background.rounds import Job
+from app.background.turns import Turns, pause_after
+from app.db.engine import Database
+from app.db.outages import describe_failure
 from app.metrics import HOUSEKEEPING_AT, HOUSEKEEPING_FAILURES, HOUSEKEEPING_ROWS
 
-ROWS_PER_ROUND = 500
+ROUNDS_AT_ONCE = 4
+"""How many chores are done at the same time: each takes one of the connections that requests need, too."""
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Chore:
-    """Something to be done again and again."""
-
-    name: str
-    work: Callable[[Tx, int], Awaitable[int]]
-    """Does up to so many rows in one transaction; how many it did."""
-    pause_seconds: float
-    """How long to rest when nothing was left to do."""
-
-
 class Housekeeping:
-    """Keeps all chores going; a failing round is logged and tried again after the pause."""
+    """Keeps all chores going; a round that fails is logged, and tried again within a few seconds."""
 
-    def __init__(self, database: Database, chores: Sequence[Chore]) -> None:
+    def __init__(self, database: Database, jobs: Sequence[Job]) -> None:
         self._database = database
-        self._chores = chores
+        self._jobs = jobs
+        self._turns = Turns()
+        self._places = asyncio.Semaphore(ROUNDS_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
         self._done_at: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin."""
         now = asyncio.get_running_loop().time()
-        self._done_at = {chore.name: now for chore in self._chores}
-        self._tasks = [asyncio.create_task(self._repeat(chore)) for chore in self._chores]
+        self._done_at = {job.name: now for job in self._jobs}
+        self._tasks = [asyncio.create_task(self._repeat(job)) for job in self._jobs]
 
     async def stop(self) -> None:
         """End; a round under way is rolled back."""
@@ -49,20 +43,28 @@ class Housekeeping:
     def overdue(self, seconds: float) -> list[str]:
         """Return the chores that have not had a successful round for longer than ``seconds`` beyond their pause."""
         now = asyncio.get_running_loop().time()
-        return [c.name for c in self._chores if now - self._done_at.get(c.name, 0) > c.pause_seconds + seconds]
+        return [job.name for job in self._jobs if now - self._done_at.get(job.name, 0) > job.pause_seconds + seconds]
 
-    async def _repeat(self, chore: Chore) -> None:
-        clock = asyncio.get_running_loop().time
+    async def _repeat(self, job: Job) -> None:
+        failures = 0
         while True:
-            done = 0
             try:
-                async with self._database.transaction() as tx:
-                    done = await chore.work(tx, ROWS_PER_ROUND)
-                self._done_at[chore.name] = clock()
-                HOUSEKEEPING_AT.labels(loop=chore.name).set_to_current_time()
-                HOUSEKEEPING_ROWS.labels(loop=chore.name).inc(done)
+                async with self._turns.take(), self._places:
+                    taken = await job.take_round(self._database)
             except Exception as failure:  # noqa: BLE001 - whatever it is, the next round comes
-                HOUSEKEEPING_FAILURES.labels(loop=chore.name).inc()
-                log.warning("housekeeping_failed", chore=chore.name, error=str(failure).splitlines()[:1])
-            if done < ROWS_PER_ROUND:
-                await asyncio.sleep(chore.pause_seconds)
+                failures += 1
+                self._note_failure(job, failure, failures)
+                await asyncio.sleep(pause_after(failures))
+                continue
+            failures = 0
+            self._done_at[job.name] = asyncio.get_running_loop().time()
+            HOUSEKEEPING_AT.labels(loop=job.name).set_to_current_time()
+            HOUSEKEEPING_ROWS.labels(loop=job.name).inc(taken.rows)
+            if not taken.is_full:
+                await asyncio.sleep(job.pause_seconds)
+
+    def _note_failure(self, job: Job, failure: Exception, failures: int) -> None:
+        """Count a round that failed, and log the first of several in a row; that the database is away is told once."""
+        HOUSEKEEPING_FAILURES.labels(loop=job.name).inc()
+        if failures == 1 and not self._database.outage.is_under_way:
+            log.warning("housekeeping_failed", chore=job.name, error=describe_failure(failure))

@@ -185,7 +185,7 @@ class TestCatchUp:
         async def all_fired() -> bool:
             return bool((await get_schedule(client, schedule))["active_runs"] == 160)
 
-        await eventually(all_fired, within_seconds=10)
+        await eventually(all_fired)
 
     async def test_earlier_start_is_caught_up(self, client: httpx.AsyncClient) -> None:
         times: dict[str, Any] = {"start_at": "2025-01-03T00:00:00Z", "end_at": SIX_JANUARY}
