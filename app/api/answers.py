@@ -5,10 +5,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.json_texts import write_json
 from app.domain.preconditions import entity_tag
 from app.services.idempotency import Reply
 from app.services.leases import Answered
@@ -18,7 +19,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def answer(model: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return ``model`` as JSON."""
-    return Response(model.model_dump_json(by_alias=True), status, headers, "application/json")
+    return Response(write_json(model), status, headers, "application/json")
 
 
 def answer_revision(
@@ -33,9 +34,15 @@ def answer_revision(
     return answer(model, headers=headers)
 
 
-def answer_plain(members: Mapping[str, Any]) -> Response:
+def answer_plain(members: Mapping[str, Any], *, is_replayed: bool = False) -> Response:
     """Return plain values as JSON: for what is sent so often that making models of it would show."""
-    return Response(to_json(members), 200, media_type="application/json")
+    headers = {"Idempotency-Replayed": "true"} if is_replayed else {}
+    return Response(write_json(members), 200, headers, "application/json")
+
+
+def answer_json(text: bytes, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return what has been written as JSON already, as what takes long to write is beside the event loop."""
+    return Response(text, 200, headers, "application/json")
 
 
 def answer_report(answered: Answered) -> Response:
@@ -65,6 +72,13 @@ def answer_started(reply: Reply, location: str) -> Response:
     response = answer_registered(reply, f"{location}/{reply.resource_id}")
     response.headers["ETag"] = entity_tag(from_json(reply.body)["revision"])
     return response
+
+
+def answer_verb(reply: Reply) -> Response:
+    """Return a resource that a verb has changed, or with its key had changed before, with the ETag it had then."""
+    headers = {"ETag": entity_tag(from_json(reply.body)["revision"])}
+    headers |= {"Idempotency-Replayed": "true"} if reply.replayed else {}
+    return Response(reply.body, 200, headers, "application/json")
 
 
 def answer_page(request: Request, page: Any, table: Callable[[Any], str]) -> Response:

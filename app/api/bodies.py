@@ -1,5 +1,6 @@
 """Reading request bodies: JSON, or YAML where it is taken, of bounded size, without what Postgres cannot hold."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -9,9 +10,10 @@ from starlette.requests import Request
 
 from app.domain.highway import documents
 from app.domain.highway.documents import DocumentUnreadable
+from app.domain.json_names import find_repeated_name
 from app.domain.json_values import DEPTH_MAX, find_unstorable
 from app.errors import NotJson, NotYaml, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-from app.services.threads import run_aside
+from app.services.threads import EXAMINING
 from app.services.workflows import YAML, SentDocument
 
 JSON = "application/json"
@@ -25,6 +27,8 @@ With an exponent of two digits a number needs more than 200 others to reach 1e30
 """
 
 
+_LARGE_BYTES = 65_536
+"""What is larger is read beside the event loop: everybody else's requests go on meanwhile."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -62,7 +66,7 @@ async def read_json(request: Request, most_bytes: int) -> JsonRequest:
         raise UnsupportedMediaType(
             f"the body is announced as {media_type or 'nothing'}; send application/json, with curl by --json"
         )
-    value = parse_json(body)
+    value = parse_json(body) if len(body) <= _LARGE_BYTES else await asyncio.to_thread(parse_json, body)
     if value is None:
         raise ValidationFailed.at("", "must be an object; null is not the same as no body")
     return JsonRequest(request, body, value)
@@ -78,9 +82,9 @@ async def read_document(request: Request, most_bytes: int) -> DocumentRequest:
         raise ValidationFailed.at("", "is required: a workflow definition, as YAML or JSON")
     media_type = _media_type_of(request)
     if media_type in YAML_TYPES:
-        document = await run_aside(_parse_yaml, body)
+        document = await EXAMINING.run(_parse_yaml, body)
     elif media_type == JSON:
-        document = await run_aside(_parse_json_document, body)
+        document = await EXAMINING.run(_parse_json_document, body)
     else:
         raise UnsupportedMediaType(
             f"the body is announced as {media_type or 'nothing'}; send application/yaml or application/json"
@@ -136,6 +140,8 @@ def parse_json(body: bytes) -> Any:
         raise _explain(body, str(error)) from None
     if _SUSPICIOUS.search(body) or not _is_shallow(body):
         _refuse_unstorable(value)
+    if (pointer := find_repeated_name(body, value)) is not None:
+        raise ValidationFailed.at(pointer, "stands twice in this object")
     return value
 
 

@@ -1,11 +1,10 @@
 """The door of every operation: who may come in, with which parameters, and with which body."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypeVar, get_origin
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,9 +13,12 @@ from starlette.types import Scope as ConnectionScope
 
 from app.api.bodies import read_document, read_json
 from app.api.kernel import kernel_of
-from app.api.problems import problems
+from app.api.parameters import KnownParameters, check_path
+from app.api.problems import header_name, problems
 from app.errors import (
+    CrossSite,
     Forbidden,
+    HeaderRepeated,
     NotJson,
     PayloadTooLarge,
     Refusal,
@@ -26,12 +28,14 @@ from app.errors import (
     ValidationFailed,
 )
 from app.schemas.operations import Scope
-from app.schemas.problems import FieldError
 from app.services.callers import Caller
+from app.services.doorkeeper import ANONYMOUS
 
-_DOOR_REFUSALS = (ValidationFailed, Unavailable)
-_KEY_REFUSALS = (Unauthenticated, Forbidden)
+_DOOR_REFUSALS = (HeaderRepeated, ValidationFailed, Unavailable)
+_KEY_REFUSALS = (Unauthenticated, Forbidden, CrossSite)
 _BODY_REFUSALS = (NotJson, PayloadTooLarge, UnsupportedMediaType)
+_STAND_ONCE = frozenset({b"authorization", b"host", b"idempotency-key"})
+"""Headers of which a second one could mean another caller, another site or another request."""
 
 
 class AnyText(Convertor[str]):
@@ -81,6 +85,12 @@ def needs(scope: Scope | None) -> Callable[[Endpoint], Endpoint]:
     return declare
 
 
+def needs_no_database(endpoint: Endpoint) -> Endpoint:
+    """Declare that an operation answers while the database is away; what was known of keys is believed then."""
+    endpoint.__milepost_needs_no_database__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 def takes_document(endpoint: Endpoint) -> Endpoint:
     """Declare that the body of an operation is a workflow definition."""
     endpoint.__milepost_takes_document__ = True  # type: ignore[attr-defined]
@@ -107,8 +117,11 @@ class Door(APIRoute):
 
     def _forget_problems(self, refusals: Sequence[type[Refusal]]) -> None:
         """Take refusals out of the documentation that cannot happen here."""
-        for refusal in refusals:
-            del self.responses[refusal.status], self.response_fields[refusal.status]
+        for status in {refusal.status for refusal in refusals}:
+            if others := [refusal for refusal in _DOOR_REFUSALS if refusal.status == status]:
+                self.responses[status] = problems(*others)[status]
+            else:
+                del self.responses[status], self.response_fields[status]
 
     def matches(self, scope: ConnectionScope) -> tuple[Match, ConnectionScope]:
         """Return whether this route answers: an address that another route spells out is not an id of this one's."""
@@ -135,18 +148,22 @@ class Door(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route, behind the door."""
         handle = super().get_route_handler()
-        scope = self.scope
+        scope, believes = self.scope, hasattr(self.endpoint, "__milepost_needs_no_database__")
         read_body = self.read_body
-        single, repeatable = _query_names(self.dependant)
+        parameters = KnownParameters(self.dependant)
 
         async def enter(request: Request) -> Response:
             kernel = kernel_of(request)
+            _check_headers(request)
             if scope is not None:
-                name = await kernel.doorkeeper.admit(request.headers.get("authorization"), scope)
+                admit = partial(kernel.doorkeeper.admit, request.headers.get("authorization"), scope, believes=believes)
+                name, request.scope["admit"] = await admit(), admit
+                if name == ANONYMOUS:
+                    kernel.own_site.check(request.scope["headers"])
                 request.scope["caller"] = Caller(name, request.scope["request_id"])
-            _check_path(request)
+            check_path(request)
             if request.scope["query_string"]:
-                _check_query(request, single, repeatable)
+                parameters.check(request)
             if read_body is not None:
                 request = await read_body(request, kernel.settings.max_body_bytes)
             return await handle(request)
@@ -154,48 +171,8 @@ class Door(APIRoute):
         return enter
 
 
-def _query_names(dependant: Dependant) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names of the query parameters of an operation: those given once, and those that may be repeated."""
-    single: set[str] = set()
-    repeatable: set[str] = set()
-    for name, annotation in _query_parameters(dependant):
-        (repeatable if get_origin(annotation) is list else single).add(name)
-    return frozenset(single), frozenset(repeatable)
-
-
-def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
-    """Yield the name and type of each query parameter; those of a model are the model's fields."""
-    for field in dependant.query_params:
-        annotation = field.field_info.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from ((name, info.annotation) for name, info in annotation.model_fields.items())
-        else:
-            yield field.alias, annotation
-    for dependency in dependant.dependencies:
-        yield from _query_parameters(dependency)
-
-
-def _check_path(request: Request) -> None:
-    errors = [
-        FieldError(pointer=name, detail="contains the character NUL")
-        for name, value in request.path_params.items()
-        if "\0" in value
-    ]
-    if errors:
-        raise ValidationFailed(errors)
-
-
-def _check_query(request: Request, single: frozenset[str], repeatable: frozenset[str]) -> None:
-    errors = []
-    seen: set[str] = set()
-    for name, value in request.query_params.multi_items():
-        if name not in single and name not in repeatable:
-            known = ", ".join(sorted(single | repeatable)) or "none"
-            errors.append(FieldError(pointer=name, detail=f"is not a parameter of this operation; it has: {known}"))
-        elif name in seen and name in single:
-            errors.append(FieldError(pointer=name, detail="may be given only once"))
-        elif "\0" in value:
-            errors.append(FieldError(pointer=name, detail="contains the character NUL"))
-        seen.add(name)
-    if errors:
-        raise ValidationFailed(errors)
+def _check_headers(request: Request) -> None:
+    seen = [name for name, _ in request.scope["headers"] if name in _STAND_ONCE]
+    for name in _STAND_ONCE.intersection(seen):
+        if seen.count(name) > 1:
+            raise HeaderRepeated(f"{header_name(name.decode())} stands more than once in this request")

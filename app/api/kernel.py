@@ -5,6 +5,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from app.api.own_site import OwnSite
 from app.db.batching import Batching
 from app.db.engine import Database
 from app.db.wakeups import Wakeups
@@ -29,6 +30,7 @@ class Kernel:
     batching: Batching
     wakeups: Wakeups
     doorkeeper: Doorkeeper
+    own_site: OwnSite
     housekeeping: Watched
     sightings: Sightings
 

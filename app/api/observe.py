@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
+from app.api.heads import as_get
+from app.api.kernel import Kernel
 from app.api.problems import answer_problem
 from app.errors import InternalError
 from app.metrics import REQUEST_SECONDS, REQUESTS
@@ -18,6 +21,7 @@ from app.metrics import REQUEST_SECONDS, REQUESTS
 SLOW_SECONDS = 1.0
 LONG_POLLS = frozenset({"claim_tasks", "complete_tasks", "wait_for_task", "wait_for_workflow_run"})
 """Operations that take their time because they were asked to."""
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 log = structlog.get_logger()
@@ -34,7 +38,9 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope["request_id"] = _take_request_id(scope)
+        if scope["method"] == "HEAD":
+            scope, send = as_get(scope, send)
+        request_id = scope["request_id"] = take_request_id(scope["headers"])
         header = (b"x-request-id", request_id.encode())
         started = time.perf_counter()
         status = 0
@@ -43,7 +49,7 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], header]
+                message["headers"] = [*message["headers"], header, _NOSNIFF]
             await send(message)
 
         try:
@@ -60,8 +66,9 @@ class Observe:
         _record(scope, status, time.perf_counter() - started)
 
 
-def _take_request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
+def take_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the id that a request brings, or a new one."""
+    for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
             return str(text)
     return str(uuid7())
@@ -84,12 +91,22 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     slow = seconds > SLOW_SECONDS and operation not in LONG_POLLS
     if operation not in LONG_POLLS:
         _timer(operation).observe(seconds)
-    if slow or status >= 500:  # noqa: PLR2004 - server errors
-        log.warning(
+    failed = status >= 500  # noqa: PLR2004 - server errors
+    if slow or failed:
+        write = log.debug if failed and _is_known(scope) else log.warning
+        why = {"error": scope["failure"]} if "failure" in scope else {}
+        write(
             "slow_request" if slow else "request_failed",
+            **why,
             method=scope["method"],
             path=scope["path"],
             status=status,
             seconds=round(seconds, 3),
             request_id=scope["request_id"],
         )
+
+
+def _is_known(scope: Scope) -> bool:
+    """Return whether the log says already why requests fail: the database is away."""
+    kernel: Kernel | None = getattr(scope["app"].state, "kernel", None) if "app" in scope else None
+    return kernel is not None and kernel.database.outage.is_under_way

@@ -20,6 +20,7 @@ Milepost tracks workflow runs and hands out their tasks over plain HTTP.
 
 Bodies are JSON; unknown members and parameters are refused (422). Times are RFC 3339, with an offset going in and in
 UTC coming out. Every refusal is `application/problem+json` with a stable `code` that is explained at its `type`.
+HEAD is answered wherever GET is, with the same headers and without a body; one that would wait answers at once.
 An address that does not take a method answers 405 and lists in `Allow` those that it takes.
 `Idempotency-Key` makes creating requests repeatable, `If-Match` makes changes conditional, and `X-Request-ID` is
 returned, logged and kept in histories. Lists and single runs answer `Accept: text/plain` with a table for a terminal.

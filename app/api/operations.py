@@ -1,14 +1,14 @@
 """Health, version and metrics of the service over HTTP."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
 from app.api.answers import answer
 from app.api.calls import InKernel
-from app.api.door import Door, needs
+from app.api.door import Door, needs, needs_no_database
 from app.schemas.operations import Health, Scope, Version
 from app.services import operations as service
 
@@ -26,6 +26,11 @@ _METRICS: dict[int | str, dict[str, Any]] = {
     }
 }
 
+Verbose = Annotated[
+    str | None,
+    Query(pattern="^(true|false)?$", description="Whether to try a write as well.", examples=["true"]),
+]
+
 
 @router.get("/livez", response_model=Health)
 @needs(None)
@@ -36,13 +41,17 @@ async def check_liveness() -> Response:
 
 @router.get("/readyz", response_model=Health, responses=_UNAVAILABLE)
 @needs(None)
-async def check_readiness(kernel: InKernel) -> Response:
+async def check_readiness(kernel: InKernel, verbose: Verbose = None) -> Response:
     """Answer 200 when requests can be served: the database answers, its schema fits, the housekeeping runs.
 
-    503 otherwise, also while the process is about to stop; `checks` says what is wrong.
+    503 otherwise, also while the process is about to stop; `checks` says what is wrong. With `?verbose` it tries a
+    write as well, which is looked at like the rest: a synchronous standby may be away, or the disk full.
     """
     health = await service.check_health(
-        kernel.database, kernel.housekeeping.overdue(10), draining=kernel.wakeups.draining
+        kernel.database,
+        kernel.housekeeping.overdue(10),
+        draining=kernel.wakeups.draining,
+        verbose=verbose in {"", "true"},
     )
     return answer(health, status=200 if health.status == service.OK else 503)
 
@@ -56,6 +65,7 @@ async def get_version(kernel: InKernel) -> Response:
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=_METRICS)
 @needs(Scope.read)
+@needs_no_database
 async def get_metrics() -> Response:
     """Return the metrics of this process for Prometheus."""
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

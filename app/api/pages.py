@@ -1,13 +1,16 @@
 """Pages for people: where to begin, and what each problem means."""
 
 import inspect
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from app.api.door import Door, needs
+from app.api.html import answer_html
 from app.errors import PROBLEMS, NotFound, Refusal
 from app.services.operations import service_version
 
@@ -16,6 +19,7 @@ router = APIRouter(route_class=Door, include_in_schema=False)
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}code{background:#8882}"
 )
+_MAY_LOAD = f"style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
 
 
 @router.get("/")
@@ -55,10 +59,11 @@ def _page(request: Request, title: str, text: str) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         return PlainTextResponse(f"{title}\n\n{text}\n", headers=headers)
     paragraphs = "".join(f"<p>{_with_code(part)}</p>" for part in escape(text).split("\n\n"))
-    return HTMLResponse(
+    return answer_html(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
         f"<h1>{escape(title)}</h1>{paragraphs}</html>",
-        headers=headers,
+        _MAY_LOAD,
+        headers,
     )
 
 

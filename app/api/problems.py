@@ -12,18 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from app.api.known_names import describe_known, known_members
+from app.api.messages import explain
 from app.db.failures import explain_failure
+from app.db.outages import describe_failure
+from app.domain.json_texts import write_json
 from app.domain.json_values import escape_pointer
-from app.errors import InternalError, MethodNotAllowed, NotFound, Refusal, ValidationFailed
+from app.errors import ERRORS_MOST, InternalError, MethodNotAllowed, NotFound, Refusal, ValidationFailed
 from app.schemas.problems import FieldError
 
 PROBLEM_JSON = "application/problem+json"
-_PYDANTIC_SAYS = {
-    "missing": "is required",
-    "extra_forbidden": "is not known here",
-    "uuid_parsing": "must be a UUID",
-    "uuid_type": "must be a UUID",
-}
 
 log = structlog.get_logger()
 
@@ -54,7 +52,7 @@ def answer_problem(request: Request, refusal: Refusal) -> Response:
         request_id=request.scope.get("request_id", ""),
         **refusal.members(),
     )
-    return Response(problem.model_dump_json(by_alias=True), refusal.status, refusal.headers, PROBLEM_JSON)
+    return Response(write_json(problem), refusal.status, refusal.headers, PROBLEM_JSON)
 
 
 def _instance(request: Request) -> str:
@@ -78,17 +76,23 @@ async def _on_refusal(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
-    return answer_problem(request, ValidationFailed([_field_error(found) for found in error.errors()]))
+    body_field = getattr(request.scope.get("route"), "body_field", None)
+    body_type = body_field.field_info.annotation if body_field else None
+    errors = [_field_error(found, body_type, error.body) for found in error.errors()[:ERRORS_MOST]]
+    return answer_problem(request, ValidationFailed(errors))
 
 
-def _field_error(found: dict[str, Any]) -> FieldError:
+def _field_error(found: dict[str, Any], body_type: Any, body: Any) -> FieldError:
     """Return the place that pydantic found, without what was sent."""
     where, *path = found["loc"]
+    detail = explain(found["type"], found.get("ctx"))
     if where == "body":
         pointer = "".join(f"/{escape_pointer(part)}" for part in path)
     else:
         pointer = str(path[0] if path else where).lower() if where != "header" else header_name(str(path[0]))
-    detail = _PYDANTIC_SAYS.get(found["type"]) or found["msg"].removeprefix("Value error, ")
+    if where == "body" and found["type"] == "extra_forbidden":
+        known = known_members(body_type, body, path[:-1])
+        detail += "" if known is None else f"; {describe_known(str(path[-1]), known)}"
     return FieldError(pointer=pointer, detail=detail)
 
 
@@ -117,7 +121,8 @@ def _methods_of(request: Request) -> set[str]:
     scope = {**request.scope, "method": "*"}
     routes = [route for route in request.app.routes if route.matches(scope)[0] is not Match.NONE]
     spelt_out = [route for route in routes if not getattr(route, "param_convertors", None)]
-    return {method for route in spelt_out or routes for method in getattr(route, "methods", None) or ()}
+    methods = {method for route in spelt_out or routes for method in getattr(route, "methods", None) or ()}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 async def _on_database_failure(request: Request, error: Exception) -> Response:
@@ -125,5 +130,5 @@ async def _on_database_failure(request: Request, error: Exception) -> Response:
     refusal = explain_failure(error)
     if refusal is None:
         raise error
-    log.warning("database_refusal", error=str(error).partition("\n")[0], request_id=request.scope.get("request_id"))
+    request.scope["failure"] = describe_failure(error)
     return answer_problem(request, refusal)

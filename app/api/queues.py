@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import answer, answer_page, answer_plain
-from app.api.calls import InKernel, ReadTx, WriteTx
+from app.api.calls import CurrentVisit, InKernel, OnceKey, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import event_table, queue_table
-from app.errors import MoveNotAllowed, NotFound
+from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, ValidationFailed
 from app.schemas.operations import Scope
 from app.schemas.queues import (
     EmittedEvent,
@@ -32,31 +32,37 @@ from app.services import queues as service
 
 InQueue = Annotated[QueueName, Path(description="Name of the queue.")]
 Name = Annotated[str, Path(min_length=1, max_length=255, description="Name of the event.")]
+CLAIMING = problems(ValidationFailed, IdempotencyKeyReused)
 router = APIRouter(prefix="/v1/queues", tags=["queues"], route_class=Door)
 
 
-@router.post("/{queue}/claim", response_model=ClaimedTasks)
+@router.post("/{queue}/claim", response_model=ClaimedTasks, responses=CLAIMING)
 @needs(Scope.work)
-async def claim_tasks(request: Request, queue: InQueue, body: Claim, kernel: InKernel) -> Response:
+async def claim_tasks(queue: InQueue, body: Claim, kernel: InKernel, visit: CurrentVisit, key: OnceKey) -> Response:
     """Take up to `limit` tasks, highest priority and then oldest first; each is yours until its lease expires.
 
-    With `wait_seconds` the answer comes as soon as there is something to do. Empty when there is nothing.
+    With `wait_seconds` the answer comes as soon as there is something to do. Empty when there is nothing. With an
+    `Idempotency-Key` a repeat gives the same tasks and tokens as long as their leases last, without those that have
+    been reported since; then it is a new claim.
     """
-    turn = claims.Turn(queue, (), body)
-    taken = await claims.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, request.is_disconnected)
-    return answer_plain({"tasks": taken.tasks})
+    turn = claims.Turn(queue, (), body, key)
+    taken = await claims.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, visit)
+    return answer_plain({"tasks": taken.tasks}, is_replayed=taken.replayed)
 
 
-@router.post("/{queue}/complete", response_model=CompletionOutcomes)
+@router.post("/{queue}/complete", response_model=CompletionOutcomes, responses=CLAIMING)
 @needs(Scope.work)
-async def complete_tasks(request: Request, queue: InQueue, body: TaskCompletions, kernel: InKernel) -> Response:
+async def complete_tasks(
+    queue: InQueue, body: TaskCompletions, kernel: InKernel, visit: CurrentVisit, key: OnceKey
+) -> Response:
     """Complete a batch of tasks and, with `claim`, take the next ones in the same round trip.
 
-    Each report has its own outcome: one that is refused does not stop the others.
+    Each report has its own outcome: one that is refused does not stop the others. A report may be repeated as it is,
+    the claim with an `Idempotency-Key`, as in `claim_tasks`.
     """
-    turn = claims.Turn(queue, body.tasks, body.claim)
-    taken = await claims.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, request.is_disconnected)
-    return answer_plain({"outcomes": taken.outcomes, "tasks": taken.tasks})
+    turn = claims.Turn(queue, body.tasks, body.claim, key)
+    taken = await claims.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, visit)
+    return answer_plain({"outcomes": taken.outcomes, "tasks": taken.tasks}, is_replayed=taken.replayed)
 
 
 @router.get("", response_model=QueuePage)

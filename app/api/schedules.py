@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from app.api.answers import answer, answer_created, answer_page, answer_revision
 from app.api.calls import Creating, IfMatch, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
+from app.domain.json_texts import write_json
 from app.domain.text_tables import write_facts, write_table
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, PreconditionFailed, ValidationFailed
 from app.schemas.operations import Scope
@@ -120,8 +120,9 @@ async def list_next_firings(schedule_id: UUID, query: Annotated[FiringQuery, Que
 async def backfill_schedule(schedule_id: UUID, body: Backfill, call: Creating) -> Response:
     """Create a run for each firing from `start` on and before `end` that has none, also before `start_at`.
 
-    They start at once, however many may be open, and a paused schedule does it too. At most 1000 firings at a time;
-    those to come are left to the schedule itself.
+    As many are running at a time as the schedule's `max_active_runs` says; the others are `pending` and begin one after
+    the other, the oldest first, and the schedule's own firings come after them. A paused schedule does it too. At most
+    1000 firings at a time; those to come are left to the schedule itself.
     """
     backfilling = firings.Backfilling(schedule_id, body, call.caller, call.key)
     return answer_created(await call.kernel.batching.run(firings.backfill_each, backfilling))
@@ -155,4 +156,4 @@ def _more(page: SchedulePage | ScheduleSlotPage) -> str:
 
 def _schedule_facts(schedule: Schedule) -> str:
     facts = {name: getattr(schedule, name) for name in Schedule.model_fields}
-    return write_facts({name: to_json(fact).decode() if name in _JSON else fact for name, fact in facts.items()})
+    return write_facts({name: write_json(fact).decode() if name in _JSON else fact for name, fact in facts.items()})

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic_core import to_json
-
+from app.domain.json_texts import JsonText, write_json
 from app.domain.text_tables import write_facts, write_table
 from app.schemas.queues import EventPage, QueuePage
 from app.schemas.steps import RunWarningPage, WorkflowStepPage
@@ -52,9 +51,14 @@ def run_facts(run: WorkflowRun) -> str:
 def task_facts(task: Task) -> str:
     """Return one task as text, one fact a line; JSON stays JSON on its line."""
     names = ("task_id", "task_name", "queue", "status", "reason", "error", "result", "params", "progress")
-    facts = _facts_of(task, names) | {"attempt": f"{task.attempt} of {task.max_attempts}"}
+    facts = _facts_of(task, names) | {"attempt": _attempt_line(task)}
     facts |= _facts_of(task, ("workflow_run_id", "claimed_by", "lease_expires_at", "wake_at", "wake_event"))
     return write_facts(facts | _facts_of(task, ("created_at", "first_started_at", "completed_at", "revision")))
+
+
+def _attempt_line(task: Task) -> str:
+    lost = f", {task.lost_count} lost" if task.lost_count else ""
+    return f"{task.attempt} of {task.max_attempts}{lost}"
 
 
 def task_table(page: TaskPage) -> str:
@@ -142,7 +146,7 @@ def _total(page: WorkflowRunPage | TaskPage) -> str:
 def _facts_of(thing: Any, names: Sequence[str]) -> dict[str, Any]:
     """Return what ``thing`` holds under ``names``; objects and lists as JSON."""
     facts = {name: getattr(thing, name) for name in names}
-    return {name: _json(fact) if isinstance(fact, dict | list) else fact for name, fact in facts.items()}
+    return {name: _json(fact) if isinstance(fact, dict | list | JsonText) else fact for name, fact in facts.items()}
 
 
 def _progress_line(run: WorkflowRun) -> str:
@@ -152,7 +156,7 @@ def _progress_line(run: WorkflowRun) -> str:
 
 
 def _json(value: object) -> str:
-    return to_json(value).decode()
+    return write_json(value).decode()
 
 
 def _more(next_cursor: str | None) -> str:

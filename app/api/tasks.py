@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import answer, answer_created, answer_page, answer_revision
-from app.api.calls import Creating, InKernel, ReadTx, WriteTx
+from app.api.answers import answer, answer_created, answer_page, answer_revision, answer_verb
+from app.api.calls import Creating, CurrentVisit, InKernel, OnceKey, Patience, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import attempt_table, checkpoint_table, task_facts, task_table
@@ -32,6 +32,7 @@ from app.services import checkpoints, task_lists, task_verbs
 from app.services import tasks as service
 
 SPAWNING = problems(MoveNotAllowed, ValidationFailed, IdempotencyKeyReused)
+RETRYING = problems(NotFound, MoveNotAllowed, ValidationFailed, IdempotencyKeyReused)
 ADDRESS = "/v1/tasks"
 router = APIRouter(prefix=ADDRESS, tags=["tasks"], route_class=Door)
 
@@ -85,13 +86,10 @@ async def list_task_attempts(request: Request, task_id: UUID, tx: ReadTx) -> Res
 
 @router.get("/{task_id}/wait", response_model=Task, responses=problems(NotFound))
 @needs(Scope.read)
-async def wait_for_task(
-    task_id: UUID,
-    kernel: InKernel,
-    timeout_seconds: Annotated[float, Query(ge=0, le=60, description="How long to wait, in seconds.")] = 30,
-) -> Response:
+async def wait_for_task(task_id: UUID, kernel: InKernel, patience: Patience, visit: CurrentVisit) -> Response:
     """Answer when the task has ended, or at the time-out, with the task as it then stands (200 both times)."""
-    return answer_revision(await service.wait_until_ended(kernel.database, kernel.wakeups, task_id, timeout_seconds))
+    found = await service.wait_until_ended(kernel.database, kernel.wakeups, task_id, patience, visit)
+    return answer_revision(found)
 
 
 @router.post("/{task_id}/cancel", response_model=Task, responses=problems(NotFound))
@@ -105,15 +103,15 @@ async def cancel_task(task_id: UUID, tx: WriteTx, body: NoBody | None = None) ->
     return answer_revision(await task_verbs.cancel_task(tx, task_id))
 
 
-@router.post("/{task_id}/retry", response_model=Task, responses=problems(NotFound, MoveNotAllowed))
+@router.post("/{task_id}/retry", response_model=Task, responses=RETRYING)
 @needs(Scope.write)
-async def retry_task(task_id: UUID, tx: WriteTx, body: TaskRetry | None = None) -> Response:
+async def retry_task(task_id: UUID, tx: WriteTx, key: OnceKey, body: TaskRetry | None = None) -> Response:
     """Open a failed or cancelled task for another attempt, or spawn a fresh task with the same spec.
 
     In place its checkpoints stay and its clocks start anew. A work item of an executed run is not retried by itself:
-    its run is.
+    its run is. With an `Idempotency-Key` a repeat is answered as the first was, and changes nothing.
     """
-    return answer_revision(await task_verbs.retry_task(tx, task_id, body or TaskRetry()))
+    return answer_verb(await task_verbs.retry_task_once(tx, task_id, body or TaskRetry(), key))
 
 
 @router.get("/{task_id}/checkpoints", response_model=Checkpoints, responses=problems(NotFound))

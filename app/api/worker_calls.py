@@ -44,7 +44,10 @@ async def heartbeat_task(task_id: UUID, body: TaskHeartbeat, kernel: InKernel) -
 async def put_checkpoint(
     task_id: UUID, name: Annotated[str, Path(min_length=1, max_length=255)], body: CheckpointWrite, kernel: InKernel
 ) -> Response:
-    """Store the result of a step, so that a later attempt need not do it again."""
+    """Store the result of a step, so that a later attempt need not do it again.
+
+    A task has at most 10,000 checkpoints, and at most 16 MiB of states.
+    """
     report = Report(task_id, body, "put_checkpoint", name)
     return answer_report(await kernel.batching.run(checkpoints.put_each, report))
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import answer, answer_created, answer_page, answer_revision
-from app.api.calls import Creating, CurrentCaller, IfMatch, InKernel, ReadTx, WriteTx
+from app.api.answers import answer, answer_created, answer_page, answer_revision, answer_verb
+from app.api.calls import Creating, CurrentCaller, CurrentVisit, IfMatch, InKernel, OnceKey, Patience, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import history_table, run_facts, run_table, task_table
@@ -46,6 +46,7 @@ from app.services import tasks as tasks_service
 from app.services import workflow_run_lists as lists
 from app.services import workflow_runs as service
 
+RETRYING = problems(NotFound, MoveNotAllowed, ValidationFailed, IdempotencyKeyReused)
 CREATING = problems(ValidationFailed, IdempotencyKeyReused)
 ADDRESS = "/v1/workflow-runs"
 router = APIRouter(prefix=ADDRESS, tags=["workflow runs"], route_class=Door)
@@ -145,16 +146,18 @@ async def cancel_workflow_run(
     return answer_revision(await verbs.cancel_run(tx, workflow_run_id, body or WorkflowRunCancel(), caller))
 
 
-@router.post("/{workflow_run_id}/retry", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
+@router.post("/{workflow_run_id}/retry", response_model=WorkflowRun, responses=RETRYING)
 @needs(Scope.write)
 async def retry_workflow_run(
-    workflow_run_id: UUID, tx: WriteTx, caller: CurrentCaller, body: WorkflowRunRetry | None = None
+    workflow_run_id: UUID, tx: WriteTx, caller: CurrentCaller, key: OnceKey, body: WorkflowRunRetry | None = None
 ) -> Response:
     """Open a failed or cancelled workflow run again, as its next attempt, with its failed and cancelled tasks.
 
-    What has been completed stays. The clocks of its deadline and heartbeat start anew.
+    What has been completed stays. The clocks of its deadline and heartbeat start anew. With an `Idempotency-Key` a
+    repeat is answered as the first was, and nothing is retried again.
     """
-    return answer_revision(await verbs.retry_run(tx, workflow_run_id, body or WorkflowRunRetry(), caller))
+    how = body or WorkflowRunRetry()
+    return answer_verb(await verbs.retry_run_once(tx, workflow_run_id, how, caller, key))
 
 
 @router.get("/{workflow_run_id}/tasks", response_model=TaskPage, responses=problems(NotFound))
@@ -197,12 +200,10 @@ async def list_workflow_run_history(
 @router.get("/{workflow_run_id}/wait", response_model=WorkflowRun, responses=problems(NotFound))
 @needs(Scope.read)
 async def wait_for_workflow_run(
-    workflow_run_id: UUID,
-    kernel: InKernel,
-    timeout_seconds: Annotated[float, Query(ge=0, le=60, description="How long to wait, in seconds.")] = 30,
+    workflow_run_id: UUID, kernel: InKernel, patience: Patience, visit: CurrentVisit
 ) -> Response:
     """Wait until a workflow run has ended. Answers 200 with the run as it then stands, at the time-out too."""
-    run = await service.wait_until_ended(kernel.database, kernel.wakeups, workflow_run_id, timeout_seconds)
+    run = await service.wait_until_ended(kernel.database, kernel.wakeups, workflow_run_id, patience, visit)
     return answer_revision(run)
 
 

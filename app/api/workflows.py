@@ -6,12 +6,11 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import answer, answer_page, answer_plain, answer_registered, answer_started, answer_text, prefers
-from app.api.calls import Creating, Document, ReadTx, WriteTx
+from app.api.answers import answer, answer_json, answer_page, answer_registered, answer_started, answer_text, prefers
+from app.api.calls import Creating, Document, InKernel, ReadTx, WriteTx, while_connected
 from app.api.door import Door, leaves_other_methods, needs, takes_document
 from app.api.problems import problems
 from app.api.tables import version_table, workflow_table
-from app.domain.highway.graphs import write_mermaid
 from app.errors import (
     IdempotencyKeyReused,
     MoveNotAllowed,
@@ -74,13 +73,13 @@ router = APIRouter(prefix=ADDRESS, tags=["workflows"], route_class=Door)
 )
 @takes_document
 @needs(Scope.write)
-async def register_workflow(document: Document, call: Creating) -> Response:
+async def register_workflow(request: Request, document: Document, call: Creating) -> Response:
     """Register a definition, as YAML or JSON; a version never changes once it is registered.
 
     The same content again is answered 200, other content under the same name and version 409. Everything that is
     wrong with the definition is told at once, each with its `code` and place. A `schedule` in it makes its schedule.
     """
-    registration = await service.prepare(document, call.caller, call.key)
+    registration = await while_connected(request, service.prepare(document, call.caller, call.key))
     reply = await call.kernel.batching.run(service.register_each, registration)
     return answer_registered(reply, f"{ADDRESS}/{registration.plan.name}/{registration.plan.version}")
 
@@ -94,23 +93,23 @@ async def register_workflow(document: Document, call: Creating) -> Response:
 @leaves_other_methods
 @takes_document
 @needs(Scope.read)
-async def validate_workflow(document: Document) -> Response:
+async def validate_workflow(request: Request, document: Document) -> Response:
     """Say what is wrong with a definition, or what its author should know, and show its graph; nothing is stored.
 
     The answer is 200 as long as the text can be read; `valid` says whether it would be registered.
     """
-    return answer(await service.validate(document))
+    return answer_json(await while_connected(request, service.validate(document)))
 
 
 @router.post("/simulate", response_model=SimulatedRun)
 @leaves_other_methods
 @needs(Scope.read)
-async def simulate_workflow(body: WorkflowSimulation) -> Response:
+async def simulate_workflow(request: Request, body: WorkflowSimulation) -> Response:
     """Play a script through a definition, and tell what each of its steps causes; nothing is stored or done.
 
     A step that cannot be taken is refused at its place.
     """
-    return answer_plain(await simulations.simulate(body))
+    return answer_json(await while_connected(request, simulations.simulate(body)))
 
 
 @router.get("", response_model=WorkflowPage)
@@ -130,38 +129,42 @@ async def get_workflow(request: Request, name: Name, query: Annotated[PageQuery,
 @router.get("/{name}/diff", response_model=WorkflowDifferences, responses=problems(NotFound))
 @needs(Scope.read)
 async def diff_workflow_versions(
+    request: Request,
     name: Name,
-    tx: ReadTx,
+    kernel: InKernel,
     from_: Annotated[WorkflowVersion, Query(alias="from", description="The earlier version.")],
     to: Annotated[WorkflowVersion, Query(description="The later version; `latest` is the newest.")] = LATEST,
 ) -> Response:
     """Compare two versions of a workflow, step by step."""
-    return answer(await service.compare_versions(tx, name, from_, to))
+    comparing = service.compare_versions(kernel.database, name, from_, to)
+    return answer_json(await while_connected(request, comparing))
 
 
 @router.get("/{name}/{version:version}", response_model=WorkflowDefinition, responses=problems(NotFound))
 @needs(Scope.read)
-async def get_workflow_version(request: Request, name: Name, version: Version, tx: ReadTx) -> Response:
+async def get_workflow_version(request: Request, name: Name, version: Version, kernel: InKernel) -> Response:
     """Return a version of a workflow with its document.
 
     With `Accept: application/yaml` the answer is the YAML text as it was registered, or one made of the document.
     """
     if prefers(request, *YAML_TYPES):
-        return answer_text(await service.get_source(tx, name, version), service.YAML)
-    return answer(await service.get_definition(tx, name, version), headers={"Vary": "Accept"})
+        return answer_text(await service.get_source(kernel.database, name, version), service.YAML)
+    return answer(await service.get_definition(kernel.database, name, version), headers={"Vary": "Accept"})
 
 
 @router.get("/{name}/{version:version}/graph", response_model=WorkflowGraph, responses=problems(NotFound))
 @needs(Scope.read)
-async def get_workflow_graph(request: Request, name: Name, version: Version, tx: ReadTx) -> Response:
+async def get_workflow_graph(request: Request, name: Name, version: Version, kernel: InKernel) -> Response:
     """Return the steps of a version, and how they belong together.
 
     With `Accept: text/vnd.mermaid`, or `text/plain`, the answer is a Mermaid flowchart.
     """
-    graph = await service.get_graph(tx, name, version)
-    if prefers(request, MERMAID, "text/plain"):
-        return answer_text(write_mermaid(graph), MERMAID if prefers(request, MERMAID) else "text/plain")
-    return answer(graph, headers={"Vary": "Accept"})
+    as_mermaid = prefers(request, MERMAID, "text/plain")
+    drawing = service.get_graph(kernel.database, name, version, as_mermaid=as_mermaid)
+    graph = await while_connected(request, drawing)
+    if as_mermaid:
+        return answer_text(graph.decode(), MERMAID if prefers(request, MERMAID) else "text/plain")
+    return answer_json(graph, headers={"Vary": "Accept"})
 
 
 @router.post(

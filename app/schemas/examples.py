@@ -186,6 +186,7 @@ SCHEDULE: Example = {
     "max_active_runs": 1,
     "overlap": "wait",
     "paused": False,
+    "paused_reason": None,
     "queue": "default",
     "inputs": {"tables": ["orders", "customers"]},
     "tags": {"team": "data"},

@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import MISSING, Field
 
 from .tasks import LeaseSeconds
-from .wire import Answer, Body, Flag, JsonValue, PageQuery, Seconds, WholeNumber
+from .wire import INTEGRAL, Answer, Body, Flag, JsonValue, PageQuery, Seconds, WholeNumber
 
-MaxConcurrency = Annotated[WholeNumber, Field(ge=1, le=1_000_000)]
+MaxConcurrency = Annotated[WholeNumber, Field(ge=1, le=1_000_000), INTEGRAL]
 Retention = Annotated[Seconds, Field(ge=0, le=315_360_000)]
 
 

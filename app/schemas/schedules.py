@@ -9,6 +9,7 @@ from pydantic import MISSING, BaseModel, ConfigDict, Field
 
 from . import examples
 from .wire import (
+    INTEGRAL,
     Answer,
     Body,
     Flag,
@@ -39,7 +40,9 @@ CronText = Annotated[
 TimezoneName = Annotated[
     str, Field(min_length=1, max_length=100, description="Of the IANA database.", examples=["Europe/Berlin"])
 ]
-MaxActiveRuns = Annotated[WholeNumber, Field(ge=1, le=RUNS_MOST, description="Most of its runs open at once.")]
+MaxActiveRuns = Annotated[
+    WholeNumber, Field(ge=1, le=RUNS_MOST, description="Most of its runs open at once."), INTEGRAL
+]
 
 
 class Overlap(StrEnum):
@@ -117,6 +120,8 @@ class Schedule(Answer):
     max_active_runs: int
     overlap: Overlap
     paused: bool
+    paused_reason: str | None
+    """Why the service paused it: its runs could not be started. Null otherwise; resuming clears it."""
     queue: str
     inputs: JsonValue
     tags: Tags

@@ -9,6 +9,8 @@ from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, mode
 
 from .reasons import Reason
 from .wire import (
+    INTEGRAL,
+    NOT_BLANK,
     Answer,
     Body,
     CountTotal,
@@ -24,10 +26,13 @@ from .wire import (
 )
 
 TASKS_PER_BATCH = 1000
+NAMES_AWAITED_MOST = 1000
 TEN_YEARS_SECONDS = 315_360_000
 DAY_SECONDS = 86_400
+LOST_MOST = 5
+"""How many lost attempts are forgiven, unless a task says otherwise."""
 
-TaskName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["send_invoice"])]
+TaskName = Annotated[str, Field(min_length=1, max_length=200, pattern=NOT_BLANK, examples=["send_invoice"])]
 StepName = Annotated[str, Field(min_length=1, max_length=255, examples=["charge-card"])]
 EventName = Annotated[str, Field(min_length=1, max_length=255, examples=["order-1234-paid"])]
 WorkerId = Annotated[str, Field(min_length=1, max_length=255, examples=["worker-7@db1"])]
@@ -43,8 +48,9 @@ LeaseToken = Annotated[
 LeaseSeconds = Annotated[Seconds, Field(ge=1, le=DAY_SECONDS, description="How long the lease lasts, from now.")]
 Delay = Annotated[Seconds, Field(ge=0, le=TEN_YEARS_SECONDS)]
 Limit = Annotated[Seconds, Field(gt=0, le=TEN_YEARS_SECONDS)]
-Attempts = Annotated[WholeNumber, Field(ge=1, le=10_000)]
-Priority = Annotated[WholeNumber, Field(ge=-1_000_000, le=1_000_000)]
+Attempts = Annotated[WholeNumber, Field(ge=1, le=10_000), INTEGRAL]
+Losses = Annotated[WholeNumber, Field(ge=0, le=100), INTEGRAL]
+Priority = Annotated[WholeNumber, Field(ge=-1_000_000, le=1_000_000), INTEGRAL]
 
 
 def _check_jitter(value: Any) -> Any:
@@ -83,7 +89,7 @@ class RetryKind(StrEnum):
 
 
 class RetryStrategy(Body):
-    """How long to pause before the next attempt: base x factor^(attempt - 1), at most max_seconds."""
+    """How long to pause before the next attempt: base x factor^(failures - 1), at most max_seconds."""
 
     kind: RetryKind
     base_seconds: Annotated[Seconds, Field(ge=0, le=DAY_SECONDS)] | None = Field(
@@ -97,7 +103,7 @@ class RetryStrategy(Body):
 
 
 class Cancellation(Body):
-    """Limits of time; a task that reaches one fails with its last error."""
+    """Limits of time; a task that reaches one is cancelled, running or not."""
 
     max_delay: Limit | None = Field(default=None, description="Seconds until it must have been started.")
     max_duration: Limit | None = Field(default=None, description="Seconds from its first start until its end.")
@@ -118,6 +124,10 @@ class TaskSpec(Body):
     available_at: Time | None = Field(default=None, description="Not handed out before.")
     delay_seconds: Delay | None = Field(default=None, description="The same, from now.")
     max_attempts: Attempts = 1
+    max_lost: Losses = Field(
+        default=LOST_MOST,
+        description="So many attempts whose lease expired do not count against `max_attempts`; 0: each does.",
+    )
     retry_strategy: RetryStrategy | None = Field(default=None, description="Absent: the next attempt comes at once.")
     cancellation: Cancellation | None = None
     idempotency_key: ShortText | None = Field(default=None, description="Unique in its queue, for ever.")
@@ -167,6 +177,10 @@ class Task(Answer):
     """Why it stands where it stands, when no worker's report says so."""
     attempt: int
     max_attempts: int
+    max_lost: int
+    """So many lost attempts do not count against `max_attempts`."""
+    lost_count: int
+    """Attempts whose lease expired."""
     params: JsonValue
     headers: JsonObject
     result: JsonValue
@@ -305,7 +319,9 @@ class Claim(Body):
     """What a worker asks for."""
 
     worker_id: WorkerId
-    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(default=1, description="At most so many tasks.")
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000), INTEGRAL] = Field(
+        default=1, description="At most so many tasks."
+    )
     lease_seconds: LeaseSeconds | None = Field(default=None, description="Absent: the queue's default, itself 30.")
     wait_seconds: Annotated[Seconds, Field(ge=0, le=60)] = Field(default=0, description="How long to wait for work.")
     task_names: Annotated[list[TaskName], Field(min_length=1, max_length=100)] | None = Field(
@@ -388,8 +404,8 @@ class EventAwait(LeaseBody):
 
     step_name: StepName
     event_name: EventName | None = None
-    any_of: Annotated[list[EventName], Field(min_length=1, max_length=100)] | None = None
-    all_of: Annotated[list[EventName], Field(min_length=1, max_length=100)] | None = None
+    any_of: Annotated[list[EventName], Field(min_length=1, max_length=NAMES_AWAITED_MOST)] | None = None
+    all_of: Annotated[list[EventName], Field(min_length=1, max_length=NAMES_AWAITED_MOST)] | None = None
     timeout_seconds: Delay | None = Field(default=None, description="Absent: for ever.")
 
     @model_validator(mode="after")

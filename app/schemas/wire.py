@@ -49,15 +49,38 @@ JsonValue = TypeAliasType("JsonValue", Annotated[Any, Field(description="Any JSO
 JsonObject = TypeAliasType("JsonObject", Annotated[dict[str, Any], Field(description="Any JSON object.")])
 
 Seconds = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+
+
+def _read_whole_number(value: object) -> object:
+    """Return 201.0 as 201: JSON has one type of numbers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 WholeNumber = Annotated[int, Strict()]
+INTEGRAL = BeforeValidator(_read_whole_number)
+"""Stands behind the bounds of each whole number: before them it would keep them out of the schema."""
 Flag = Annotated[bool, Strict()]
+
+_WORKFLOW_NAME = r"^[a-z](?:_?[a-z0-9])*_?$"
+_WORKFLOW_VERSION = r"^_?(?:[a-zA-Z0-9.-]_?)*$"
+_QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
+NOT_BLANK = r"\S"
+VISIBLE_ASCII = r"^[ -~]*$"
+NAME_PATTERNS = {
+    _WORKFLOW_NAME: "lower-case letters, digits and single underscores, starting with a letter",
+    _WORKFLOW_VERSION: "letters, digits, dots, dashes and single underscores",
+    _QUEUE_NAME: "letters, digits, dots, dashes and underscores, starting with a letter or an underscore",
+    NOT_BLANK: "more than blanks",
+    VISIBLE_ASCII: "printable ASCII characters",
+}
+"""What a text that matches a pattern is, in words."""
 
 WorkflowName = Annotated[
     str,
     Field(
         min_length=1,
         max_length=200,
-        pattern=r"^[a-z](?:_?[a-z0-9])*_?$",
+        pattern=_WORKFLOW_NAME,
         description="Lower-case letters, digits and single underscores, starting with a letter.",
         examples=["nightly_etl"],
     ),
@@ -67,7 +90,7 @@ WorkflowVersion = Annotated[
     Field(
         min_length=1,
         max_length=100,
-        pattern=r"^_?(?:[a-zA-Z0-9.-]_?)*$",
+        pattern=_WORKFLOW_VERSION,
         description="Letters, digits, dots, dashes and single underscores.",
         examples=["1.0.0"],
     ),
@@ -77,7 +100,7 @@ QueueName = Annotated[
     Field(
         min_length=1,
         max_length=100,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$",
+        pattern=_QUEUE_NAME,
         description="A queue is made on first use.",
         examples=["default"],
     ),

@@ -12,6 +12,7 @@ from . import examples
 from .reasons import Reason
 from .tasks import TASKS_PER_BATCH, TaskSpec
 from .wire import (
+    INTEGRAL,
     Answer,
     Body,
     CountTotal,
@@ -85,7 +86,7 @@ TagChanges = TypeAliasType(
         Field(description="Merged into the tags; null removes a key.", json_schema_extra=_TAG_KEYS),
     ],
 )
-TaskCount = Annotated[WholeNumber, Field(ge=0, le=2_147_483_647)]
+TaskCount = Annotated[WholeNumber, Field(ge=0, le=2_147_483_647), INTEGRAL]
 
 
 class WorkflowRunCreate(Body):

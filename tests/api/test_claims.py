@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import httpx
@@ -10,7 +10,7 @@ import pytest
 
 from app.db.engine import Database
 from app.schemas.tasks import Claim
-from app.services.claims import Turn, turn_each
+from app.services.claims import Turn, TurnTaken, turn_each
 from tests.factories import (
     QUEUES,
     TASKS,
@@ -18,6 +18,7 @@ from tests.factories import (
     attempts_of,
     claim_task,
     claim_tasks,
+    code,
     expire_lease,
     get_task,
     pointers,
@@ -30,6 +31,8 @@ from tests.factories import (
     task_address,
     task_in,
 )
+from tests.replicas import replica
+from tests.waiting import PROMPT_SECONDS, eventually
 
 CLAIM = f"{QUEUES}/default/claim"
 
@@ -177,10 +180,11 @@ class TestExpiredLease:
     async def test_expired_lease_found_by_a_claim_is_expired_first(
         self, client: httpx.AsyncClient, database: Database
     ) -> None:
-        held = await start_task(client, max_attempts=2)
+        held = await start_task(client)
         async with database.transaction() as tx:
             await expire_lease(tx, held)
             (came,) = await turn_each(tx, [Turn("default", (), Claim(worker_id="w-2"))])
+            assert isinstance(came, TurnTaken)
         (task,) = came.tasks
         assert (str(task["task_id"]), task["attempt"]) == (held["task_id"], 2)
         assert str(task["run_id"]) != held["run_id"]
@@ -190,12 +194,91 @@ class TestExpiredLease:
         self, client: httpx.AsyncClient, database: Database
     ) -> None:
         await set_queue(client, max_concurrency=1)
-        held = await start_task(client)
+        held = await start_task(client, max_lost=0)
         other = await spawn_task(client)
         async with database.transaction() as tx:
             await expire_lease(tx, held)
             (came,) = await turn_each(tx, [Turn("default", (), Claim(worker_id="w-2"))])
+            assert isinstance(came, TurnTaken)
         assert [str(task["task_id"]) for task in came.tasks] == [other["task_id"]]
+
+
+class TestRepeatedClaim:
+    CLAIM: ClassVar[dict[str, Any]] = {"worker_id": "w-1", "limit": 2, "lease_seconds": 60}
+
+    async def claim(self, client: httpx.AsyncClient, key: str = "k", **changes: Any) -> httpx.Response:
+        return await client.post(
+            f"{QUEUES}/default/claim", json={**self.CLAIM, **changes}, headers={"Idempotency-Key": key}
+        )
+
+    async def test_it_gives_the_same_tasks_and_tokens(self, client: httpx.AsyncClient) -> None:
+        for _ in range(3):
+            await spawn_task(client)
+        first = await self.claim(client)
+        again = await self.claim(client)
+        leases = [[(t["task_id"], t["lease_token"], t["attempt"]) for t in a.json()["tasks"]] for a in (first, again)]
+        assert len(leases[0]) == 2
+        assert leases[0] == leases[1]
+        assert [a.headers.get("idempotency-replayed") for a in (first, again)] == [None, "true"]
+        assert len((await self.claim(client, "other")).json()["tasks"]) == 1
+
+    async def test_another_body_is_refused(self, client: httpx.AsyncClient) -> None:
+        await spawn_task(client)
+        await self.claim(client)
+        response = await self.claim(client, limit=1)
+        assert (response.status_code, code(response)) == (422, "idempotency-key-reused")
+
+    async def test_what_was_reported_since_is_left_out(self, client: httpx.AsyncClient) -> None:
+        for _ in range(3):
+            await spawn_task(client)
+        done, held = (await self.claim(client)).json()["tasks"]
+        await reported(client, done, "complete")
+        again = (await self.claim(client)).json()["tasks"]
+        assert [task["lease_token"] for task in again] == [held["lease_token"]]
+        await reported(client, held, "complete")
+        (third,) = (await self.claim(client)).json()["tasks"]
+        assert third["task_id"] not in (done["task_id"], held["task_id"])
+        assert [task["task_id"] for task in (await self.claim(client)).json()["tasks"]] == [third["task_id"]]
+
+    async def test_key_of_leases_that_are_over_is_new(self, client: httpx.AsyncClient, database: Database) -> None:
+        await spawn_task(client)
+        (held,) = (await self.claim(client)).json()["tasks"]
+        async with database.transaction() as tx:
+            await expire_lease(tx, held)
+
+        async def claims_anew() -> httpx.Response | None:  # the housekeeping may have the task in its hands just now
+            answer = await self.claim(client)
+            return answer if answer.json()["tasks"] else None
+
+        again = await eventually(claims_anew)
+        assert again.headers.get("idempotency-replayed") is None
+        (task,) = again.json()["tasks"]
+        assert (task["task_id"], task["attempt"]) == (held["task_id"], 2)
+
+    async def test_empty_claim_does_not_use_its_key_up(self, client: httpx.AsyncClient) -> None:
+        assert (await self.claim(client)).json() == {"tasks": []}
+        await spawn_task(client)
+        assert len((await self.claim(client)).json()["tasks"]) == 1
+
+    async def test_one_of_twenty_at_once_claims(self, database_url: str, client: httpx.AsyncClient) -> None:
+        for _ in range(30):
+            await spawn_task(client)
+        async with replica(database_url) as other:
+            answers = await asyncio.gather(*(self.claim((client, other)[n % 2]) for n in range(20)))
+        tokens = {tuple(task["lease_token"] for task in answer.json()["tasks"]) for answer in answers}
+        assert [len(each) for each in tokens] == [2]
+        assert sorted(a.headers.get("idempotency-replayed", "") for a in answers) == ["", *["true"] * 19]
+
+    async def test_claim_beside_completions_is_repeated_too(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client)
+        other = await spawn_task(client)
+        done = [{"task_id": held["task_id"], "lease_token": held["lease_token"], "result": 1}]
+        again: dict[str, Any] = {"json": {"tasks": done, "claim": self.CLAIM}, "headers": {"Idempotency-Key": "k"}}
+        first, second = [(await client.post(f"{QUEUES}/default/complete", **again)).json() for _ in range(2)]
+        assert first["outcomes"] == second["outcomes"]
+        tokens = [[(t["task_id"], t["lease_token"]) for t in answer["tasks"]] for answer in (first, second)]
+        assert tokens[0] == tokens[1]
+        assert tokens[0][0][0] == other["task_id"]
 
 
 class TestWaitingClaim:
@@ -203,7 +286,7 @@ class TestWaitingClaim:
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await asyncio.sleep(0)
         spawned = await spawn_task(client)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert [task["task_id"] for task in await waiting] == [spawned["task_id"]]
 
     async def test_it_answers_empty_in_the_end(self, client: httpx.AsyncClient) -> None:
@@ -213,7 +296,7 @@ class TestWaitingClaim:
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30, task_names=["b"]))
         await spawn_task(client, task_name="a")
         spawned = await spawn_task(client, task_name="b")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert [task["task_id"] for task in await waiting] == [spawned["task_id"]]
 
     @pytest.mark.parametrize(("call", "body"), [("release", {}), ("fail", {}), ("sleep", {"seconds": 0.05})])
@@ -223,12 +306,12 @@ class TestWaitingClaim:
         held = await start_task(client, max_attempts=2)
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await reported(client, held, call, **body)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert [task["task_id"] for task in await waiting] == [held["task_id"]]
 
     async def test_it_answers_when_a_delayed_task_falls_due(self, client: httpx.AsyncClient) -> None:
         spawned = await spawn_task(client, delay_seconds=0.2)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PROMPT_SECONDS):
             claimed = await claim_task(client, wait_seconds=30)
         assert claimed["task_id"] == spawned["task_id"]
 
@@ -237,7 +320,7 @@ class TestWaitingClaim:
         await reported(client, held, "await-event", step_name="s", event_name="paid")
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await client.post(f"{QUEUES}/default/events/paid", json={"payload": 1})
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             (task,) = await waiting
         assert (task["wake_event"], task["event_payload"]) == ("paid", 1)
 
@@ -246,7 +329,7 @@ class TestWaitingClaim:
         await spawn_task(client)
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await client.patch(f"{QUEUES}/default", json={"paused": False})
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert len(await waiting) == 1
 
     async def test_it_answers_when_a_place_gets_free(self, client: httpx.AsyncClient) -> None:
@@ -255,7 +338,7 @@ class TestWaitingClaim:
         await spawn_task(client)
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await reported(client, held, "complete")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert len(await waiting) == 1
 
 
@@ -362,7 +445,7 @@ class TestConcurrencyKey:
         spawned = await spawn_task(client, concurrency_key="k")
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await reported(client, held, "complete")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert [task["task_id"] for task in await waiting] == [spawned["task_id"]]
 
 
@@ -413,7 +496,7 @@ class TestCompleteTasks:
     async def test_claim_alone_waits_for_work(self, client: httpx.AsyncClient) -> None:
         waiting = asyncio.create_task(complete_tasks(client, claim={"worker_id": "w", "wait_seconds": 30}))
         await spawn_task(client)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert len((await waiting)["tasks"]) == 1
 
     async def test_report_is_taken_in_before_the_claim_waits(self, client: httpx.AsyncClient) -> None:

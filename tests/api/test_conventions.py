@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 from uuid import UUID
 
 import httpx
@@ -250,6 +251,59 @@ class TestJson:
         assert pointers(await client.post(RUNS, json=run_body(**{member: "a\0"}))) == [f"/{member}"]
 
 
+class TestNamesThatStandTwice:
+    @pytest.mark.parametrize(
+        ("body", "pointer"),
+        [
+            ('{"workflow_name": "a", "workflow_version": "1", "workflow_name": "b"}', "/workflow_name"),
+            ('{"workflow_name": "a", "workflow_version": "1", "inputs": {"a": [{"b": 1, "b": 1}]}}', "/inputs/a/0/b"),
+            ('{"workflow_name": "a", "workflow_version": "1", "tags": {"x": "1", "\\u0078": "2"}}', "/tags/x"),
+            ('{"workflow_name": "a", "workflow_version": "1", "tags": {"x/y": 1, "x/y": 1}}', "/tags/x~1y"),
+        ],
+    )
+    async def test_they_are_refused_at_their_place(self, client: httpx.AsyncClient, body: str, pointer: str) -> None:
+        refused = await client.post(RUNS, content=body, headers=JSON)
+        assert pointers(refused) == [pointer]
+        assert await count_all(client) == 0
+
+    @every_body
+    async def test_no_operation_takes_one(self, client: httpx.AsyncClient, operation: Operation) -> None:
+        body = '{"nonsense": {"a": 1, "a": 1}}'
+        refused = await client.request(operation.method, operation.url, content=body, headers=JSON)
+        assert pointers(refused) == ["/nonsense/a"]
+
+    async def test_large_body_is_looked_through_too(self, client: httpx.AsyncClient) -> None:
+        inputs = f'"{"x" * 100_000}", "inputs": 1'
+        body = f'{{"workflow_name": "a", "workflow_version": "1", "inputs": {inputs}}}'
+        assert pointers(await client.post(RUNS, content=body, headers=JSON)) == ["/inputs"]
+
+
+class TestEncodings:
+    @pytest.mark.parametrize("bad", ["%FF", "a%ED%A0%80", "%C3%28", "%C0%80", "%F8%88%80%80%80"])
+    async def test_what_is_not_utf_8_is_refused_by_its_name(self, client: httpx.AsyncClient, bad: str) -> None:
+        assert pointers(await client.get(f"{RUNS}/{bad}")) == ["workflow_run_id"]
+        assert pointers(await client.get(f"/v1/queues/{bad}/events/e")) == ["queue"]
+        assert pointers(await client.post(f"/v1/queues/q/events/{bad}", json={})) == ["event_name"]
+        assert pointers(await client.get(f"{RUNS}?status=failed&created_by={bad}")) == ["created_by"]
+        assert pointers(await client.get(f"{RUNS}?tag=a:b&tag=a:{bad}")) == ["tag"]
+        assert (await client.get(f"/nowhere/{bad}")).status_code == 404
+
+    async def test_what_is_utf_8_is_kept(self, client: httpx.AsyncClient) -> None:
+        for name in ("%C3%A9", "%EF%BF%BD", "%F0%9F%A7%AA"):
+            emitted = await client.post(f"/v1/queues/q/events/{name}", json={})
+            assert emitted.status_code == 201
+            found = await client.get(f"/v1/queues/q/events/{name}")
+            assert found.json()["event_name"] == emitted.json()["event_name"] == unquote(name)
+            assert (await client.get(f"{RUNS}?created_by={name}")).status_code == 200
+
+    @pytest.mark.parametrize("header", ["Idempotency-Key", "traceparent"])
+    @pytest.mark.parametrize("value", [b"\xff", "é".encode(), b"a\tb"], ids=repr)
+    async def test_header_that_is_kept_is_ascii(self, client: httpx.AsyncClient, header: str, value: bytes) -> None:
+        refused = await client.post(RUNS, json=run_body(), headers={header.encode(): value})
+        assert [place.lower() for place in pointers(refused)] == [header.lower()]
+        assert refused.json()["errors"][0]["detail"] == "must be printable ASCII characters"
+
+
 class TestSize:
     def body(self, size: int) -> bytes:
         empty = b'{"workflow_name": "a", "workflow_version": "1", "inputs": "%s"}'
@@ -356,7 +410,9 @@ class TestIdempotencyKey:
     def test_every_creating_operation_takes_it(self) -> None:
         creating = {op.path for op in OPERATIONS if op.method == "POST" and "201" in op.spec["responses"]}
         creating.discard("/v1/queues/{queue}/events/{event_name}")  # its name makes an event once already
-        assert creating == {op.path for op in CREATING}
+        others = {op.spec["operationId"] for op in CREATING if op.path not in creating}
+        assert creating <= {op.path for op in CREATING}
+        assert others == {"claim_tasks", "complete_tasks", "retry_task", "retry_workflow_run"}
         assert {RUNS, f"{RUNS}/batch"} <= creating
 
 

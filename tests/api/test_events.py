@@ -254,6 +254,28 @@ class TestSeveralEvents:
         assert woken["event_payload"] == {"a": 1, "b": 2, "c": 3}
         assert (await await_event(client, woken, all_of=["a", "b", "c"]))["payload"] == {"a": 1, "b": 2, "c": 3}
 
+    async def test_a_thousand_of_them(self, client: httpx.AsyncClient) -> None:
+        names = [f"{number:0>255}" for number in range(1000)]
+        held, other = await start_task(client), await start_task(client)
+        assert await await_event(client, held, any_of=names) == SUSPENDED
+        assert await await_event(client, other, all_of=[*names[:1], "b"]) == SUSPENDED
+        await emit(client, names[999], payload=1)
+        woken = await claim_task(client)
+        assert (woken["task_id"], woken["wake_event"]) == (held["task_id"], names[999])
+        await emit(client, names[0])
+        assert await claim_tasks(client) == []
+
+    async def test_a_thousand_of_them_together(self, client: httpx.AsyncClient) -> None:
+        names = [f"name-{number}" for number in range(1000)]
+        for name in names[:3]:
+            await emit(client, name, payload=1)
+        held = await start_task(client)
+        assert await await_event(client, held, all_of=names) == SUSPENDED
+        assert (await get_task(client, held))["status"] == "sleeping"
+        too_many = {"lease_token": held["lease_token"], "step_name": "s", "any_of": [*names, "one more"]}
+        response = await client.post(task_address(held, "await-event"), json=too_many)
+        assert pointers(response) == ["/any_of"]
+
 
 class TestTimeout:
     async def test_zero_seconds_time_out_at_once(self, client: httpx.AsyncClient) -> None:

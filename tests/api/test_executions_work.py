@@ -262,19 +262,24 @@ class TestFail:
 
 
 class TestLease:
-    async def test_expired_lease_uses_up_an_attempt_and_follows_the_policy(
-        self, client: httpx.AsyncClient, database: Database
+    @pytest.mark.parametrize("retries", [0, 1])
+    async def test_five_expired_leases_are_no_failures_and_the_next_one_is(
+        self, client: httpx.AsyncClient, database: Database, retries: int
     ) -> None:
-        run = await start(client, task("a", **RETRY))
-        for attempt, status in ((1, "sleeping"), (2, "failed")):
-            held = (await claim_steps(client))["a"]
+        run = await start(client, task("a", **(RETRY if retries else {})))
+        for attempt in range(1, 7 + retries):
+            held = (await eventually(lambda: held_steps(client)))["a"]
             assert held["attempt"] == attempt
             async with database.transaction() as tx:
                 await expire_lease(tx, held)
-            await eventually(lambda held=held, status=status: has_status(client, held, status))  # type: ignore[misc]
-            past = (await attempts_of(client, held))[attempt - 1]
-            assert (past["status"], past["reason"], past["error"]["name"]) == ("failed", "lost", "LeaseExpired")
-            await let_pass(database, run, 5)
+            last = attempt == 6 + retries
+            await eventually(lambda held=held, last=last: was_lost(client, held, is_last=last))  # type: ignore[misc]
+        item = await get_task(client, held)
+        assert (item["status"], item["reason"], item["lost_count"]) == ("failed", "attempts_exhausted", 6 + retries)
+        past = await attempts_of(client, held)
+        assert [(a["status"], a["reason"], a["error"]["name"]) for a in past] == [
+            ("failed", "lost", "LeaseExpired")
+        ] * (6 + retries)
         ended = await ended_run(client, run)
         assert (ended["status"], ended["error"]["step"]) == ("failed", "a")
         late = await report(client, held, "complete")
@@ -309,6 +314,15 @@ class TestLease:
         assert (held["attempt"], held["wake_event"], held["event_payload"]) == (1, "go", {"a": 1})
         await reported(client, held, "complete")
         assert (await statuses_of(client, run))["load"] == "runnable"
+
+
+async def held_steps(client: httpx.AsyncClient) -> dict[str, Any] | None:
+    return await claim_steps(client) or None
+
+
+async def was_lost(client: httpx.AsyncClient, held: dict[str, Any], *, is_last: bool) -> bool:
+    now = await get_task(client, held)
+    return bool(now["status"] == "failed" if is_last else now["attempt"] > held["attempt"])
 
 
 async def has_status(client: httpx.AsyncClient, held: dict[str, Any], status: str) -> bool:

@@ -35,6 +35,7 @@ from tests.factories import (
     task_body,
     task_in,
 )
+from tests.waiting import PROMPT_SECONDS
 
 ENDED = ("completed", "failed", "cancelled")
 BROKEN = {"name": "Broken", "message": "it broke"}
@@ -246,7 +247,7 @@ class TestCreateWithTasks:
     async def test_waiting_claim_gets_them(self, client: httpx.AsyncClient) -> None:
         waiting = asyncio.create_task(claim_tasks(client, limit=5, wait_seconds=30))
         await create_run(client, tasks=[task_body(), task_body()])
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert len(await waiting) == 2
 
 
@@ -423,6 +424,16 @@ class TestCancelRun:
         assert (task["status"], task["cancel_requested_at"]) == ("running", after["cancel_requested_at"])
         assert (await reported(client, held, "heartbeat"))["cancel_requested"] is True
 
+    async def test_repeat_changes_nothing(self, client: httpx.AsyncClient) -> None:
+        run, _ = await run_with_tasks(client, "running")
+        after = await cancel_run(client, run, grace_seconds=60)
+        history = await history_of(client, run)
+        assert await cancel_run(client, run, grace_seconds=60) == after
+        assert await history_of(client, run) == history
+        sooner = await cancel_run(client, run, grace_seconds=0)
+        assert (sooner["status"], sooner["revision"] > after["revision"]) == ("cancelled", True)
+        assert await cancel_run(client, run) == sooner
+
     async def test_run_is_cancelled_when_the_last_has_ended(self, client: httpx.AsyncClient) -> None:
         run, (first, second) = await run_with_tasks(client, "running", "running")
         await cancel_run(client, run)
@@ -551,6 +562,19 @@ class TestRetryRun:
         cleared = ("completed_at", "reason", "cancel_requested_at", "error", "result")
         assert {name: after[name] for name in cleared} == dict.fromkeys(cleared)
 
+    async def test_repeat_with_its_key_changes_nothing(self, client: httpx.AsyncClient) -> None:
+        run, _ = await run_with_tasks(client)
+        await patch_run(client, run, status="failed")
+        again: dict[str, Any] = {"url": address(run, "retry"), "headers": {"Idempotency-Key": "k"}}
+        answers = await asyncio.gather(*(client.post(**again, json={"reason": "mended"}) for _ in range(5)))
+        assert {(answer.status_code, answer.text) for answer in answers} == {(200, answers[0].text)}
+        assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == ["", *["true"] * 4]
+        after = await get_run(client, run)
+        assert (after["attempt"], after["revision"]) == (2, answers[0].json()["revision"])
+        await patch_run(client, run, status="failed")
+        assert (await client.post(**again, json={"reason": "mended"})).json() == after
+        assert code(await client.post(**again, json={"reason": "other"})) == "idempotency-key-reused"
+
     async def test_run_that_never_started_is_pending_again(self, client: httpx.AsyncClient) -> None:
         run = await create_run(client)
         await cancel_run(client, run)
@@ -628,7 +652,7 @@ class TestRetryRun:
         await patch_run(client, run, status="failed")
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await retry_run(client, run)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert len(await waiting) == 1
 
 

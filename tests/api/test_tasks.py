@@ -10,6 +10,7 @@ import pytest
 from tests.api.json_texts import KEPT
 from tests.factories import (
     QUEUES,
+    RUNS,
     TASKS,
     UNKNOWN_ID,
     attempts_of,
@@ -18,6 +19,7 @@ from tests.factories import (
     code,
     get_task,
     pointers,
+    run_body,
     spawn_task,
     spawn_tasks,
     task_address,
@@ -154,6 +156,18 @@ class TestSpawnTask:
     async def test_two_times_are_too_many(self, client: httpx.AsyncClient) -> None:
         body = task_body(available_at="2026-01-01T00:00:00Z", delay_seconds=1)
         assert (await client.post(TASKS, json=body)).status_code == 422
+
+    @pytest.mark.parametrize("seconds", [1, 315_360_000])
+    async def test_limit_that_ends_after_the_last_year_is_refused(
+        self, client: httpx.AsyncClient, seconds: float
+    ) -> None:
+        late = task_body(available_at="9999-12-31T23:59:59Z", cancellation={"max_delay": seconds})
+        assert pointers(await client.post(TASKS, json=late)) == ["/cancellation/max_delay"]
+        response = await client.post(f"{TASKS}/batch", json={"tasks": [task_body(), late]})
+        assert pointers(response) == ["/tasks/1/cancellation/max_delay"]
+        response = await client.post(RUNS, json=run_body(tasks=[late]))
+        assert pointers(response) == ["/tasks/0/cancellation/max_delay"]
+        assert await count_tasks(client) == 0
 
     @pytest.mark.parametrize(
         "when", [{"available_at": None, "delay_seconds": 0}, {"available_at": "2020-01-01T00:00:00+02:00"}]

@@ -27,6 +27,7 @@ from tests.factories import (
     task_address,
     task_in,
 )
+from tests.waiting import PROMPT_SECONDS
 
 OPEN = ("pending", "running", "sleeping")
 ENDED = ("completed", "failed", "cancelled")
@@ -54,7 +55,7 @@ class TestWaitForTask:
         held = await start_task(client)
         waiting = asyncio.create_task(client.get(task_address(held, "wait")))
         task = await reported(client, held, call)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             response = await waiting
         assert (response.status_code, response.json()) == (200, task)
         assert task["status"] == status
@@ -64,13 +65,13 @@ class TestWaitForTask:
         task = await spawn_task(client)
         waiting = asyncio.create_task(client.get(task_address(task, "wait")))
         cancelled = await cancel(client, task)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert (await waiting).json() == cancelled
 
     @pytest.mark.parametrize("status", ENDED)
     async def test_ended_task_is_answered_at_once(self, client: httpx.AsyncClient, status: str) -> None:
         task = await task_in(client, status)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert (await client.get(task_address(task, "wait"))).json()["status"] == status
 
     @pytest.mark.parametrize("status", OPEN)
@@ -170,6 +171,28 @@ class TestRetryTask:
         assert (response.status_code, code(response)) == (409, "move-not-allowed")
         assert response.json()["current"] == task == await get_task(client, task)
 
+    @pytest.mark.parametrize("how", [{}, {"spawn_new": True}])
+    async def test_repeat_with_its_key_changes_nothing(self, client: httpx.AsyncClient, how: dict[str, Any]) -> None:
+        task = await task_in(client, "failed")
+        again: dict[str, Any] = {"url": task_address(task, "retry"), "headers": {"Idempotency-Key": "k"}, "json": how}
+        answers = await asyncio.gather(*(client.post(**again) for _ in range(5)))
+        assert {(answer.status_code, answer.text) for answer in answers} == {(200, answers[0].text)}
+        assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == ["", *["true"] * 4]
+        (held,) = await claim_tasks(client, limit=10)
+        assert held["task_id"] == answers[0].json()["task_id"]
+        await reported(client, held, "fail")
+        assert (await client.post(**again)).text == answers[0].text
+        assert await claim_tasks(client) == []
+        response = await client.post(**{**again, "json": {"max_attempts": 9}})
+        assert (response.status_code, code(response)) == (422, "idempotency-key-reused")
+
+    async def test_refused_retry_does_not_use_its_key_up(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client)
+        again: dict[str, Any] = {"url": task_address(held, "retry"), "headers": {"Idempotency-Key": "k"}}
+        assert (await client.post(**again)).status_code == 409
+        await reported(client, held, "fail")
+        assert (await client.post(**again)).status_code == 200
+
     async def test_limit_that_is_left_is_kept(self, client: httpx.AsyncClient) -> None:
         task = await retry(client, await task_in(client, "failed", max_attempts=5))
         assert (task["attempt"], task["max_attempts"]) == (2, 5)
@@ -242,7 +265,7 @@ class TestRetryTask:
         task = await task_in(client, "failed")
         waiting = asyncio.create_task(claim_tasks(client, wait_seconds=30))
         await retry(client, task)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert len(await waiting) == 1
 
     async def test_task_of_an_ended_run_is_refused(self, client: httpx.AsyncClient) -> None:

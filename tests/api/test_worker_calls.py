@@ -120,7 +120,7 @@ class TestWithoutTheLease:
     async def test_token_of_a_swept_lease_is_lease_lost(
         self, client: httpx.AsyncClient, database: Database, call: str
     ) -> None:
-        held = await start_task(client)
+        held = await start_task(client, max_lost=0)
         await lose_lease(database, held)
         ended = (await client.get(task_address(held, "wait"), params={"timeout_seconds": 3})).json()
         assert ended["status"] == "failed"

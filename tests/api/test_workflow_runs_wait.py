@@ -8,7 +8,7 @@ import pytest
 from app.api.kernel import Kernel
 from tests.factories import RUNS, UNKNOWN_ID, address, create_run, patch_run, pointers, run_in
 from tests.replicas import replica
-from tests.waiting import eventually
+from tests.waiting import PROMPT_SECONDS, eventually
 
 
 async def started_wait(client: httpx.AsyncClient, kernel: Kernel, run: dict[str, str]) -> asyncio.Task[httpx.Response]:
@@ -26,7 +26,7 @@ class TestWaitForWorkflowRun:
     @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
     async def test_ended_run_is_answered_at_once(self, client: httpx.AsyncClient, status: str) -> None:
         run = await run_in(client, status)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PROMPT_SECONDS):
             response = await client.get(address(run, "wait"), params={"timeout_seconds": 60})
         assert response.status_code == 200
         assert response.json() == run
@@ -42,7 +42,7 @@ class TestWaitForWorkflowRun:
         run = await create_run(client)
         wait = await started_wait(client, kernel, run)
         moved = await patch_run(client, run, status=status)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PROMPT_SECONDS):
             response = await wait
         assert response.json() == moved.json()
 
@@ -50,7 +50,7 @@ class TestWaitForWorkflowRun:
         run = await create_run(client)
         waits = [await started_wait(client, kernel, run) for _ in range(20)]
         await patch_run(client, run, status="completed")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PROMPT_SECONDS):
             assert {(await wait).json()["status"] for wait in waits} == {"completed"}
 
     async def test_start_does_not_end_the_wait(self, client: httpx.AsyncClient, kernel: Kernel) -> None:
@@ -67,12 +67,12 @@ class TestWaitForWorkflowRun:
             run = await create_run(other)
             wait = await started_wait(client, kernel, run)
             await patch_run(other, run, status="completed")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PROMPT_SECONDS):
                 assert (await wait).json()["status"] == "completed"
 
     async def test_end_by_the_deadline_is_told(self, client: httpx.AsyncClient) -> None:
         run = await create_run(client, deadline_seconds=0.2)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PROMPT_SECONDS):
             response = await client.get(address(run, "wait"))
         assert (response.json()["status"], response.json()["reason"]) == ("failed", "deadline")
 
@@ -87,6 +87,6 @@ class TestWaitForWorkflowRun:
         assert pointers(response) == ["timeout_seconds"]
 
     async def test_unknown_run_is_not_found_at_once(self, client: httpx.AsyncClient) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PROMPT_SECONDS):
             response = await client.get(f"{RUNS}/{UNKNOWN_ID}/wait", params={"timeout_seconds": 60})
         assert response.status_code == 404
