@@ -56,7 +56,7 @@ def send(
 ) -> httpx.Response:
     """Return the answer of the service, whatever it is. Raises httpx.HTTPError, httpx.InvalidURL."""
     headers = {"Accept": "text/plain" if as_text else "application/json"}
-    if key := os.environ.get("MILEPOST_API_KEY"):
+    if key := os.environ.get("MILEPOST_API_KEY", "").strip():
         headers["Authorization"] = f"Bearer {key}"
     if document is not None:
         headers["Content-Type"] = document.media_type

@@ -1,22 +1,35 @@
 """The settings and the database of a command that works without the service."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import typer
 from pydantic import SecretStr, ValidationError
 
+from app.api.messages import explain as say_what_is_wrong
 from app.cli.exits import ExitCode, leave
-from app.settings import Settings
+from app.settings import WITHOUT_EFFECT, Settings, find_unknown
 
 SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
 
 def read_settings(**overrides: object) -> Settings:
-    """Return the settings, or leave with what is wrong with them."""
+    """Return the settings, or leave with what is wrong with them, without any value: it may be a secret."""
+    if unknown := list(find_unknown(os.environ)):
+        leave(
+            ExitCode.CANNOT_START,
+            "; ".join(f"{name} is not a setting: did you mean {nearest}?" for name, nearest in unknown),
+        )
+    if early := sorted(WITHOUT_EFFECT & os.environ.keys()):
+        typer.echo(f"milepost: without effect in this version: {', '.join(early)}", err=True)
     try:
         settings = Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = (f"MILEPOST_{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors())
+        wrong = (
+            f"MILEPOST_{str(found['loc'][0]).upper()}: {say_what_is_wrong(found['type'], found.get('ctx'))}"
+            for found in error.errors()
+        )
         leave(ExitCode.CANNOT_START, "; ".join(wrong))
     _check_url("MILEPOST_DATABASE_URL", settings.database_url)
     _check_url("MILEPOST_LISTEN_URL", settings.listen_url)
@@ -52,6 +65,7 @@ def open_database(settings: Settings) -> Iterator[str]:
         leave(ExitCode.CANNOT_START, str(error))
     with cluster:
         migrate_database(cluster.url)
+        cluster.keep_running()
         yield cluster.url
 
 

@@ -8,7 +8,7 @@ import typer
 
 
 class ExitCode(IntEnum):
-    """What a command ends with; 7, 22 and 124 mean what they mean for curl and timeout."""
+    """What a command ends with; 7, 22 and 124 mean what they mean for curl and timeout, 128 and more a signal."""
 
     OK = 0
     RUN_FAILED = 1
@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     UNREACHABLE = 7
     REFUSED = 22
     TIMED_OUT = 124
+    INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -27,6 +29,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.UNREACHABLE: "`runs`, `workflows`: the service does not answer.",
     ExitCode.REFUSED: "The service refused the request or the definition, or the key exists already or is not known.",
     ExitCode.TIMED_OUT: "`runs watch`: the run had not ended within `--timeout-seconds`.",
+    ExitCode.INTERRUPTED: "`worker`: Ctrl-C a second time; what ran was given back, if that took less than a second.",
+    ExitCode.TERMINATED: "`worker`: the same, by a second SIGTERM.",
 }
 
 

@@ -21,7 +21,7 @@ app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Who uses it; shown as the actor in histories.")]
 NAME_MAX_LENGTH = 200
-ACTORS_OF_OURS = frozenset({"anonymous", "housekeeping"})
+ACTORS_OF_OURS = frozenset({"anonymous", "environment", "housekeeping"})
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ import typer
 
 from app.cli.calls import DEFAULT_URL, Url, accept, call, send
 from app.cli.exits import ExitCode
+from app.cli.pages import print_page
 
 app = typer.Typer(help="List, show, watch and steer workflow runs.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the service answers it.")]
@@ -30,7 +31,7 @@ PAUSE_SECONDS = 0.5
 def list_runs(
     name: Annotated[str | None, typer.Option(help="Workflow name.")] = None,
     status: Annotated[list[str] | None, typer.Option(help="Status; repeat it for any of several.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="key:value; repeated, all must hold.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="key:value, or key=value; repeated, all must hold.")] = None,
     order: Annotated[
         str, typer.Option(help="created_at, started_at, completed_at or updated_at; - for descending.")
     ] = "-created_at",
@@ -41,9 +42,15 @@ def list_runs(
 ) -> None:
     """List workflow runs, newest first."""
     params: list[tuple[str, Any]] = [("limit", limit), ("order", order)]
-    params += [("status", value) for value in status or []] + [("tag", value) for value in tag or []]
+    params += [("status", value) for value in status or []] + [("tag", _read_tag(value)) for value in tag or []]
     params += [(key, value) for key, value in (("workflow_name", name), ("cursor", cursor)) if value is not None]
-    typer.echo(call("GET", url, "/v1/workflow-runs", params=params, as_text=not as_json).text.rstrip("\n"))
+    print_page(call("GET", url, "/v1/workflow-runs", params=params, as_text=not as_json), as_json=as_json)
+
+
+def _read_tag(text: str) -> str:
+    """Return a tag as the service takes it; ``env=prod`` is ``env:prod``."""
+    key, separator, value = text.partition("=")
+    return f"{key}:{value}" if separator and ":" not in key else text
 
 
 @app.command("show")
@@ -52,7 +59,9 @@ def show_run(workflow_run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT
     path = f"/v1/workflow-runs/{workflow_run_id}"
     typer.echo(call("GET", url, path, as_text=not as_json).text.rstrip("\n"))
     if not as_json:
-        typer.echo("\n" + call("GET", url, f"{path}/history", as_text=True).text.rstrip("\n"))
+        typer.echo()
+        history = call("GET", url, f"{path}/history", params=[("limit", 200)], as_text=True)
+        print_page(history, as_json=False, by_curl=True)
 
 
 @app.command("watch")
@@ -94,7 +103,7 @@ def list_steps(
     params: list[tuple[str, Any]] = [("limit", limit), *[("status", value) for value in status or []]]
     params += [("cursor", cursor)] if cursor is not None else []
     path = f"/v1/workflow-runs/{workflow_run_id}/steps"
-    typer.echo(call("GET", url, path, params=params, as_text=not as_json).text.rstrip("\n"))
+    print_page(call("GET", url, path, params=params, as_text=not as_json), as_json=as_json)
 
 
 @app.command("pause")

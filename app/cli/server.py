@@ -8,22 +8,25 @@ from typing import Any
 
 import structlog
 import typer
-import uvicorn
 from alembic.util import CommandError
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.supervisors import Multiprocess
 
 from app.cli.database import explain, open_database
 from app.cli.exits import ExitCode, leave
 from app.db.embedded import EmbeddedPostgresError
 from app.db.failures import DATABASE_FAILURES
 from app.main import UnsafeStartError
+from app.server import serving
+from app.server.connections import Connection
+from app.server.limits import Limits
 from app.settings import Settings
 
 CANNOT_START = (UnsafeStartError, EmbeddedPostgresError, CommandError, *DATABASE_FAILURES)
 """What keeps the service from starting and can be told in one line."""
 
 BACKLOG = 2048
+START_SECONDS = 60
+"""How long a process may be silent, above all at its start, before it is taken for one that hangs."""
 
 log = structlog.get_logger()
 
@@ -52,8 +55,8 @@ class Lifespan(LifespanOn):
             self.shutdown_event.set()
 
 
-class Config(uvicorn.Config):
-    """uvicorn's configuration, with our way of starting; also in the processes that it starts."""
+class Config(serving.Config):
+    """Our configuration of uvicorn, with our way of starting; also in the processes that it starts."""
 
     def load(self) -> None:
         """Load the application."""
@@ -94,14 +97,22 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
         lifespan="on",
         ws="none",
         backlog=BACKLOG,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        http=Connection,
+        timeout_worker_healthcheck=START_SECONDS,
     )
+    config.limits = _limits_of(settings)
     if settings.workers > 1:
         with open_database(settings):
             _run_processes(config, listener)
         return
-    uvicorn.Server(config).run(sockets=[listener])
+    serving.Server(config).run(sockets=[listener])
+
+
+def _limits_of(settings: Settings) -> Limits:
+    return Limits(
+        drain_seconds=settings.drain_seconds,
+        other_descriptors=Limits.other_descriptors + settings.database_pool_size,
+    )
 
 
 def _stop(number: int, frame: object) -> None:
@@ -111,7 +122,7 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _run_processes(config: Config, listener: socket.socket) -> None:
-    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor = serving.Supervisor(config, sockets=[listener])
     supervisor.run()
     if any(process.exitcode == ExitCode.CANNOT_START for process in supervisor.processes):
         raise typer.Exit(ExitCode.CANNOT_START)

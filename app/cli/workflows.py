@@ -11,6 +11,7 @@ import typer
 
 from app.cli.calls import DEFAULT_URL, Document, Url, call
 from app.cli.exits import ExitCode, leave
+from app.cli.pages import print_page
 from app.cli.runs import watch_run
 
 app = typer.Typer(help="Register, check, simulate and start definitions of workflows.", no_args_is_help=True)
@@ -119,7 +120,7 @@ def list_workflows(
 ) -> None:
     """List the newest version of each workflow."""
     params = [("limit", limit), *([("cursor", cursor)] if cursor is not None else [])]
-    typer.echo(call("GET", url, ADDRESS, params=params, as_text=not as_json).text.rstrip("\n"))
+    print_page(call("GET", url, ADDRESS, params=params, as_text=not as_json), as_json=as_json)
 
 
 def _address(name: str, version: str) -> str:

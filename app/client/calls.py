@@ -166,8 +166,10 @@ def post(
     )
 
 
-def create(path: str, answer: type[Model], content: bytes, idempotency_key: str | None) -> Call[Model]:
-    """Return a call that creates; its idempotency key, made here unless given, makes it repeatable."""
+def create(
+    path: str, answer: type[Model], content: bytes, idempotency_key: str | None, *, wait_seconds: float = 0
+) -> Call[Model]:
+    """Return a call that has its effect once; its idempotency key, made here unless given, makes it repeatable."""
     return Call(
         method="POST",
         path=path,
@@ -175,6 +177,7 @@ def create(path: str, answer: type[Model], content: bytes, idempotency_key: str 
         content=content,
         headers={"Idempotency-Key": idempotency_key or str(uuid4())},
         repeatable=True,
+        wait_seconds=wait_seconds,
     )
 
 

@@ -13,7 +13,10 @@ MilepostError
     ├── UnsupportedMediaType 415    │   ├── AttemptFailed
     ├── ValidationFailed 422        │   ├── WorkflowExists
     │   └── IdempotencyKeyReused    │   └── PreconditionFailed 412
-    ├── Unavailable 503             └── InternalError 500
+    ├── Unavailable 503             ├── InternalError 500
+    │   └── TooManyConnections      ├── HeaderRepeated, MalformedRequest 400
+    ├── CrossSite 403               ├── RequestTimeout 408
+    └── UriTooLong 414              └── HeadersTooLarge 431
 
 A refusal with a code that is not known here is a plain ``RefusedError``.
 """
@@ -176,6 +179,34 @@ class Unavailable(RefusedError):
         """When the service asks to be called again; None when it does not say."""
 
 
+class TooManyConnections(Unavailable):
+    """More connections are open than one process of the service takes."""
+
+
+class CrossSite(RefusedError):
+    """There are no API keys, and the service was not called by a name of its own."""
+
+
+class HeaderRepeated(RefusedError):
+    """A header stands twice that can only mean one thing."""
+
+
+class MalformedRequest(RefusedError):
+    """What arrived could not be read as a request."""
+
+
+class RequestTimeout(RefusedError):
+    """The request did not arrive in time."""
+
+
+class UriTooLong(RefusedError):
+    """The address is longer than the service takes."""
+
+
+class HeadersTooLarge(RefusedError):
+    """The headers are more than the service takes."""
+
+
 REFUSALS: Mapping[str, type[RefusedError]] = {
     "not-json": NotJson,
     "not-yaml": NotYaml,
@@ -197,5 +228,12 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
     "idempotency-key-reused": IdempotencyKeyReused,
     "internal-error": InternalError,
     "unavailable": Unavailable,
+    "too-many-connections": TooManyConnections,
+    "cross-site": CrossSite,
+    "header-repeated": HeaderRepeated,
+    "malformed-request": MalformedRequest,
+    "request-timeout": RequestTimeout,
+    "uri-too-long": UriTooLong,
+    "headers-too-large": HeadersTooLarge,
 }
 """Every refusal by its code."""

@@ -94,6 +94,7 @@ class LinkedSpawnFields(TypedDict, total=False):
     available_at: Time | None
     delay_seconds: float | None
     max_attempts: int
+    max_lost: int
     retry_strategy: RetryStrategy | Mapping[str, Any] | None
     cancellation: Cancellation | Mapping[str, Any] | None
     idempotency_key: str | None

@@ -63,10 +63,17 @@ class TaskCalls:
         return post(write_path(TASK + "/cancel", task_id), Task, repeatable=True)
 
     @Operation
-    def retry_task(self, task_id: Id, *, max_attempts: int | None = None, spawn_new: bool | None = None) -> Call[Task]:
+    def retry_task(
+        self,
+        task_id: Id,
+        *,
+        max_attempts: int | None = None,
+        spawn_new: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[Task]:
         """Open a failed or cancelled task again, or spawn a fresh one with the same spec."""
         content = write_body({}, max_attempts=max_attempts, spawn_new=spawn_new)
-        return post(write_path(TASK + "/retry", task_id), Task, content, repeatable=False)
+        return create(write_path(TASK + "/retry", task_id), Task, content, idempotency_key)
 
     @Operation
     def list_checkpoints(self, task_id: Id, **query: Unpack[PageFields]) -> Call[Checkpoints]:

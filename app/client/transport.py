@@ -158,7 +158,7 @@ class Connected:
             raise ValueError(f"{address} is not the address of a service: it begins with http:// or https://")
         self.target = Target(
             url=str(address).rstrip("/"),
-            api_key=api_key or os.environ.get("MILEPOST_API_KEY") or None,
+            api_key=api_key or os.environ.get("MILEPOST_API_KEY", "").strip() or None,
             timeout=timeout,
             retry_attempts=retry_attempts,
             retry_seconds=retry_seconds,

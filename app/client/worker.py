@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ from .retries import growing_pause
 from .running import UNWIND_SECONDS, Handler, work_task
 
 TASK_NAMES_MAX = 100
+ANSWER_SECONDS = 1.0
+"""How long a stop waits for the answer to a claim that may be under way already."""
+LEAVE_SECONDS = 1.0
+"""How long a worker may take to give back what it has once it is told for the second time to stop."""
 INTERNAL_ERROR = 500
 log = logging.getLogger("milepost.worker")
 
@@ -46,8 +51,8 @@ class Worker:
         """Work the tasks of ``queue``.
 
         The worker calls the service where ``client`` does. Leases last ``lease_seconds`` and are extended at a third
-        of that. A claim waits up to ``wait_seconds`` for a task, and a stop waits for the claim under way; then
-        handlers have ``drain_seconds`` to end before their tasks are released.
+        of that. A claim waits up to ``wait_seconds`` for a task; a stop gives it up. Handlers then have
+        ``drain_seconds`` to end before their tasks are released.
         """
         if concurrency < 1:
             raise ValueError("concurrency is at least 1")
@@ -93,7 +98,10 @@ class Worker:
         return list(found)
 
     def run(self) -> None:
-        """Work until SIGTERM, SIGINT or ``stop``. Raises RefusedError when the service refuses the claims."""
+        """Work until SIGTERM, SIGINT or ``stop``. Raises RefusedError when the service refuses the claims.
+
+        A second signal gives back what runs and leaves the process within a second, with 128 and the signal's number.
+        """
         with _stopping_on_signals(self.stop):
             asyncio.run(self.run_async())
 
@@ -153,20 +161,30 @@ class Worker:
         return not self._stopping.is_set()
 
     async def _claim(self, client: AsyncClient) -> list[ClaimedTask]:
-        """Return tasks for the free places.
+        """Return tasks for the free places; none when the worker is to stop.
 
-        A claim under way is never broken off: what it takes at that moment would be held by nobody until its lease
-        expires, at the cost of an attempt.
+        A claim that waits is given up then: the service hands out nothing to a caller who has gone. An answer that is
+        on its way is waited for, or its tasks would be held by nobody until their leases expire.
         """
-        claimed = await client.claim_tasks(
-            self.queue,
-            worker_id=self.worker_id,
-            limit=min(self.concurrency - len(self._working), 1000),
-            lease_seconds=self.lease_seconds,
-            wait_seconds=self.wait_seconds,
-            task_names=list(self.handlers),
+        claim = asyncio.create_task(
+            client.claim_tasks(
+                self.queue,
+                worker_id=self.worker_id,
+                limit=min(self.concurrency - len(self._working), 1000),
+                lease_seconds=self.lease_seconds,
+                wait_seconds=self.wait_seconds,
+                task_names=list(self.handlers),
+            )
         )
-        return claimed.tasks
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([claim, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not claim.done():
+                await asyncio.wait([claim], timeout=ANSWER_SECONDS)
+            return (await claim).tasks if claim.done() else []
+        finally:
+            stopping.cancel()
+            claim.cancel()
 
     async def _pause(self, failures: int) -> None:
         """Wait before the next claim, longer with each failure in a row, but not when told to stop."""
@@ -202,24 +220,26 @@ class Worker:
 
 @contextmanager
 def _stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` on SIGTERM and SIGINT, in the main thread; the third one is what it was before."""
+    """Call ``stop`` on SIGTERM and SIGINT, in the main thread; the second one leaves, the third one at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    received = 0
+    received: list[int] = []
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
     def receive(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        nonlocal received
-        received += 1
+        del frame
+        received.append(number)
         stop()
-        if received > 1:
+        if len(received) > 1:
             restore()
+            leaving = threading.Timer(LEAVE_SECONDS, os._exit, [128 + number])
+            leaving.daemon = True
+            leaving.start()
 
     for number in before:
         signal.signal(number, receive)
@@ -227,3 +247,5 @@ def _stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         restore()
+        if len(received) > 1:
+            sys.exit(128 + received[1])

@@ -13,7 +13,7 @@ from ..schemas.tasks import (
     Task,
     TaskHeartbeatAnswer,
 )
-from .calls import Call, Operation, change, post
+from .calls import Call, Operation, change, create, post
 from .encoding import NOT_GIVEN, write_body, write_json, write_path
 from .fields import ClaimFields, Id, Time
 
@@ -24,11 +24,13 @@ class WorkerCalls:
     """Every operation of workers; those with a lease token may be repeated."""
 
     @Operation
-    def claim_tasks(self, queue: str, **claim: Unpack[ClaimFields]) -> Call[ClaimedTasks]:
+    def claim_tasks(
+        self, queue: str, *, idempotency_key: str | None = None, **claim: Unpack[ClaimFields]
+    ) -> Call[ClaimedTasks]:
         """Take up to ``limit`` tasks from a queue, waiting up to ``wait_seconds`` for the first."""
         wait_seconds = claim.get("wait_seconds", 0)
         path = write_path("/v1/queues/{}/claim", queue)
-        return post(path, ClaimedTasks, write_json(claim), repeatable=False, wait_seconds=wait_seconds)
+        return create(path, ClaimedTasks, write_json(claim), idempotency_key, wait_seconds=wait_seconds)
 
     @Operation
     def heartbeat_task(
@@ -124,12 +126,13 @@ class WorkerCalls:
         tasks: Sequence[CompletedItem | Mapping[str, Any]] = (),
         *,
         claim: Claim | ClaimFields | None = None,
+        idempotency_key: str | None = None,
     ) -> Call[CompletionOutcomes]:
         """Report up to 1000 tasks as done, each with its own outcome, and claim the next ones when ``claim`` asks."""
         content = write_body({"tasks": tasks}, claim=claim)
         waits = _wait_seconds_of(claim) if claim else 0
         path = write_path("/v1/queues/{}/complete", queue)
-        return post(path, CompletionOutcomes, content, repeatable=claim is None, wait_seconds=waits)
+        return create(path, CompletionOutcomes, content, idempotency_key, wait_seconds=waits)
 
 
 def _wait_seconds_of(claim: Claim | ClaimFields) -> float:

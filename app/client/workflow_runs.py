@@ -108,10 +108,12 @@ class WorkflowRunCalls:
         return post(write_path(RUN + "/cancel", workflow_run_id), WorkflowRun, content, repeatable=True)
 
     @Operation
-    def retry_workflow_run(self, workflow_run_id: Id, *, reason: str | None = None) -> Call[WorkflowRun]:
+    def retry_workflow_run(
+        self, workflow_run_id: Id, *, reason: str | None = None, idempotency_key: str | None = None
+    ) -> Call[WorkflowRun]:
         """Open a failed or cancelled workflow run again, with its failed and cancelled tasks."""
         content = write_body({}, reason=reason)
-        return post(write_path(RUN + "/retry", workflow_run_id), WorkflowRun, content, repeatable=False)
+        return create(write_path(RUN + "/retry", workflow_run_id), WorkflowRun, content, idempotency_key)
 
     @Operation
     def list_workflow_run_tasks(self, workflow_run_id: Id, **query: Unpack[RunTaskQueryFields]) -> Call[TaskPage]:

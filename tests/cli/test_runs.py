@@ -1,6 +1,7 @@
 """`milepost runs`, as a real process against a running service: looking at runs, and steering them."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from app.cli.exits import ExitCode
 from tests.definitions import task, workflow
 from tests.processes import MILEPOST, Serving, environment, run_milepost
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,50 @@ def report(url: str, name: str, how: str, **body: Any) -> None:
     (claimed,) = claim(url, name)
     lease = {"lease_token": claimed["lease_token"], **body}
     assert httpx.post(f"{url}/v1/tasks/{claimed['task_id']}/{how}", json=lease).is_success
+
+
+def run_command(command: str, url: str) -> str:
+    """Return what a printed command prints when it is given to a shell."""
+    env = environment({"url": url})
+    env["PATH"] = f"{MILEPOST.parent}{os.pathsep}{env['PATH']}"
+    return subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=True).stdout
+
+
+class TestMore:
+    def test_printed_command_gives_the_next_page(self, url: str) -> None:
+        ids = [create(url, "paged", tags={"team": "a b"}) for _ in range(5)]
+        create(url, "paged")
+        seen: list[str] = []
+        command: str | None = "milepost runs list --name paged --tag 'team=a b' --limit 2"
+        while command:
+            lines = run_command(command, url).splitlines()
+            command = lines.pop().removeprefix("more: ") if lines[-1].startswith("more: ") else None
+            seen += [line.split()[0] for line in lines[1:] if line]
+        assert seen == ids[::-1]
+
+    def test_every_list_prints_one(self, url: str) -> None:
+        for name in ("more_1", "more_2"):
+            run = execute(url, name)
+        report(url, "more_2", "complete")
+        for arguments in (["workflows", "list", "--limit=1"], ["runs", "steps", run, "--limit", "1"]):
+            ended = run_milepost(*arguments, url=url)
+            command = ended.stdout.splitlines()[-1].removeprefix("more: ")
+            assert run_command(command, url).splitlines()[1:] != ended.stdout.splitlines()[1:2]
+
+    def test_long_history_is_gone_through_by_curl(self, url: str) -> None:
+        run = create(url, "long")
+        for _ in range(105):
+            for verb in ("cancel", "retry"):
+                assert httpx.post(f"{url}/v1/workflow-runs/{run}/{verb}").is_success
+        *_, last = run_milepost("runs", "show", run, url=url).stdout.splitlines()
+        assert last.startswith("more: curl ")
+        assert len(run_command(last.removeprefix("more: "), url).splitlines()) > 1
+
+
+@pytest.mark.parametrize("tag", ["team=x:y", "team:x:y"])
+def test_tag_is_taken_with_either_sign(url: str, tag: str) -> None:
+    run = create(url, "tagged", tags={"team": "x:y"})
+    assert run in run_milepost("runs", "list", "--name", "tagged", "--tag", tag, url=url).stdout
 
 
 class TestListRuns:
@@ -127,7 +173,7 @@ class TestWatchRun:
         with Serving(env=environment({"database_url": database_url, "port": url.rpartition(":")[2]})) as service:
             path = f"{service.ready().url}/v1/workflow-runs/{run_id}"
             assert httpx.patch(path, json={"status": "completed"}).status_code == 200
-            said, _ = watching.communicate(timeout=30)
+            said, _ = watching.communicate(timeout=PATIENCE_SECONDS)
         assert watching.returncode == ExitCode.OK
         assert said.splitlines()[-1].endswith("watched__1  completed")
 

@@ -1,5 +1,6 @@
 """`milepost serve`, `migrate` and `version`, and how every command refuses."""
 
+import itertools
 import json
 import signal
 import socket
@@ -14,6 +15,7 @@ from app.cli.exits import ExitCode
 from app.db.migrations import head_revision
 from tests.conftest import connect
 from tests.processes import MILEPOST, Serving, environment, open_directory, postgres_processes, run_milepost
+from tests.waiting import PATIENCE_SECONDS
 
 NOWHERE = "postgresql://milepost:secret@127.0.0.1:1/milepost"
 
@@ -42,10 +44,45 @@ class TestServe:
         said = only_line(run_milepost("serve", "--host", "no.such.host.invalid"), ExitCode.CANNOT_START)
         assert "no.such.host.invalid" in said
 
+    def test_five_lines_say_where_everything_is(self, new_database: Callable[[], str]) -> None:
+        env = environment({"database_url": new_database(), "port": 0, "log_format": "text"})
+        with subprocess.Popen([MILEPOST, "serve"], env=env, stderr=subprocess.PIPE, text=True) as service:
+            try:
+                assert service.stderr
+                said = list(itertools.takewhile(lambda line: "keys" not in line, service.stderr))[-4:]
+            finally:
+                service.terminate()
+        assert [line.split()[0] for line in said] == ["Milepost", "API", "docs", "data"]
+        assert "http://127.0.0.1:" in said[1]
+        assert "/docs" in said[2]
+        assert "MILEPOST_DATABASE_URL" in said[3]
+
     def test_every_wrong_setting_is_named(self) -> None:
         said = only_line(run_milepost("serve", port="many", workers=0), ExitCode.CANNOT_START)
         assert "MILEPOST_PORT: " in said
         assert "MILEPOST_WORKERS: " in said
+
+    @pytest.mark.parametrize(
+        "command", [["serve"], ["migrate"], ["keys", "list"], ["openapi"], ["worker", "jobs:worker"]]
+    )
+    def test_unknown_setting_is_named_with_the_nearest(self, command: list[str]) -> None:
+        ended = run_milepost(*command, prot="hunter2", databse_url="hunter3", url=NOWHERE, workflow_run_id="x")
+        said = only_line(ended, ExitCode.CANNOT_START)
+        assert "MILEPOST_PROT is not a setting: did you mean MILEPOST_PORT?" in said
+        assert "MILEPOST_DATABSE_URL is not a setting: did you mean MILEPOST_DATABASE_URL?" in said
+        assert "hunter" not in said
+        assert "MILEPOST_URL " not in said
+
+    def test_setting_for_what_is_not_there_yet_is_told_and_not_refused(self) -> None:
+        ended = run_milepost("openapi", cors_origins="https://a.example", retention="off")
+        assert ended.returncode == ExitCode.OK
+        assert ended.stderr == "milepost: without effect in this version: MILEPOST_CORS_ORIGINS, MILEPOST_RETENTION\n"
+
+    def test_wrong_value_is_not_echoed(self) -> None:
+        said = only_line(run_milepost("serve", port="hunter2", log_format="hunter3"), ExitCode.CANNOT_START)
+        assert "MILEPOST_PORT: must be an integer" in said
+        assert "MILEPOST_LOG_FORMAT: must be one of json, text" in said
+        assert "hunter" not in said
 
     def test_database_url_is_not_echoed(self) -> None:
         said = only_line(run_milepost("serve", database_url="mysql://root:hunter2@db/x"), ExitCode.CANNOT_START)
@@ -56,6 +93,13 @@ class TestServe:
         ended = run_milepost("serve", host="0.0.0.0", port=0, database_url=new_database())  # noqa: S104 - it is refused
         said = only_line(ended, ExitCode.CANNOT_START)
         assert "refusing to listen on 0.0.0.0 without an API key" in said
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_key_that_can_be_guessed_is_refused_and_not_shown(self, workers: int) -> None:
+        said = only_line(run_milepost("serve", api_key="hunter2", port=0, workers=workers), ExitCode.CANNOT_START)
+        assert said == (
+            "milepost: MILEPOST_API_KEY: must have 20 characters or more; `openssl rand -hex 32` makes a good one\n"
+        )
 
     def test_several_processes_end_when_one_cannot_start(self, new_database: Callable[[], str]) -> None:
         settings = {"host": "0.0.0.0", "port": 0, "workers": 2, "database_url": new_database()}  # noqa: S104
@@ -74,7 +118,8 @@ class TestServe:
             assert httpx.get(f"{url}/readyz").json()["checks"]["database"] == "does not answer"
             assert httpx.get(f"{url}/v1/workflow-runs").json()["code"] == "unavailable"
             assert service.stop() == ExitCode.OK
-        assert "Traceback" not in "".join(service.lines)
+        said = [(line["level"], line["event"]) for line in map(json.loads, service.lines)]
+        assert [event for level, event in said if level != "info"] == ["database_not_ready"]
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_signal_ends_it_with_success_after_open_requests_are_answered(
@@ -94,7 +139,7 @@ class TestServe:
             while "milepost_waiters 1.0" not in httpx.get(f"{url}/metrics").text:
                 pass
             assert service.stop(number) == ExitCode.OK
-            answer, _ = asking.communicate(timeout=10)
+            answer, _ = asking.communicate(timeout=PATIENCE_SECONDS)
         assert json.loads(answer)["status"] == "pending"
         assert "Traceback" not in "".join(service.lines)
 

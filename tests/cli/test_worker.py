@@ -13,6 +13,7 @@ import pytest
 
 from app.cli.exits import ExitCode
 from tests.processes import MILEPOST, Serving, environment
+from tests.waiting import PATIENCE_SECONDS
 
 ADD = "def add(a, b, *, ctx):\n    return [ctx.task.task_name, a + b]\n"
 
@@ -64,7 +65,7 @@ def working(home: Path, url: str, *arguments: str) -> Iterator[None]:
 def refused(home: Path, *arguments: str) -> tuple[int, str]:
     """Return the exit code of a worker that does not start, and the one line that it said."""
     with start(home, "http://127.0.0.1:1", *arguments) as process:
-        said, complaint = process.communicate(timeout=60)
+        said, complaint = process.communicate(timeout=PATIENCE_SECONDS)
     assert said == ""
     assert complaint.count("\n") == 1, complaint
     return process.returncode, complaint.removeprefix("milepost: ").rstrip("\n")
@@ -74,7 +75,7 @@ def result_of(url: str, name: str, queue: str = "default", *args: Any) -> Any:
     """Return the result of a task that is done now."""
     task = {"task_name": name, "queue": queue, "params": {"args": args}}
     task_id = httpx.post(f"{url}/v1/tasks", json=task).json()["task_id"]
-    ended = httpx.get(f"{url}/v1/tasks/{task_id}/wait", params={"timeout_seconds": 30}, timeout=60).json()
+    ended = httpx.get(f"{url}/v1/tasks/{task_id}/wait", params={"timeout_seconds": 30}, timeout=PATIENCE_SECONDS).json()
     assert ended["status"] == "completed", ended
     return ended["result"]
 
@@ -124,7 +125,7 @@ class TestFunctions:
 
     def test_queue_that_cannot_be_is_refused_by_the_service(self, home: Path, url: str) -> None:
         with start(home, url, "--functions", "sums", "--queue", "not a queue") as process:
-            _, complaint = process.communicate(timeout=60)
+            _, complaint = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == ExitCode.REFUSED
         assert "validation-failed" in complaint.splitlines()[-1]
 

@@ -1,29 +1,16 @@
 """A service that listens on a port of this machine, in a thread of this process."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
-from typing import TypeVar
-
-import uvicorn
 
 from app.main import create_app
+from app.server import serving
+from app.server.connections import Connection
+from app.server.limits import Limits
 from app.settings import Settings
 from tests.conftest import make_settings
-
-Found = TypeVar("Found")
-_LOOK_AGAIN_SECONDS = 0.01
-
-
-def until(look: Callable[[], Found], *, within_seconds: float = 10.0) -> Found:
-    """Return the first true answer of ``look``. Raises AssertionError when there is none in time."""
-    deadline = monotonic() + within_seconds
-    pause = threading.Event()
-    while not (found := look()):
-        assert monotonic() < deadline, f"nothing after {within_seconds} seconds"
-        pause.wait(_LOOK_AGAIN_SECONDS)
-    return found
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @contextmanager
@@ -34,23 +21,24 @@ def listening(database_url: str, port: int = 0, **settings: object) -> Iterator[
 
 
 @contextmanager
-def listening_with(settings: Settings, port: int = 0) -> Iterator[str]:
-    """Give the address of a service with ``settings``."""
+def listening_with(settings: Settings, port: int = 0, limits: Limits | None = None) -> Iterator[str]:
+    """Give the address of a service with ``settings``, whose connections have ``limits``."""
     app = create_app(settings)
-    config = uvicorn.Config(
+    config = serving.Config(
         app,
         host="127.0.0.1",
         port=port,
         lifespan="on",
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=2,
+        http=Connection,
     )
-    server = uvicorn.Server(config)
+    config.limits = limits or Limits(drain_seconds=2)
+    server = serving.Server(config)
     thread = threading.Thread(target=server.run, name="service", daemon=True)
     thread.start()
     try:
-        until(lambda: server.started or not thread.is_alive())
+        wait_until(lambda: server.started or not thread.is_alive())
         assert server.started, "the service did not start"
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
@@ -59,5 +47,5 @@ def listening_with(settings: Settings, port: int = 0) -> Iterator[str]:
         if kernel is not None and thread.is_alive():
             kernel.wakeups.drain()
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE_SECONDS)
         assert not thread.is_alive(), "the service did not stop"

@@ -21,8 +21,8 @@ from app.client import (
     spawn_cancellable_task,
     spawn_retry_task,
 )
-from tests.client.server import until
 from tests.factories import UNKNOWN_ID
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ class TestCheckpoints:
 
 class TestEvents:
     def claim(self, older: AbsurdClient, conn: Client) -> Any:
-        return until(lambda: older.claim_task(conn))[0]
+        return wait_until(lambda: older.claim_task(conn))[0]
 
     def test_awaiting_suspends_and_the_payload_comes_with_the_next_claim(
         self, older: AbsurdClient, conn: Client

@@ -62,6 +62,10 @@ def retry_run(client: Client) -> object:
     return client.retry_workflow_run(UNKNOWN_ID)
 
 
+def delete_run(client: Client) -> object:
+    return client.delete_workflow_run(UNKNOWN_ID)
+
+
 def change_one_revision(client: Client) -> object:
     return client.update_workflow_run_status(UNKNOWN_ID, if_match=1, status="running")
 
@@ -101,7 +105,15 @@ class TestRetries:
             complete(client)
         assert len(script.requests) == 2
 
-    @pytest.mark.parametrize("call", [claim, retry_run, change_one_revision])
+    @pytest.mark.parametrize("call", [claim, retry_run])
+    def test_claims_and_verbs_keep_their_key_over_repeats(self, call: Callable[[Client], object]) -> None:
+        script = Script(httpx.ReadTimeout("slow"), AWAY, httpx.Response(422, json={"code": "validation-failed"}))
+        with script.client() as client, pytest.raises(RefusedError):
+            call(client)
+        assert len(script.requests) == 3
+        assert len({request.headers["idempotency-key"] for request in script.requests}) == 1
+
+    @pytest.mark.parametrize("call", [change_one_revision, delete_run])
     def test_what_is_not_safe_is_not_repeated(self, call: Callable[[Client], object]) -> None:
         script = Script(httpx.ReadTimeout("slow"))
         with script.client() as client, pytest.raises(UnreachableError) as failed:
@@ -145,7 +157,7 @@ class TestRetries:
         async with AsyncClient("http://milepost", transport=httpx.MockTransport(script)) as client:
             assert (await client.get_version()).version == "1"
             with pytest.raises(UnreachableError):
-                await client.retry_workflow_run(UNKNOWN_ID)
+                await client.delete_workflow_run(UNKNOWN_ID)
         assert len(script.requests) == 4
 
     def test_nobody_listening_is_unreachable(self) -> None:
@@ -187,12 +199,12 @@ class TestAnswers:
 
 class TestKeys:
     def test_key_opens_what_its_scopes_allow(self, new_database: Callable[[], str]) -> None:
-        with listening(new_database(), api_key="first") as url:
+        with listening(new_database(), api_key="first-of-the-environment") as url:
             with Client(url) as client, pytest.raises(Unauthenticated):
                 client.list_tasks()
             with Client(url, api_key="wrong") as client, pytest.raises(Unauthenticated):
                 client.list_tasks()
-            with Client(url, api_key="first") as client:
+            with Client(url, api_key="first-of-the-environment") as client:
                 assert client.list_tasks().items == []
 
 
@@ -206,7 +218,7 @@ class TestRequests:
 
     def test_environment_gives_url_and_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MILEPOST_URL", "https://milepost.example/behind/")
-        monkeypatch.setenv("MILEPOST_API_KEY", "from-environment")
+        monkeypatch.setenv("MILEPOST_API_KEY", " from-environment\n")
         script = Script(FINE)
         with Client(transport=httpx.MockTransport(script)) as client:
             client.get_version()

@@ -19,8 +19,8 @@ from app.client import (
 )
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
-from tests.client.server import until
 from tests.client.working import ended, make_worker, working
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ class TestFailures:
 
         spawned = client.spawn_task("later", queue=queue, max_attempts=2)
         with working(worker):
-            until(lambda: client.get_task(spawned.task_id).status is TaskStatus.sleeping)
+            wait_until(lambda: client.get_task(spawned.task_id).status is TaskStatus.sleeping)
         task = client.get_task(spawned.task_id)
         assert task.attempt == 2
         assert task.wake_at is not None
@@ -219,7 +219,7 @@ class TestConcurrency:
 
         tasks = [spawned.task_id for spawned in client.spawn_tasks([{"task_name": "busy", "queue": queue}] * 8).items]
         with working(worker):
-            until(lambda: most[0] == 3)
+            wait_until(lambda: most[0] == 3)
             assert client.get_queue(queue).depth.running == 3
             go_on.set()
             assert {ended(client, task_id).status for task_id in tasks} == {TaskStatus.completed}
@@ -241,15 +241,15 @@ class TestConcurrency:
         tasks = [{"task_name": "note", "params": n, "queue": queue} for n in range(100)]
         with working(workers[0]), working(workers[1]):
             client.spawn_tasks(tasks)  # type: ignore[arg-type]
-            until(lambda: len(done) >= 100)
-            until(lambda: sum(client.get_queue(queue).depth.model_dump().values()) == 0)
+            wait_until(lambda: len(done) >= 100)
+            wait_until(lambda: sum(client.get_queue(queue).depth.model_dump().values()) == 0)
         assert sorted(done) == list(range(100))
 
     def test_waiting_worker_starts_a_new_task_at_once(self, client: Client, queue: str) -> None:
         worker = make_worker(client, queue, wait_seconds=10)
         worker.task("quick")(lambda ctx, params: "done")
         with working(worker):
-            until(lambda: client.list_queues(limit=200).items)
+            wait_until(lambda: client.list_queues(limit=200).items)
             task = ended(client, client.spawn_task("quick", queue=queue).task_id)
             assert task.started_at is not None
             assert (task.started_at - task.created_at).total_seconds() < 1

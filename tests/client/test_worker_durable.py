@@ -10,8 +10,8 @@ import pytest
 
 from app.client import AsyncTaskContext, Client, EventTimeout, LeaseLost, TaskCancelled, TaskContext, Worker
 from app.schemas.tasks import TaskStatus
-from tests.client.server import until
 from tests.client.working import ended, make_worker, working
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ class TestEvents:
 
         spawned = client.spawn_task("ship", queue=queue)
         with working(worker):
-            until(lambda: client.get_task(spawned.task_id).status is TaskStatus.sleeping)
+            wait_until(lambda: client.get_task(spawned.task_id).status is TaskStatus.sleeping)
             assert client.emit_event(queue, "order/1 paid", {"cents": 250}).first
             assert not client.emit_event(queue, "order/1 paid", "again").first
             assert ended(client, spawned.task_id).result == [{"cents": 250}] * 2
@@ -213,7 +213,7 @@ class TestHeartbeats:
             task_id = ctx.task.task_id
             first = client.get_task(task_id).lease_expires_at
             assert first is not None
-            until(lambda: (client.get_task(task_id).lease_expires_at or first) > first + timedelta(seconds=1.2))
+            wait_until(lambda: (client.get_task(task_id).lease_expires_at or first) > first + timedelta(seconds=1.2))
             return ctx.task.attempt
 
         with working(worker):
@@ -235,7 +235,7 @@ class TestHeartbeats:
 
         def spin(ctx: TaskContext, params: Any) -> str:
             started.set()
-            until(lambda: ctx.cancelled)
+            wait_until(lambda: ctx.cancelled)
             with pytest.raises(TaskCancelled):
                 ctx.heartbeat()
             seen.set()
@@ -262,7 +262,7 @@ class TestHeartbeats:
         @worker.task("spin")
         def spin(ctx: TaskContext, params: Any) -> None:
             started.set()
-            until(lambda: ctx.cancelled)
+            wait_until(lambda: ctx.cancelled)
             ctx.raise_if_cancelled()
 
         run = client.create_workflow_run("etl", "1", queue=queue)
@@ -272,7 +272,7 @@ class TestHeartbeats:
             assert started.wait(10)
             client.cancel_workflow_run(run.workflow_run_id, grace_seconds=60)
             assert ended(client, spawned.task_id).attempt == 1
-            until(lambda: client.get_workflow_run(run.workflow_run_id).status == "cancelled")
+            wait_until(lambda: client.get_workflow_run(run.workflow_run_id).status == "cancelled")
 
     def test_lost_lease_is_not_reported(self, client: Client, queue: str) -> None:
         worker = make_worker(client, queue, lease_seconds=1, concurrency=1)
@@ -282,7 +282,7 @@ class TestHeartbeats:
         async def stuck(ctx: AsyncTaskContext, params: Any) -> str:
             if ctx.task.attempt == 2:
                 return "second"
-            until(lambda: client.get_task(ctx.task.task_id).attempt == 2)
+            wait_until(lambda: client.get_task(ctx.task.task_id).attempt == 2)
             with pytest.raises(LeaseLost) as lost:
                 await ctx.step("after", lambda: 1)
             refused.append(lost.value)

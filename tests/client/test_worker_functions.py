@@ -12,8 +12,8 @@ import pytest
 from app.client import AsyncTaskContext, Client, NonRetryable, RetryLater, TaskContext, Worker
 from app.schemas.reasons import Reason
 from app.schemas.tasks import Task, TaskStatus
-from tests.client.server import until
 from tests.client.working import ended, make_worker, working
+from tests.waiting import wait_until
 
 ONCE: dict[str, Any] = {"max_retries": 0, "delay": "PT0S"}
 
@@ -306,7 +306,7 @@ class TestClaims:
         }
         run_id = executed(client, queue, {**step, "result_key": "text"})
         with working(worker):
-            until(lambda: client.wait_for_workflow_run(run_id, timeout_seconds=1).completed_at)
+            wait_until(lambda: client.wait_for_workflow_run(run_id, timeout_seconds=1).completed_at)
         assert client.get_workflow_run(run_id).result == {"text": "agents.write"}
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,8 +14,9 @@ import pytest
 
 from app.client import AsyncTaskContext, Client, TaskContext
 from app.schemas.tasks import TaskStatus
-from tests.client.server import listening, until
+from tests.client.server import listening
 from tests.client.working import ended, make_worker, working
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = """
@@ -52,7 +54,7 @@ class TestStop:
         with working(worker):
             assert started.wait(10)
             worker.stop()
-            until(worker._stopping.is_set)
+            wait_until(worker._stopping.is_set)
             go_on.set()
         assert client.get_task(first.task_id).result == "finished"
         assert client.get_task(second.task_id).status is TaskStatus.pending
@@ -97,16 +99,26 @@ class TestStop:
         end.set()
         assert client.get_task(spawned.task_id).status is TaskStatus.pending
 
-    def test_what_a_last_claim_brings_is_given_back(self, client: Client, queue: str) -> None:
-        worker = make_worker(client, queue, wait_seconds=5)
+    def test_what_a_last_claim_brings_can_be_claimed_again(self, client: Client, queue: str) -> None:
+        worker = make_worker(client, queue, wait_seconds=5, lease_seconds=1)
         worker.task("quick")(lambda ctx, params: "done")
         with working(worker):
             ended(client, client.spawn_task("quick", queue=queue).task_id)
             worker.stop()
-            until(worker._stopping.is_set)
+            wait_until(worker._stopping.is_set)
             spawned = client.spawn_task("quick", queue=queue)
-        task = client.get_task(spawned.task_id)
-        assert (task.status, task.attempt) == (TaskStatus.pending, 1)
+        wait_until(lambda: client.get_task(spawned.task_id).status is TaskStatus.pending)
+
+    def test_claim_that_waits_does_not_keep_it(self, client: Client, queue: str) -> None:
+        worker = make_worker(client, queue, wait_seconds=60)
+        worker.task("quick")(lambda ctx, params: "done")
+        with working(worker):
+            ended(client, client.spawn_task("quick", queue=queue).task_id)
+            worker.stop()
+            begun = monotonic()
+        assert monotonic() - begun < 30
+        spawned = client.spawn_task("quick", queue=queue)
+        assert client.claim_tasks(queue, worker_id="next").tasks[0].task_id == spawned.task_id
 
     def test_worker_can_run_again(self, client: Client, queue: str) -> None:
         worker = make_worker(client, queue)
@@ -117,6 +129,21 @@ class TestStop:
 
 
 class TestServiceAway:
+    @pytest.mark.parametrize("answering", [False, True], ids=["nobody listens", "nobody answers"])
+    def test_worker_that_holds_nothing_stops(self, queue: str, answering: bool) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            if answering:
+                listener.listen()
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with Client(url, timeout=600, retry_attempts=1000, retry_seconds=600) as client:
+                worker = make_worker(client, queue)
+                worker.task("quick")(lambda ctx, params: "done")
+                with working(worker):
+                    wait_until(lambda: worker._loop is not None)
+                    begun = monotonic()
+                assert monotonic() - begun < 30
+
     def test_worker_goes_on_when_the_service_is_back(self, database_url: str, queue: str) -> None:
         with listening(database_url) as url:
             port = int(url.rpartition(":")[2])
@@ -163,7 +190,7 @@ class TestCommand:
 
     def stop(self, process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, said
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -172,7 +199,7 @@ class TestCommand:
     ) -> None:
         spawned = client.spawn_task("slow", "finish", queue=queue)
         process = self.start(tmp_path, service_url, queue, drain_seconds=15)
-        until(lambda: client.get_task(spawned.task_id).progress == "started", within_seconds=20)
+        wait_until(lambda: client.get_task(spawned.task_id).progress == "started")
         code, said = self.stop(process, number)
         assert code == 0, said
         assert client.get_task(spawned.task_id).result == "finished"
@@ -183,13 +210,28 @@ class TestCommand:
     ) -> None:
         spawned = client.spawn_task("slow", "for ever", queue=queue)
         process = self.start(tmp_path, service_url, queue, drain_seconds=0.1)
-        until(lambda: client.get_task(spawned.task_id).progress == "started", within_seconds=20)
+        wait_until(lambda: client.get_task(spawned.task_id).progress == "started")
         begun = monotonic()
         code, said = self.stop(process, signal.SIGTERM)
         assert code == 0, said
         assert monotonic() - begun < 10
         task = client.get_task(spawned.task_id)
         assert (task.status, task.attempt) == (TaskStatus.pending, 1)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+    def test_second_signal_is_obeyed(
+        self, client: Client, service_url: str, queue: str, tmp_path: Path, number: signal.Signals, code: int
+    ) -> None:
+        spawned = client.spawn_task("slow", "for ever", queue=queue)
+        with self.start(tmp_path, service_url, queue, drain_seconds=600) as process:
+            try:
+                wait_until(lambda: client.get_task(spawned.task_id).progress == "started")
+                process.send_signal(number)
+                assert process.stderr
+                assert any('"draining"' in line for line in process.stderr)
+                assert self.stop(process, number)[0] == code
+            finally:
+                process.kill()
 
     @pytest.mark.parametrize(
         ("place", "explanation"),

@@ -16,8 +16,8 @@ from app.client import (
     ValidationFailed,
 )
 from app.schemas.workflow_runs import CountBy, RunOrder, RunStatus, WorkflowRun
-from tests.client.server import until
 from tests.factories import UNKNOWN_ID
+from tests.waiting import wait_until
 
 
 def create(client: Client, queue: str, **fields: object) -> WorkflowRun:
@@ -181,7 +181,7 @@ class TestService:
     def test_version_and_health_are_models(self, client: Client) -> None:
         assert client.get_version().postgres
         assert client.check_liveness().status == "ok"
-        assert until(lambda: client.check_readiness().status == "ok")
+        assert wait_until(lambda: client.check_readiness().status == "ok")
 
     def test_metrics_are_text(self, client: Client) -> None:
         assert "milepost_http_requests_total" in client.get_metrics()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.client import Client, Worker
 from app.schemas.tasks import Task
-from tests.client.server import until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 PROMPT = {"wait_seconds": 0.2, "drain_seconds": 5.0}
 """Options of a worker that stops soon."""
@@ -38,7 +38,7 @@ def working(worker: Worker) -> Iterator[None]:
     finally:
         if not worker._stops:
             worker.stop()
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE_SECONDS)
     assert not thread.is_alive(), "the worker did not stop"
     assert not failures
 
@@ -46,5 +46,5 @@ def working(worker: Worker) -> Iterator[None]:
 def ended(client: Client, task_id: UUID) -> Task:
     """Return the task once it has ended."""
 
-    until(lambda: client.wait_for_task(task_id, timeout_seconds=1).completed_at)
+    wait_until(lambda: client.wait_for_task(task_id, timeout_seconds=1).completed_at)
     return client.get_task(task_id)
