@@ -10,13 +10,13 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(VENV)/.ready
 	@exec $(BIN)/milepost serve
 
-test: $(VENV)/.ready
+test: $(VENV)/.dev
 	@exec $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check:
 	@exec bash .ci/run
 
-docs: $(VENV)/.ready
+docs: $(VENV)/.dev
 	@$(BIN)/python -m tests.docs.generate
 	@$(BIN)/milepost openapi > docs/openapi.json
 
@@ -27,7 +27,9 @@ lock:
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
 
+# What running needs: the dependencies of the project, in the versions and with the hashes of the lock.
 $(VENV)/.ready: requirements.lock pyproject.toml
+	@echo 'Installing Milepost into $(VENV): some 15 seconds the first time'
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Milepost needs Python 3.11 or later: make PYTHON=python3.12 ...")'
 	@if command -v uv >/dev/null; then \
 		UV=uv; \
@@ -38,6 +40,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 		test -x $$UV || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
 	fi && \
 	export VIRTUAL_ENV=$(VENV) && \
-	$$UV pip sync --quiet --require-hashes requirements.lock && \
+	$$UV pip install --quiet --require-hashes --constraints requirements.lock --requirements pyproject.toml && \
 	$$UV pip install --quiet --no-deps --editable .
+	@touch $@
+
+# What tests need besides.
+$(VENV)/.dev: $(VENV)/.ready
+	@echo 'Installing what tests need into $(VENV)'
+	@UV=$$(command -v uv || echo $(BIN)/uv) && \
+	export VIRTUAL_ENV=$(VENV) && \
+	$$UV pip install --quiet --require-hashes --requirements requirements.lock
 	@touch $@

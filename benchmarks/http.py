@@ -1,6 +1,6 @@
 """Raw HTTP/1.1 requests."""
 
-API_KEY = "mp_benchmark"
+API_KEY = "mp_benchmark_and_no_secret"
 _HEAD = "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + API_KEY + "\r\n"
 
 

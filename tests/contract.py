@@ -11,7 +11,7 @@ TEXTS = frozenset({"text/plain", "application/yaml", "text/vnd.mermaid"})
 """What is answered instead of JSON to those who ask for it."""
 NAMES = frozenset({"/v1/workflows/validate", "/v1/workflows/simulate"})
 """Addresses of operations that are those of workflows, too, for methods that the operations do not take."""
-PLAIN_PATHS = re.compile(r"/|/problems(/.*)?|/docs|/openapi.json")
+PLAIN_PATHS = re.compile(r"/|/problems(/.*)?|/docs(/.*)?|/openapi.json")
 
 
 class Contract:
@@ -37,6 +37,8 @@ class Contract:
         assert status in promised, f"{method} {path} answered {status}, which is not documented: {response.text}"
         content = promised[status].get("content", {})
         kind = response.headers.get("content-type", "").partition(";")[0]
+        if response.request.method == "HEAD":
+            assert not response.content, f"{method} {path} answered HEAD with a body"
         if kind in TEXTS:
             return
         assert kind in content or (not content and not response.content), f"{method} {path} {status} sent {kind}"
@@ -45,7 +47,7 @@ class Contract:
 
     def _find(self, request: httpx.Request) -> tuple[str, str] | None:
         raw = request.url.raw_path.decode().partition("?")[0]
-        method = request.method.lower()
+        method = request.method.lower().replace("head", "get")
         spelt_out = raw in self._document["paths"] and (method in self._document["paths"][raw] or raw not in NAMES)
         candidates = [raw] if spelt_out else [path for pattern, path in self._paths if pattern.fullmatch(raw)]
         for path in sorted(candidates, key=lambda path: path.count("{")):

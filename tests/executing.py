@@ -86,11 +86,11 @@ async def fail_step(client: httpx.AsyncClient, path: str, **body: Any) -> Json:
 async def work_off(client: httpx.AsyncClient, queue: str = "default") -> list[str]:
     """Complete everything that can be claimed until nothing can; return the paths in the order of the claims."""
     done: list[str] = []
-    while held := await claim_steps(client, queue):
-        items = [{"task_id": t["task_id"], "lease_token": t["lease_token"], "result": p} for p, t in held.items()]
+    while held := await claim_tasks(client, queue, limit=1000, lease_seconds=3600):
+        items = [{"task_id": t["task_id"], "lease_token": t["lease_token"], "result": t["step"]} for t in held]
         response = await client.post(f"{QUEUES}/{queue}/complete", json={"tasks": items})
         assert {outcome["status"] for outcome in response.json()["outcomes"]} == {200}, response.text
-        done += held
+        done += [task["step"] for task in held]
     return done
 
 
@@ -139,7 +139,7 @@ async def come_due(database: Database, run: Json) -> None:
         due = await next_due(database, run)
         return due is None or due > 0
 
-    await eventually(is_done, within_seconds=5)
+    await eventually(is_done)
 
 
 async def ended_run(client: httpx.AsyncClient, run: Json) -> Json:

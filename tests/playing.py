@@ -137,7 +137,7 @@ class Player:
             return bool(await self.statuses() == self.final["tasks"])
 
         try:
-            await eventually(stands, within_seconds=5 if self.seen.get("emitted") else 1)
+            await eventually(stands)
         except TimeoutError:
             stand = await self.statuses()
             assert stand == self.final["tasks"], {"script": self.script, **_differences(stand, self.final["tasks"])}

@@ -19,8 +19,9 @@ START_SECONDS = 180.0
 
 
 def environment(settings: Mapping[str, object] | None = None) -> dict[str, str]:
-    """Return an environment with no settings but these."""
+    """Return an environment with no settings but these, and a short stop."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MILEPOST_", "PG"))}
+    inherited["MILEPOST_DRAIN_SECONDS"] = "2"
     return inherited | {f"MILEPOST_{name.upper()}": str(value) for name, value in (settings or {}).items()}
 
 

@@ -9,13 +9,13 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import make_client
+from tests.conftest import PATIENT, make_client
 
 
 @asynccontextmanager
 async def running_app(url: str, **settings: Any) -> AsyncIterator[FastAPI]:
     """Give an application of its own on the database at ``url``, running."""
-    application = create_app(Settings(database_url=url, **{"housekeeping_seconds": 0.05} | settings))
+    application = create_app(Settings(database_url=url, **{"housekeeping_seconds": 0.05} | PATIENT | settings))
     async with application.router.lifespan_context(application):
         yield application
 

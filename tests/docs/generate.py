@@ -134,7 +134,7 @@ def _table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
 def write_loops() -> str:
     """Return the table of the housekeeping's loops."""
     rows = [
-        (f"`{chore.name}`", f"{chore.pause_seconds:g} s", _first_line(chore.work))
+        (f"`{chore.name}`", f"{chore.pause_seconds:g} s", _first_line(getattr(chore, "work", chore.take_round)))
         for chore in make_chores(Settings(), Sightings())
     ]
     return _table(("loop", "pause", "does"), rows)

@@ -18,6 +18,7 @@ SERVICE = "http://127.0.0.1:8000"
 DATABASE = "postgresql://milepost:secret@db.example/milepost"
 PAIR = "postgresql://milepost:secret@/milepost?host=db1.example,db2.example&port=5432,5432"
 NOT_RUN = re.compile(r"(export|docker) .*")
+INSTALLS = re.compile(r"pip (install|wheel) .*|milepost serve")
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -52,6 +53,8 @@ class TestPages:
         for block in read_blocks(page):
             if block.info == "no-run docker":
                 assert all(NOT_RUN.fullmatch(line) for line in block.text.splitlines()), f"{page.name}:{block.line}"
+            elif block.info == "install":
+                assert all(INSTALLS.fullmatch(line) for line in block.text.splitlines()), f"{page.name}:{block.line}"
             elif block.info == "service":
                 assert block.text in ("make run\n", "milepost serve\n"), f"{page.name}:{block.line}"
             elif block.info == "tests":

@@ -1,13 +1,12 @@
 """The service as processes: started, asked, killed."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,21 +15,9 @@ from typing import Any, Self
 import httpx
 
 from tests.factories import RUNS, run_body
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_until(fact: Callable[[], object], seconds: float = 20) -> None:
-    """Return as soon as ``fact`` holds; a service that does not answer is one for which it does not."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if fact():
-                return
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
 
 
 def free_port() -> int:
@@ -46,12 +33,18 @@ class Service:
     def __init__(self, **settings: object) -> None:
         self.port = free_port()
         given = {f"MILEPOST_{name.upper()}": str(value) for name, value in settings.items()}
-        environment = {**os.environ, "MILEPOST_PORT": str(self.port), "MILEPOST_LOG_LEVEL": "warning", **given}
+        usual = {"MILEPOST_PORT": str(self.port), "MILEPOST_LOG_LEVEL": "warning", "MILEPOST_DRAIN_SECONDS": "4"}
+        environment = {**os.environ, **usual, **given}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the service
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stdout=self._log, stderr=self._log
         )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=40)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE_SECONDS)
+
+    def with_descriptors(self, most: int) -> Self:
+        """Allow the process so many open files; to be said before it has started."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (most, most))
+        return self
 
     def __enter__(self) -> Self:
         return self.wait_ready()
@@ -61,12 +54,12 @@ class Service:
             assert self.process.poll() is None, self.log()
             return self.http.get("/readyz").status_code == 200
 
-        wait_until(ready, 30)
+        wait_until(ready)
         return self
 
     def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode()
+        """Return what it has said so far; the place where it goes on writing stays."""
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode()
 
     def create(self, **changes: Any) -> dict[str, Any]:
         response = self.http.post(RUNS, json=run_body(**changes))
@@ -89,21 +82,21 @@ class Service:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Return the exit code after SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(PATIENCE_SECONDS)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         workers = self.workers() if self.process.poll() is None else []
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(PATIENCE_SECONDS)
         for worker in workers:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)

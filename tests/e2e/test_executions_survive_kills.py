@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from tests.definitions import WORKFLOWS, task, workflow
-from tests.e2e.processes import Service, free_port, wait_until
+from tests.e2e.processes import Service, free_port
 from tests.e2e.test_tasks_survive_kills import QUEUE, kill_postgres, workers
 from tests.factories import RUNS
+from tests.waiting import wait_until
 
 RUNS_AT_ONCE = 6
 ITEMS = 12
@@ -119,7 +120,7 @@ class TestKill:
                     runs = [services[-1].get({"workflow_run_id": run_id}) for run_id in caller.runs]
                     return len(runs) == RUNS_AT_ONCE and all(run["completed_at"] for run in runs)
 
-                wait_until(all_ended, 60)
+                wait_until(all_ended)
             self.check(services[-1], caller.runs, working)
         finally:
             for service in services:

@@ -13,6 +13,7 @@ from highway_dsl import RetryPolicy, WorkflowBuilder
 from app.cli.exits import ExitCode
 from tests.e2e.processes import Service
 from tests.processes import MILEPOST, environment
+from tests.waiting import PATIENCE_SECONDS
 
 FUNCTIONS = '''
 """What the steps of the pipeline do; a file `broken` breaks a branch."""
@@ -130,7 +131,7 @@ def worker(shop: Shop) -> Iterator[None]:
         try:
             yield
             process.terminate()
-            assert process.wait(30) == ExitCode.OK
+            assert process.wait(PATIENCE_SECONDS) == ExitCode.OK
         finally:
             process.kill()
 

@@ -17,10 +17,11 @@ import pytest
 from app.cli.exits import ExitCode
 from app.db.migrations import head_revision
 from tests.processes import ROOT, SCRIPTS, Serving, environment, open_directory
+from tests.waiting import PATIENCE_SECONDS
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 BUILD, IMAGE = DOCKERFILE.split("\nFROM ")[1:]
-KEY = "a-key-of-the-test"
+KEY = "a-key-of-the-image-test"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what the image listens on
 
 
@@ -45,7 +46,7 @@ class Built:
             env=environment(settings),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

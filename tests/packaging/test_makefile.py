@@ -19,6 +19,23 @@ def as_the_terminal_does(process: "subprocess.Popen[str]") -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
+class TestInstall:
+    def test_running_needs_no_tools_of_tests(self) -> None:
+        with open_directory() as directory:
+            venv = directory / "venv"
+            made = subprocess.run(
+                ["make", "--no-print-directory", f"VENV={venv}", f"{venv}/.ready"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert made.stdout.startswith("Installing Milepost into ")
+            programs = {path.name for path in (venv / "bin").iterdir()}
+            assert "milepost" in programs
+            assert not programs & {"pytest", "ruff", "mypy"}
+
+
 class TestMakeRun:
     @pytest.mark.parametrize("stop", [to_make_alone, as_the_terminal_does])
     def test_stop_ends_everything(self, stop: Callable[["subprocess.Popen[str]"], None]) -> None:
