@@ -20,9 +20,9 @@ class JsonText:
         return from_json(self.text)
 
 
-def read_json(value: JsonText | None) -> Any:
-    """Return the value of a JSON text; None of none."""
-    return None if value is None else value.read()
+def read_json(value: Any) -> Any:
+    """Return the value of a JSON text; what is none is a value already."""
+    return value.read() if isinstance(value, JsonText) else value
 
 
 _SECRET = token_hex(16)
