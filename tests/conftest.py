@@ -114,9 +114,14 @@ def make_settings(url: str, **changes: Any) -> Settings:
 
 
 @pytest.fixture(scope="session")
-async def app(database_url: str) -> AsyncIterator[FastAPI]:
-    """Give the application of this worker, running."""
-    application = create_app(make_settings(database_url))
+def application(database_url: str) -> FastAPI:
+    """Return the application of this worker."""
+    return create_app(make_settings(database_url))
+
+
+@pytest.fixture(scope="module")
+async def app(application: FastAPI) -> AsyncIterator[FastAPI]:
+    """Give the application, running: only while the tests of a module need it, for its housekeeping never rests."""
     async with application.router.lifespan_context(application):
         yield application
 
@@ -129,9 +134,9 @@ def kernel(app: FastAPI) -> Kernel:
 
 
 @pytest.fixture(scope="session")
-def contract(app: FastAPI) -> Contract:
+def contract(application: FastAPI) -> Contract:
     """Return what the OpenAPI document promises."""
-    return Contract(app.openapi())
+    return Contract(application.openapi())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from app.client import AsyncClient, Client
 from tests.client.server import listening
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service_url(database_url: str) -> Iterator[str]:
     """Give the address of a running service."""
     with listening(database_url) as url:

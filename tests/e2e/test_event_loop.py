@@ -177,3 +177,19 @@ class TestEventLoop:
             response = service.http.post(f"{WORKFLOWS}/simulate", json=body, timeout=120)
         assert response.status_code == 422
         assert response.json()["errors"][0]["pointer"] == "/steps/0"
+
+
+class TestLargeAnswers:
+    def test_tasks_of_many_small_values_are_listed_and_claimed_as_text(self, service: Service) -> None:
+        """A megabyte of empty lists is cheap as a text, and a hundred times as large as values."""
+        params = [[]] * 345_000
+        for _ in range(20):
+            assert service.http.post("/v1/tasks", json={"task_name": "t", "params": params}, timeout=120).is_success
+        asking = Asking(service)
+        with asking.meanwhile():
+            page = service.http.get("/v1/tasks", params={"limit": 100}, timeout=120)
+            claim = {"worker_id": "w", "limit": 1000}
+            claimed = service.http.post("/v1/queues/default/claim", json=claim, timeout=120)
+        assert page.status_code == claimed.status_code == 200
+        assert len(page.json()["items"]) == len(claimed.json()["tasks"]) - 1 == 16
+        assert all(task["params"] == params for task in claimed.json()["tasks"])
