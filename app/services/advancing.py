@@ -11,10 +11,10 @@ from app.domain.retries import Failure, Sequel, count_loss, forgives_loss
 from app.domain.task_moves import Facts, past_attempt
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
+from app.services.event_waits import deliver_later
 from app.services.execution_tasks import as_error, failed_sequel, follow_step
 from app.services.executions import Executions
 from app.services.tasks import facts_of, store_ended
-from app.store import deliveries as deliveries_store
 from app.store import executions as store
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
@@ -231,5 +231,4 @@ async def tell_of_event(executions: Executions, queue: str, name: str, run_id: U
     for told in sorted(awaiting & executions.runs.keys()):
         await executions.act(told, EmitEvent(name, payload))
     if awaiting - executions.runs.keys():
-        delivery = {"queue": queue, "event_name": name, "workflow_run_id": run_id}
-        await deliveries_store.insert_deliveries(executions.tx, [delivery])
+        await deliver_later(executions.tx, queue, name, run_id)

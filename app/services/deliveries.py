@@ -7,7 +7,7 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.db.failures import may_be_of_one
 from app.domain.highway.engine import EmitEvent
-from app.services.event_waits import wake_waiters
+from app.services.event_waits import WOKEN_MOST, wake_waiters
 from app.services.executions import Executions
 from app.services.giving_up import give_up_run, give_up_task
 from app.store import deliveries as store
@@ -46,7 +46,7 @@ async def find_deliveries(tx: Tx, most: int) -> Sequence[Delivery]:
 
 
 async def deliver_events(tx: Tx, deliveries: Sequence[Delivery]) -> int:
-    """Wake tasks and tell runs of events that may have been emitted; how many were told.
+    """Wake tasks and tell runs of events that may have been emitted; how many were told, or a round if some are left.
 
     All runs are locked first, then the names: by then who had begun to await or to emit one of them has committed.
     """
@@ -54,11 +54,11 @@ async def deliver_events(tx: Tx, deliveries: Sequence[Delivery]) -> int:
     executions = Executions(tx)
     await executions.lock({delivery.run_id for delivery in deliveries if delivery.run_id})
     await events_store.lock_names(tx, {(row.queue, row.event_name) for row in rows})
-    done = [row.delivery_id for row in rows if await _deliver(executions, row, set(deliveries))]
+    are_done = [await _deliver(executions, row, set(deliveries)) for row in rows]
     await executions.write()
-    if done:
+    if done := [row.delivery_id for row, is_done in zip(rows, are_done, strict=True) if is_done]:
         await store.delete_deliveries(tx, done)
-    return len(deliveries)
+    return len(deliveries) if all(are_done) else WOKEN_MOST
 
 
 async def _list_awaiting(tx: Tx, row: Any) -> Sequence[UUID]:
@@ -69,15 +69,16 @@ async def _deliver(executions: Executions, row: Any, deliveries: set[Delivery]) 
     """Tell those of an event who are to be told; whether that is everybody who awaits it."""
     tx, name = executions.tx, row.event_name
     awaiting = await _list_awaiting(tx, row)
+    are_left = False
     if Delivery(row.delivery_id, None) in deliveries:
         event = await events_store.get_event(tx, row.queue, name, row.workflow_run_id)
         if event is not None:
-            await wake_waiters(tx, row.queue, name, row.workflow_run_id, event.payload)
+            are_left = await wake_waiters(tx, row.queue, name, row.workflow_run_id, event.payload)
     told = sorted(run_id for run_id in awaiting if Delivery(row.delivery_id, run_id) in deliveries)
     for run_id in told:
         if run_id in executions.runs and await executions.runs[run_id].hears(tx, name):
             await executions.act(run_id, EmitEvent(name))
-    return {Delivery(row.delivery_id, run_id) for run_id in (None, *awaiting)} <= deliveries
+    return not are_left and {Delivery(row.delivery_id, run_id) for run_id in (None, *awaiting)} <= deliveries
 
 
 async def give_up_delivery(tx: Tx, delivery: Delivery, why: str) -> None:
@@ -90,10 +91,10 @@ async def give_up_delivery(tx: Tx, delivery: Delivery, why: str) -> None:
         event = await events_store.get_event(tx, *of_event)
         if event is None:
             continue
-        for task_id in await events_store.list_waiters(tx, *of_event):
+        for task_id in await events_store.list_waiters(tx, *of_event, WOKEN_MOST):
             try:
                 async with tx.savepoint():
-                    await wake_waiters(tx, *of_event, event.payload, only={task_id})
+                    await wake_waiters(tx, *of_event, event.payload, only=task_id)
             except Exception as failure:
                 if not may_be_of_one(failure):
                     raise

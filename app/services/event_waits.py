@@ -1,6 +1,6 @@
 """Tasks that await events: what they see, and how they wake."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from app.errors import ValidationFailed
 from app.schemas.tasks import AwaitOutcome, EventAwaited
 from app.services.tasks import facts_of
 from app.store import checkpoints as checkpoints_store
+from app.store import deliveries as deliveries_store
 from app.store import events as store
 from app.store import tasks as tasks_store
 from app.store.sizes import BYTES_MOST
@@ -22,27 +23,47 @@ NO_ROOM = (
     f"the task would have more than {checkpoints_store.NAMES_MOST} checkpoints,"
     f" or more than {_MIB_MOST} MiB of their states"
 )
+WOKEN_MOST = 500
+"""How many tasks one transaction wakes; the others are woken by the housekeeping."""
 TOO_MUCH = ValidationFailed.at("/all_of", f"the payloads of these events are more than {_MIB_MOST} MiB together")
 
 
 async def wake_waiters(
-    tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: Collection[UUID] | None = None
-) -> None:
-    """Wake the tasks that await an event which was emitted just now: all, or ``only`` some of them."""
-    waiters = [task_id for task_id in await store.list_waiters(tx, queue, name, run_id) if not only or task_id in only]
+    tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: UUID | None = None
+) -> bool:
+    """Wake the tasks that await an event which was emitted, or ``only`` one; whether some are left for another time.
+
+    Each keeps the payload, so one transaction takes only as many as are ``WOKEN_MOST``, or ``BYTES_MOST`` together.
+    """
+    waiters = await store.list_waiters(tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None)
     if not waiters:
-        return
-    rows = await tasks_store.lock_tasks(tx, waiters)
-    still = await store.list_waiters(tx, queue, name, run_id)  # another emit may have woken some until they were locked
-    waiting = [facts_of(rows[task_id]) for task_id in still if task_id in rows]
+        return False
+    rows = await tasks_store.lock_tasks(tx, waiters[:WOKEN_MOST])
+    # Another emit may have woken some until they were locked.
+    still = await store.list_waiters(tx, queue, name, run_id, WOKEN_MOST, list(rows))
     received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
     woken: list[tuple[Facts, EventAwaited | ValidationFailed]] = []
-    for facts in waiting:
+    room, size = BYTES_MOST, _size_of(received)
+    for facts in (facts_of(rows[task_id]) for task_id in still):
+        if room <= 0:
+            break
         names = facts["wait_all"]
         outcome = received if names is None else await look(tx, facts, names, all_of=True)
         if outcome is not None:
             woken.append((facts, outcome))
+            room -= size if outcome is received else _size_of(outcome)
     await wake_all(tx, woken)
+    return len(waiters) > WOKEN_MOST or room <= 0
+
+
+def _size_of(outcome: EventAwaited | ValidationFailed) -> int:
+    return len(write_json(outcome)) if isinstance(outcome, EventAwaited) else 0
+
+
+async def deliver_later(tx: Tx, queue: str, name: str, run_id: UUID | None) -> None:
+    """Leave it to the housekeeping to tell the others who await an event: those of its run, or all of the queue."""
+    delivery = {"queue": queue, "event_name": name, "workflow_run_id": run_id}
+    await deliveries_store.insert_deliveries(tx, [delivery])
 
 
 async def wake_all(tx: Tx, woken: Sequence[tuple[Facts, EventAwaited | ValidationFailed]]) -> None:

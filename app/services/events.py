@@ -13,7 +13,7 @@ from app.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQ
 from app.schemas.tasks import AwaitOutcome, EventAwait, EventAwaited
 from app.services import stored_runs
 from app.services.advancing import tell_of_event
-from app.services.event_waits import NO_ROOM, hold_back, look, outcome_row, wake_all, wake_waiters
+from app.services.event_waits import NO_ROOM, deliver_later, hold_back, look, outcome_row, wake_all, wake_waiters
 from app.services.executions import Executions
 from app.services.leases import Answered, Report, answered, hold_runs, settle_each, spend
 from app.services.tasks import facts_of
@@ -43,8 +43,8 @@ async def emit_event(tx: Tx, queue: str, name: str, emit: EventEmit) -> EmittedE
     await store.lock_names(tx, {(queue, name)})
     await queues_store.insert_queue(tx, queue)
     row = await store.insert_event(tx, queue, name, run_id, emit.payload)
-    if row is not None:
-        await wake_waiters(tx, queue, name, run_id, emit.payload)
+    if row is not None and await wake_waiters(tx, queue, name, run_id, emit.payload):
+        await deliver_later(tx, queue, name, run_id)
     await tell_of_event(executions, queue, name, run_id, emit.payload)
     await executions.write()
     event = read_event(row or await store.get_event(tx, queue, name, run_id))

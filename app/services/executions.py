@@ -21,7 +21,7 @@ from app.domain.tags import tag_texts
 from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.services.callers import HOUSEKEEPING, Caller
-from app.services.event_waits import wake_waiters
+from app.services.event_waits import deliver_later, wake_waiters
 from app.services.execution_states import Execution
 from app.services.execution_tasks import apply_to_tasks
 from app.services.plans import get_plan
@@ -308,11 +308,10 @@ class Executions:
             await queues_store.insert_queue(self.tx, queue)
             if await events_store.insert_event(self.tx, queue, name, None, payload) is None:
                 continue
-            await wake_waiters(self.tx, queue, name, None, payload)
+            are_left = await wake_waiters(self.tx, queue, name, None, payload)
             others = await store.list_runs_awaiting(self.tx, queue, name, None)
-            if set(others) - {run.run_id} or not is_alone:
-                delivery = {"queue": queue, "event_name": name, "workflow_run_id": None}
-                await deliveries_store.insert_deliveries(self.tx, [delivery])
+            if set(others) - {run.run_id} or not is_alone or are_left:
+                await deliver_later(self.tx, queue, name, None)
 
     async def _end(self, run: Execution, end: RunEnd) -> None:
         before, now = await lock_run(self.tx, run.run_id)

@@ -87,10 +87,26 @@ _LIST_OF_RUN = (
 )
 _wait = rows_like(EventWait, ("task_id", "event_name", "queue", "workflow_run_id"))
 _INSERT_WAITS = insert(EventWait).from_select(list(_wait.c.keys()), select(*_wait.c)).on_conflict_do_nothing()
-_LIST_WAITERS = select(EventWait.task_id).where(
-    EventWait.queue == _QUEUE, EventWait.event_name == bindparam("name", type_=Text)
+_wanted = func.unnest(Task.wait_all).column_valued("wanted")
+_is_emitted = (
+    select(1)
+    .where(Event.queue == EventWait.queue, Event.event_name == _wanted)
+    .where(or_(Event.workflow_run_id.is_(None), Event.workflow_run_id == EventWait.workflow_run_id))
+    .correlate_except(Event)
+    .exists()
+)
+_LACKS_NONE = ~select(_wanted).where(~_is_emitted).correlate(EventWait).exists()
+_LIST_WAITERS = (
+    select(EventWait.task_id)
+    .join(Task, Task.task_id == EventWait.task_id)
+    .where(EventWait.queue == _QUEUE, EventWait.event_name == bindparam("name", type_=Text))
+    .where(or_(Task.wait_all.is_(None), _LACKS_NONE))
+    .limit(bindparam("most", type_=Integer))
 )
 _LIST_WAITERS_OF_RUN = _LIST_WAITERS.where(EventWait.workflow_run_id == _RUN)
+_AMONG = EventWait.task_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+_LIST_WAITERS_AMONG = _LIST_WAITERS.where(_AMONG)
+_LIST_WAITERS_OF_RUN_AMONG = _LIST_WAITERS_OF_RUN.where(_AMONG)
 _IDS_OF_RUNS = bindparam("ids", type_=ARRAY(Uuid))
 _DELETE_WAITS_OF_RUNS = delete(EventWait).where(
     EventWait.task_id.in_(select(Task.task_id).where(Task.workflow_run_id == any_(_IDS_OF_RUNS)))
@@ -172,12 +188,22 @@ async def insert_waits(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(_INSERT_WAITS, as_rows(rows))
 
 
-async def list_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Sequence[UUID]:
-    """SELECT the tasks that await an event: those of its run, or with None all of the queue."""
-    if run_id is None:
-        return (await tx.execute(_LIST_WAITERS, {"of_queue": queue, "name": name})).scalars().all()
-    parameters = {"of_queue": queue, "name": name, "of_run": run_id}
-    return (await tx.execute(_LIST_WAITERS_OF_RUN, parameters)).scalars().all()
+async def list_waiters(
+    tx: Tx, queue: str, name: str, run_id: UUID | None, most: int, among: Sequence[UUID] | None = None
+) -> Sequence[UUID]:
+    """SELECT up to ``most`` tasks that await an event and nothing that is not emitted yet, all or ``among`` some.
+
+    Those of its run, or with None all of the queue.
+    """
+    parameters: dict[str, Any] = {"of_queue": queue, "name": name, "most": most}
+    if run_id is not None:
+        parameters["of_run"] = run_id
+    if among is None:
+        statement = _LIST_WAITERS if run_id is None else _LIST_WAITERS_OF_RUN
+    else:
+        statement = _LIST_WAITERS_AMONG if run_id is None else _LIST_WAITERS_OF_RUN_AMONG
+        parameters["ids"] = list(among)
+    return (await tx.execute(statement, parameters)).scalars().all()
 
 
 async def delete_waits_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> None:

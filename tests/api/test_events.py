@@ -7,8 +7,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from sqlalchemy import text
 
-from app.db.engine import Database
+from app.db.engine import Database, Tx
+from app.services import event_waits
+from app.services.event_waits import wake_waiters
 from tests.api.json_texts import KEPT
 from tests.factories import (
     QUEUES,
@@ -29,6 +32,7 @@ from tests.factories import (
     start_task,
     task_address,
 )
+from tests.waiting import eventually
 
 EVENTS = f"{QUEUES}/default/events"
 SUSPENDED = {"outcome": "suspended"}
@@ -52,6 +56,10 @@ async def await_event(client: httpx.AsyncClient, held: dict[str, Any], **body: A
 
 def received(payload: Any, name: str = "paid") -> dict[str, Any]:
     return {"outcome": "received", "event_name": name, "payload": payload}
+
+
+async def rows_of(tx: Tx, query: str) -> list[Any]:
+    return list((await tx.execute(text(query))).scalars())
 
 
 async def of_run(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -277,6 +285,39 @@ class TestSeveralEvents:
         assert pointers(response) == ["/any_of"]
 
 
+class TestManyWaiters:
+    async def test_large_payload_is_given_to_as_many_at_once_as_are_16_mib(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        for held in [await start_task(client) for _ in range(20)]:
+            await await_event(client, held)
+        payload = "x" * 1_000_000
+        woken = []
+        for _ in range(2):
+            async with database.transaction() as tx:
+                are_left = await wake_waiters(tx, "default", "paid", None, payload)
+                woken.append((are_left, await rows_of(tx, "SELECT count(*) FROM tasks WHERE ready_at IS NOT NULL")))
+        assert woken == [(True, [17]), (False, [20])]
+
+    async def test_those_whom_the_emit_leaves_are_woken_in_a_moment(
+        self, client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(event_waits, "WOKEN_MOST", 2)
+        tasks = [await start_task(client) for _ in range(9)]
+        for number, held in enumerate(tasks):
+            await await_event(client, held, **{"all_of": ["paid", "never"]} if number < 4 else {})
+        await emit(client, payload=1)
+
+        async def nothing_is_on_its_way() -> bool:
+            async with database.transaction() as tx:
+                return not await rows_of(tx, "SELECT delivery_id FROM event_deliveries")
+
+        await eventually(nothing_is_on_its_way)
+        woken = await claim_tasks(client, limit=9)
+        assert sorted(task["task_id"] for task in woken) == sorted(held["task_id"] for held in tasks[4:])
+        assert all(task["event_payload"] == 1 for task in woken)
+
+
 class TestTimeout:
     async def test_zero_seconds_time_out_at_once(self, client: httpx.AsyncClient) -> None:
         held = await start_task(client)
@@ -291,7 +332,7 @@ class TestTimeout:
         held = await start_task(client)
         assert await await_event(client, held, timeout_seconds=0.1) == SUSPENDED
         assert (await get_task(client, held))["wake_at"] is not None
-        woken = await claim_task(client, wait_seconds=5)
+        woken = await claim_task(client, wait_seconds=60)
         assert (woken["attempt"], woken["event_payload"]) == (1, None)
         assert woken["checkpoints"]["s"] == TIMED_OUT
         assert await await_event(client, woken, timeout_seconds=0.1) == TIMED_OUT
@@ -301,7 +342,7 @@ class TestTimeout:
         await await_event(client, held, timeout_seconds=60)
         async with database.transaction() as tx:
             await pass_time(tx, held, 60)
-        woken = await claim_task(client, wait_seconds=5)
+        woken = await claim_task(client, wait_seconds=60)
         await emit(client, payload=1)
         assert await await_event(client, woken) == TIMED_OUT
         assert (await client.get(task_address(held, "checkpoints", "s"))).json()["state"] == TIMED_OUT
