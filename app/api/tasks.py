@@ -79,9 +79,11 @@ async def get_task(request: Request, task_id: UUID, tx: ReadTx) -> Response:
 
 @router.get("/{task_id}/attempts", response_model=TaskAttempts, responses=problems(NotFound))
 @needs(Scope.read)
-async def list_task_attempts(request: Request, task_id: UUID, tx: ReadTx) -> Response:
+async def list_task_attempts(
+    request: Request, task_id: UUID, query: Annotated[PageQuery, Query()], tx: ReadTx
+) -> Response:
     """Return every attempt of a task, oldest first, with what workers reported that had lost their lease."""
-    return answer_page(request, await service.list_attempts(tx, task_id), attempt_table)
+    return answer_page(request, await service.list_attempts(tx, task_id, query), attempt_table)
 
 
 @router.get("/{task_id}/wait", response_model=Task, responses=problems(NotFound))

@@ -47,9 +47,9 @@ class TaskCalls:
         return get(write_path(TASK, task_id), Task)
 
     @Operation
-    def list_task_attempts(self, task_id: Id) -> Call[TaskAttempts]:
+    def list_task_attempts(self, task_id: Id, **query: Unpack[PageFields]) -> Call[TaskAttempts]:
         """List every attempt of a task, oldest first."""
-        return get(write_path(TASK + "/attempts", task_id), TaskAttempts)
+        return get(write_path(TASK + "/attempts", task_id), TaskAttempts, **query)
 
     @Operation
     def wait_for_task(self, task_id: Id, *, timeout_seconds: float = 30) -> Call[Task]:

@@ -284,7 +284,7 @@ class TaskAttempt(Answer):
 
 
 class TaskAttempts(Answer):
-    """Every attempt of a task, oldest first."""
+    """A page of the attempts of a task, oldest first."""
 
     items: list[TaskAttempt]
     next_cursor: str | None

@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
+from app.domain.cursors import read_offset, write_offset
 from app.domain.json_values import fingerprint
 from app.domain.links import find_link, place_of_link
 from app.domain.moments import END_OF_TIME, later
@@ -27,6 +28,7 @@ from app.schemas.tasks import (
     TaskSpec,
     TaskStatus,
 )
+from app.schemas.wire import PageQuery
 from app.services import stored_runs
 from app.services.callers import Caller, Visit
 from app.services.idempotency import IdempotencyKey, Reply, answer_once
@@ -293,16 +295,28 @@ async def wait_until_ended(
     return await watch(database, wakeups, topic, look, lambda task: task.completed_at, timeout_seconds, visit)
 
 
-async def list_attempts(tx: Tx, task_id: UUID) -> TaskAttempts:
-    """Return every attempt of a task, oldest first, with what came too late. Raises NotFound."""
+async def list_attempts(tx: Tx, task_id: UUID, query: PageQuery) -> TaskAttempts:
+    """Return the attempts of a task, oldest first, with what came too late. Raises NotFound, ValidationFailed."""
     task = await get_task(tx, task_id)
+    after = read_offset(query.cursor, task_id) if query.cursor is not None else 0
+    page = await leases_store.list_attempts(tx, task_id, after, query.limit)
+    late = await _list_late_reports(tx, task_id)
+    items = [_read_attempt(row, late) for row in page.rows]
+    last = items[-1].attempt if items else after
+    is_left = page.has_more or last < task.attempt
+    if is_left and not page.has_more and len(items) < query.limit:
+        items.append(_newest_attempt(task, late))
+        is_left = False
+    return TaskAttempts.model_construct(items=items, next_cursor=write_offset(last, task_id) if is_left else None)
+
+
+async def _list_late_reports(tx: Tx, task_id: UUID) -> dict[UUID, list[LateReport]]:
+    """Return what came too late of a task, by the attempt that it was of."""
     late: dict[UUID, list[LateReport]] = {}
     for report in await leases_store.list_late_reports(tx, task_id):
         shown = {name: getattr(report, name) for name in LateReport.model_fields}
         late.setdefault(report.run_id, []).append(LateReport.model_construct(None, **shown))
-    past = [_read_attempt(row, late) for row in await leases_store.list_attempts(tx, task_id)]
-    newest = [] if past and past[-1].run_id == task.run_id else [_newest_attempt(task, late)]
-    return TaskAttempts.model_construct(items=[*past, *newest], next_cursor=None)
+    return late
 
 
 def _read_attempt(row: Any, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CompoundSelect, Row, Uuid, any_, bindparam, func, select, union_all
+from sqlalchemy import ARRAY, BigInteger, CompoundSelect, Row, Uuid, any_, bindparam, func, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.models import LateReport, SpentLease, TaskAttempt
+from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
 
 _TASK_ID = bindparam("of_task", type_=Uuid)
@@ -31,7 +32,12 @@ _INSERT_ATTEMPTS = (
     .from_select(_ATTEMPT, select(*(_attempt.c[name] for name in _ATTEMPT)))
     .on_conflict_do_nothing(index_elements=["run_id"])
 )
-_LIST_ATTEMPTS = select(*TaskAttempt.__table__.c).where(TaskAttempt.task_id == _TASK_ID).order_by(TaskAttempt.attempt)
+_LIST_ATTEMPTS = (
+    select(*TaskAttempt.__table__.c)
+    .where(TaskAttempt.task_id == _TASK_ID, TaskAttempt.attempt > bindparam("after", type_=BigInteger))
+    .order_by(TaskAttempt.attempt)
+    .limit(bindparam("most"))
+)
 _SPENT = ("lease_token", "task_id", "run_id", "call", "body", "answer")
 _spent = rows_like(SpentLease, _SPENT)
 _INSERT_SPENT = insert(SpentLease).from_select(_SPENT, select(*(_spent.c[name] for name in _SPENT)))
@@ -60,9 +66,9 @@ async def insert_attempts(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(_INSERT_ATTEMPTS, as_rows(rows))
 
 
-async def list_attempts(tx: Tx, task_id: UUID) -> Sequence[Row[Any]]:
-    """SELECT the attempts of a task that are over, oldest first."""
-    return (await tx.execute(_LIST_ATTEMPTS, {"of_task": task_id})).all()
+async def list_attempts(tx: Tx, task_id: UUID, after: int, limit: int) -> Page:
+    """SELECT up to ``limit`` attempts of a task that are over, behind the number ``after``, oldest first."""
+    return await read_page(tx, _LIST_ATTEMPTS, {"of_task": task_id, "after": after}, limit)
 
 
 async def insert_spent_leases(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.factories import (
     RUNS,
     address,
+    claim_task,
     claim_tasks,
     create_run,
     emit_event,
@@ -95,6 +96,15 @@ class TestPages:
             assert (await put_checkpoint(client, held, f"c{number}", state=plain())).is_success
         pages = await read_pages(client, task_address(held, "checkpoints"))
         assert [len(page) for page in pages] == [16]
+
+    async def test_attempts(self, client: httpx.AsyncClient) -> None:
+        await spawn_task(client, max_attempts=COUNT)
+        for _ in range(COUNT - 1):
+            held = await claim_task(client)
+            error = {"name": "Broken", "message": plain()}
+            assert (await report(client, held, "fail", error=error)).is_success
+        pages = await read_pages(client, task_address(held, "attempts"))
+        assert_whole(pages, "attempt", list(range(1, COUNT + 1)))
 
 
 class TestClaims:

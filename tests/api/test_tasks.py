@@ -1,12 +1,14 @@
 """Spawning tasks over HTTP, alone and in batches."""
 
 import asyncio
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
+from app.domain.cursors import write_offset
 from tests.api.json_texts import KEPT
 from tests.factories import (
     QUEUES,
@@ -19,6 +21,7 @@ from tests.factories import (
     code,
     get_task,
     pointers,
+    reported,
     run_body,
     spawn_task,
     spawn_tasks,
@@ -378,6 +381,29 @@ class TestAttempts:
             "status": "pending",
             "late_reports": [],
         }
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
+    async def test_pages_follow_without_gap(self, client: httpx.AsyncClient, limit: int) -> None:
+        await spawn_task(client, max_attempts=9)
+        for _ in range(3):
+            await reported(client, await claim_task(client), "fail", error={"name": "Broken", "message": "it broke"})
+        held = await claim_task(client)
+        pages, query = [], {"limit": limit}
+        while query.get("cursor", "first"):
+            page = (await client.get(task_address(held, "attempts"), params=query)).json()
+            pages.append(page["items"])
+            query["cursor"] = page["next_cursor"]
+        attempts = [(found["attempt"], found["status"]) for found in chain(*pages)]
+        assert attempts == [(1, "failed"), (2, "failed"), (3, "failed"), (4, "running")]
+        assert all(len(page) == limit for page in pages[:-1])
+        assert pages[-1]
+
+    async def test_cursor_is_one_of_this_list(self, client: httpx.AsyncClient) -> None:
+        task = await spawn_task(client)
+        response = await client.get(task_address(task, "attempts"), params={"cursor": write_offset(2**62, UNKNOWN_ID)})
+        assert pointers(response) == ["cursor"]
+        far = {"cursor": write_offset(2**63 - 1, task["task_id"])}
+        assert (await client.get(task_address(task, "attempts"), params=far)).json()["items"] == []
 
     async def test_table_shows_them(self, client: httpx.AsyncClient) -> None:
         task = await task_in(client, "failed", max_attempts=2)

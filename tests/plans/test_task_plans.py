@@ -116,13 +116,14 @@ class TestWorkerCalls:
         ids, tokens = [task_id for task_id, _ in held], [token for _, token in held]
         plan = task_probe.explain(leases._GET_RUNS_OF_TOKENS, {"tasks": ids, "tokens": tokens}, generic=generic)
         assert not plan.scans_whole("task_attempts")
-        plan = task_probe.explain(leases._LIST_ATTEMPTS, {"of_task": ids[0]}, generic=generic)
+        plan = task_probe.explain(leases._LIST_ATTEMPTS, {"of_task": ids[0], "after": 0, "most": MOST}, generic=generic)
         assert not plan.scans_whole("task_attempts")
 
     def test_waiters_of_an_event_are_found_by_its_name(self, task_probe: Probe, generic: bool) -> None:
-        values = {"of_queue": "default", "name": "event-7"}
+        values = {"of_queue": "default", "name": "event-7", "most": MOST}
         plan = task_probe.explain(events._LIST_WAITERS, values, generic=generic)
         assert plan.rows_read("event_waits") <= OPEN
+        assert not plan.scans_whole("tasks")
 
     def test_known_idempotency_keys_are_found_by_key(self, task_probe: Probe, generic: bool) -> None:
         values = {"queues": ["default"] * 50, "keys": [f"key-{5 * i}" for i in range(50)]}
