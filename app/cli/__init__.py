@@ -1,10 +1,15 @@
 """The command `milepost`: thin; parse, call, print."""
 
+import atexit
+import gc
 import signal
 
 import typer
 
 from app.cli import keys, runs, service, worker, workflows
+
+THRESHOLDS = (100_000, 20, 50)
+"""How seldom garbage is looked for: most of what a command makes are modules, which stay."""
 
 app = typer.Typer(
     name="milepost",
@@ -25,6 +30,8 @@ app.add_typer(workflows.app, name="workflows")
 
 def main() -> None:
     """Run the command that the arguments name."""
+    gc.set_threshold(*THRESHOLDS)
+    atexit.register(gc.freeze)  # what is left at the end goes with the process
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a command, and is not one of its exit codes
     app()

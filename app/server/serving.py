@@ -9,6 +9,8 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any
 
@@ -154,6 +156,16 @@ class Process(multiprocess.Process):
             assert isinstance(self.config, Config)  # noqa: S101 - what the supervisor was given
             self._server = Server(self.config)
         return self._server
+
+    def _healthcheck(self, timeout: float) -> bool | None:
+        """Return whether the server has started; None: no answer in time, or the process has ended meanwhile."""
+        with suppress(OSError, EOFError, UnpicklingError):
+            self.parent_conn.send(b"ping")
+            ends_at = time.monotonic() + timeout
+            while self.process.is_alive() and time.monotonic() < ends_at:
+                if self.parent_conn.poll(CHECK_SECONDS):
+                    return bool(self.parent_conn.recv())
+        return None
 
 
 class Supervisor(Multiprocess):
