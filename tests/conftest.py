@@ -1,9 +1,11 @@
 """What all tests share: one Postgres a run, one database a worker, one application a database."""
 
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from app import main
 from app.api.kernel import Kernel
 from app.db.embedded import Cluster, start_embedded
 from app.db.engine import Database, Tx, read_url
@@ -53,6 +56,14 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SERVER] = _cluster.url
     _create_database(TEMPLATE)
     upgrade(url_of(TEMPLATE))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests alone when garbage is collected: services do so for themselves at their start."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    main._collecting_garbage_rarely = nullcontext  # type: ignore[assignment]  # it would take half a second a service
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

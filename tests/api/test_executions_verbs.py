@@ -333,7 +333,7 @@ class TestPause:
         run = await start(client)
         await verb(client, run, "pause")
         await verb(client, run, "resume")
-        assert list(await claim_steps(client, wait_seconds=1)) == ["extract"]
+        assert list(await claim_steps(client, wait_seconds=60)) == ["extract"]
 
     async def test_timers_retries_and_events_go_on_without_handing_out_work(
         self, client: httpx.AsyncClient, database: Database

@@ -130,7 +130,7 @@ class TestWithoutTheLease:
     async def test_successor_is_not_touched(self, client: httpx.AsyncClient, database: Database, call: str) -> None:
         held = await start_task(client, max_attempts=2)
         await lose_lease(database, held)
-        successor = await claim_task(client, wait_seconds=5)
+        successor = await claim_task(client, wait_seconds=60)
         before = await get_task(client, held)
         assert is_told(await call_worker(client, held, call, **CALLS[call]), "lease-lost")
         assert await get_task(client, held) == before
@@ -243,7 +243,7 @@ class TestRepeats:
     ) -> None:
         stale = await start_task(client, max_attempts=2)
         await lose_lease(database, stale)
-        held = await claim_task(client, wait_seconds=5)
+        held = await claim_task(client, wait_seconds=60)
         answers = await asyncio.gather(*(report(client, task, "complete", result=1) for task in (stale, held, stale)))
         assert [answer.status_code for answer in answers] == [409, 200, 409]
 
@@ -255,7 +255,7 @@ class TestLateReports:
     ) -> None:
         held = await start_task(client, max_attempts=2)
         await lose_lease(database, held)
-        await claim_task(client, wait_seconds=5)
+        await claim_task(client, wait_seconds=60)
         await call_worker(client, held, call, **CALLS[call])
         first, second = await attempts_of(client, held)
         (late,) = first["late_reports"]
@@ -480,7 +480,7 @@ class TestFail:
             assert left == timedelta(seconds=pause)
             async with database.transaction() as tx:
                 await pass_time(tx, task, pause)
-            held = await claim_task(client, wait_seconds=5)
+            held = await claim_task(client, wait_seconds=60)
 
     @pytest.mark.parametrize("strategy", [None, {"kind": "none"}, {"kind": "fixed", "base_seconds": 0}])
     async def test_zero_pause_makes_it_pending(

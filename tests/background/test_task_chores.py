@@ -85,7 +85,7 @@ class TestExpiredLease:
         held = await start_task(client)
         for lost_count in range(1, 6):
             await let_expire(database, held)
-            held = await claim_task(client, wait_seconds=5)
+            held = await claim_task(client, wait_seconds=60)
             task = await get_task(client, held)
             assert (task["attempt"], task["lost_count"]) == (lost_count + 1, lost_count)
             assert (task["max_attempts"], task["max_lost"]) == (1, 5)
@@ -98,7 +98,7 @@ class TestExpiredLease:
     async def test_failure_after_it_counts(self, client: httpx.AsyncClient, database: Database) -> None:
         held = await start_task(client)
         await let_expire(database, held)
-        task = await reported(client, await claim_task(client, wait_seconds=5), "fail", error=BROKEN)
+        task = await reported(client, await claim_task(client, wait_seconds=60), "fail", error=BROKEN)
         assert (task["status"], task["reason"], task["attempt"]) == ("failed", "attempts_exhausted", 2)
         assert (task["lost_count"], task["error"]) == (1, BROKEN)
 
@@ -108,13 +108,13 @@ class TestExpiredLease:
         held = await start_task(client, max_lost=1)
         for _ in range(2):
             await let_expire(database, held)
-            held = await claim_task(client, wait_seconds=2) if held["attempt"] == 1 else held
+            held = await claim_task(client, wait_seconds=60) if held["attempt"] == 1 else held
         await ended(client, held)
         task = (await client.post(task_address(held, "retry"))).json()
         assert (task["attempt"], task["max_attempts"], task["lost_count"]) == (3, 3, 2)
         held = await claim_task(client)
         await let_expire(database, held)
-        held = await claim_task(client, wait_seconds=5)
+        held = await claim_task(client, wait_seconds=60)
         task = await reported(client, held, "fail")
         assert (task["status"], task["attempt"], task["lost_count"]) == ("failed", 4, 3)
 
@@ -164,7 +164,7 @@ class TestExpiredLease:
         held = await start_task(client, max_attempts=2)
         await put_checkpoint(client, held, "a", state=1)
         await let_expire(database, held)
-        claimed = await claim_task(client, worker_id="w-2", wait_seconds=2)
+        claimed = await claim_task(client, worker_id="w-2", wait_seconds=60)
         assert (claimed["task_id"], claimed["attempt"], claimed["checkpoints"]) == (held["task_id"], 2, {"a": 1})
 
     async def test_it_frees_a_place(self, client: httpx.AsyncClient, database: Database) -> None:
@@ -172,7 +172,7 @@ class TestExpiredLease:
         held = await start_task(client, concurrency_key="k", max_lost=0)
         spawned = await spawn_task(client, concurrency_key="k")
         await let_expire(database, held)
-        assert (await claim_task(client, wait_seconds=2))["task_id"] == spawned["task_id"]
+        assert (await claim_task(client, wait_seconds=60))["task_id"] == spawned["task_id"]
 
     async def test_it_cancels_where_a_cancel_was_requested(self, client: httpx.AsyncClient, database: Database) -> None:
         run = await run_in(client, "running")
@@ -208,25 +208,25 @@ class TestSleepers:
         held = await start_task(client)
         await reported(client, held, "sleep", seconds=0.2)
         assert await claim_tasks(client) == []
-        claimed = await claim_task(client, wait_seconds=2)
+        claimed = await claim_task(client, wait_seconds=60)
         assert (claimed["task_id"], claimed["attempt"]) == (held["task_id"], 1)
 
     async def test_retry_can_be_claimed_when_its_time_has_come(self, client: httpx.AsyncClient) -> None:
         held = await start_task(client, max_attempts=2)
         await reported(client, held, "fail", retry_after_seconds=0.2)
         assert await claim_tasks(client) == []
-        assert (await claim_task(client, wait_seconds=2))["attempt"] == 2
+        assert (await claim_task(client, wait_seconds=60))["attempt"] == 2
 
     async def test_delayed_task_can_be_claimed_when_its_time_has_come(self, client: httpx.AsyncClient) -> None:
         spawned = await spawn_task(client, delay_seconds=0.2)
         assert await claim_tasks(client) == []
-        assert (await claim_task(client, wait_seconds=2))["task_id"] == spawned["task_id"]
+        assert (await claim_task(client, wait_seconds=60))["task_id"] == spawned["task_id"]
 
     async def test_other_sleepers_sleep_on(self, client: httpx.AsyncClient) -> None:
         task = await task_in(client, "sleeping")
         held = await start_task(client)
         await reported(client, held, "sleep", seconds=0.1)
-        assert (await claim_task(client, wait_seconds=2))["task_id"] == held["task_id"]
+        assert (await claim_task(client, wait_seconds=60))["task_id"] == held["task_id"]
         assert (await get_task(client, task))["status"] == "sleeping"
 
     async def test_await_times_out(self, client: httpx.AsyncClient) -> None:
@@ -246,7 +246,7 @@ class TestSleepers:
         async with replica(database_url) as other:
             held = await start_task(client)
             await reported(client, held, "sleep", seconds=0.1)
-            claimed = await claim_task(other, wait_seconds=5)
+            claimed = await claim_task(other, wait_seconds=60)
             assert claimed["task_id"] == held["task_id"]
 
 
@@ -308,7 +308,7 @@ class TestLimits:
 
     async def test_duration_is_counted_from_the_first_start(self, client: httpx.AsyncClient) -> None:
         await spawn_task(client, cancellation={"max_duration": 3600}, delay_seconds=0.1)
-        held = await claim_task(client, wait_seconds=2)
+        held = await claim_task(client, wait_seconds=60)
         await reported(client, held, "complete")
 
     @pytest.mark.parametrize("limit", ["max_delay", "max_duration"])

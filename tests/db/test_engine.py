@@ -10,14 +10,16 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import JSON, bindparam, make_url, select, text
+from sqlalchemy import bindparam, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db import idling
 from app.db.engine import Database, read_url
 from app.db.failures import explain_failure
 from app.db.sessions import OldPrimaryError, Timelines
+from app.domain.json_texts import JsonText
 from app.errors import Unavailable
+from app.models.base import KeptJson, ReadJson
 from tests.conftest import connect, make_settings
 from tests.waiting import PROMPT_SECONDS, eventually
 
@@ -59,8 +61,17 @@ class TestDatabase:
     )
     async def test_json_comes_back_as_it_was_given(self, database: Database, value: Any) -> None:
         async with database.reading() as tx:
-            got = (await tx.execute(select(bindparam("value", type_=JSON)), {"value": value})).scalar_one()
-        assert json.dumps(got) == json.dumps(value)
+            both = select(bindparam("value", type_=ReadJson()), bindparam("again", type_=KeptJson()))
+            row: Any = (await tx.execute(both, {"value": value, "again": value})).one()
+        read, kept = row
+        assert json.dumps(read) == json.dumps(value)
+        assert json.dumps(json.loads(kept.text)) == json.dumps(value)
+
+    async def test_json_text_is_kept_as_it_stands(self, database: Database) -> None:
+        given = JsonText(b'{"b": 1,  "a": [1.0, 1e400, "\\u00e4"], "b": 2}')
+        async with database.reading() as tx:
+            kept = (await tx.execute(select(bindparam("value", type_=KeptJson())), {"value": given})).scalar_one()
+        assert kept.text == given.text
 
     @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
     def test_every_way_of_writing_an_address_means_psycopg(self, scheme: str) -> None:

@@ -182,7 +182,7 @@ class TestEventLoop:
 class TestLargeAnswers:
     def test_tasks_of_many_small_values_are_listed_and_claimed_as_text(self, service: Service) -> None:
         """A megabyte of empty lists is cheap as a text, and a hundred times as large as values."""
-        params = [[]] * 345_000
+        params: list[list[int]] = [[]] * 345_000
         for _ in range(20):
             assert service.http.post("/v1/tasks", json={"task_name": "t", "params": params}, timeout=120).is_success
         asking = Asking(service)
