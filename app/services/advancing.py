@@ -108,12 +108,7 @@ def _pause_of(failure: Failure, facts: Facts) -> float | None:
 
 
 async def _prefetch(executions: Executions, tasks: Sequence[Facts]) -> None:
-    paths: dict[UUID, list[str]] = {}
-    for facts in tasks:
-        paths.setdefault(facts["workflow_run_id"], []).append(facts["step"])
-    for run_id, steps in paths.items():
-        if run_id in executions.runs:
-            await executions.runs[run_id].prefetch(executions.tx, steps)
+    await executions.prefetch([(facts["workflow_run_id"], facts["step"]) for facts in tasks])
 
 
 async def _take(executions: Executions, facts: Facts, action: Complete | Fail, failure: Failure) -> Ended:
@@ -198,11 +193,7 @@ async def advance_due_steps(tx: Tx, run_ids: Sequence[UUID]) -> int:
     executions = Executions(tx)
     await executions.lock(run_ids)
     due = await store.list_due_steps(tx, list(executions.runs), STEPS_PER_ROUND)
-    paths: dict[UUID, list[str]] = {}
-    for row in due:
-        paths.setdefault(row.workflow_run_id, []).append(row.path)
-    for run_id, of_run in paths.items():
-        await executions.runs[run_id].prefetch(tx, of_run)
+    await executions.prefetch([(row.workflow_run_id, row.path) for row in due])
     done = 0
     for row in due:
         if executions.room <= 0:

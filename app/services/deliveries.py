@@ -7,7 +7,7 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.db.failures import may_be_of_one
 from app.domain.highway.engine import EmitEvent
-from app.services.event_waits import WOKEN_MOST, wake_waiters
+from app.services.event_waits import WOKEN_MOST, wake_left
 from app.services.executions import Executions
 from app.services.giving_up import give_up_run, give_up_task
 from app.store import deliveries as store
@@ -73,7 +73,7 @@ async def _deliver(executions: Executions, row: Any, deliveries: set[Delivery]) 
     if Delivery(row.delivery_id, None) in deliveries:
         event = await events_store.get_event(tx, row.queue, name, row.workflow_run_id)
         if event is not None:
-            are_left = await wake_waiters(tx, row.queue, name, row.workflow_run_id, event.payload)
+            are_left = await wake_left(tx, row.queue, name, row.workflow_run_id, event.payload)
     told = sorted(run_id for run_id in awaiting if Delivery(row.delivery_id, run_id) in deliveries)
     for run_id in told:
         if run_id in executions.runs and await executions.runs[run_id].hears(tx, name):
@@ -94,7 +94,7 @@ async def give_up_delivery(tx: Tx, delivery: Delivery, why: str) -> None:
         for task_id in await events_store.list_waiters(tx, *of_event, WOKEN_MOST):
             try:
                 async with tx.savepoint():
-                    await wake_waiters(tx, *of_event, event.payload, only=task_id)
+                    await wake_left(tx, *of_event, event.payload, only=task_id)
             except Exception as failure:
                 if not may_be_of_one(failure):
                     raise

@@ -28,19 +28,29 @@ WOKEN_MOST = 500
 TOO_MUCH = ValidationFailed.at("/all_of", f"the payloads of these events are more than {_MIB_MOST} MiB together")
 
 
-async def wake_waiters(
-    tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: UUID | None = None
-) -> bool:
-    """Wake the tasks that await an event which was emitted, or ``only`` one; whether some are left for another time.
+async def wake_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> bool:
+    """Wake the tasks that await an event which is emitted just now; whether some are left for another time.
 
     Each keeps the payload, so one transaction takes only as many as are ``WOKEN_MOST``, or ``BYTES_MOST`` together.
+    Who awaits another event as well is locked first: who emits that one at this moment is not seen before.
     """
-    waiters = await store.list_waiters(tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None)
+    waiters = await store.list_waiters(tx, queue, name, run_id, WOKEN_MOST + 1)
+    return await _wake(tx, waiters, queue, name, run_id, payload)
+
+
+async def wake_left(
+    tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: UUID | None = None
+) -> bool:
+    """Wake the tasks, or ``only`` one, that still await an event which was emitted; whether some are left again."""
+    waiters = await store.find_lucky(tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None)
+    return await _wake(tx, waiters, queue, name, run_id, payload)
+
+
+async def _wake(tx: Tx, waiters: Sequence[UUID], queue: str, name: str, run_id: UUID | None, payload: Any) -> bool:
     if not waiters:
         return False
     rows = await tasks_store.lock_tasks(tx, waiters[:WOKEN_MOST])
-    # Another emit may have woken some until they were locked.
-    still = await store.list_waiters(tx, queue, name, run_id, WOKEN_MOST, list(rows))
+    still = await store.find_lucky(tx, queue, name, run_id, WOKEN_MOST, list(rows))
     received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
     woken: list[tuple[Facts, EventAwaited | ValidationFailed]] = []
     room, size = BYTES_MOST, _size_of(received)
@@ -77,7 +87,7 @@ async def wake_all(tx: Tx, woken: Sequence[tuple[Facts, EventAwaited | Validatio
     rows = [outcome_row(f, f["wait_step"], outcome) for f, outcome in woken if isinstance(outcome, EventAwaited)]
     kept = await checkpoints_store.put_checkpoints(tx, rows) if rows else {}
     await store.delete_waits(tx, ids)
-    ready = [_wake(facts, outcome, is_kept=(facts["task_id"], facts["wait_step"]) in kept) for facts, outcome in woken]
+    ready = [_woken(facts, outcome, is_kept=(facts["task_id"], facts["wait_step"]) in kept) for facts, outcome in woken]
     await tasks_store.update_tasks(tx, ready)
     await hold_back(tx, ready)
     tx.ready.update(facts["queue"] for facts, _ in woken)
@@ -89,7 +99,7 @@ async def hold_back(tx: Tx, ready: Sequence[Facts]) -> None:
         await tasks_store.hold_tasks_of_held_runs(tx, work)
 
 
-def _wake(facts: Facts, outcome: EventAwaited | ValidationFailed, *, is_kept: bool) -> Facts:
+def _woken(facts: Facts, outcome: EventAwaited | ValidationFailed, *, is_kept: bool) -> Facts:
     if not is_kept or isinstance(outcome, ValidationFailed):
         return wake(facts, facts["now"])
     return wake(facts, facts["now"], outcome.event_name, _payload_of(outcome))

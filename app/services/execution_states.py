@@ -1,7 +1,7 @@
 """One executed run in one transaction: its state as far as it was asked for, and what is to be written of it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -109,18 +109,6 @@ class Execution:
         """Take an action that is too long for the event loop; the step fails with which it comes to too much."""
         return act(self.plan, self.state, action, self.row.now, scope, room, make_action_budget(is_over))
 
-    async def prefetch(self, tx: Tx, paths: Iterable[str]) -> None:
-        """Load what ending steps needs in most cases: their scopes, and the names they can see."""
-        scopes = {scope_of(path) for path in paths} - self.state.scopes.keys()
-        await self._load_scopes(tx, sorted(scopes))
-        frames: set[str] = set()
-        for scope in scopes:
-            region = scope[: scope.rfind("]") + 1]
-            while region != TOP:
-                frames.add(region)
-                region = outer_region(region)
-        await self._load_frames(tx, sorted({*frames, TOP} - self.state.frames.keys()))
-
     def begin_next_attempt(self, path: str) -> None:
         """Count the attempt as begun that a loaded step is to have after a pause: it can end before it was offered."""
         step = self.state.steps.get(path)
@@ -169,7 +157,10 @@ class Execution:
         return [] if self.is_swept else rows
 
     async def _load_scopes(self, tx: Tx, scopes: Sequence[str]) -> None:
-        rows = await store.list_steps_of_scopes(tx, self.run_id, scopes) if scopes and not self.is_new else []
+        await load_scopes(tx, [(self, scope) for scope in scopes])
+
+    def learn_scopes(self, scopes: Iterable[str], rows: Iterable[Any]) -> None:
+        """Take note of all ``rows`` of steps that there are in these scopes."""
         by_scope: dict[str, list[StepState]] = {scope: [] for scope in scopes}
         for row in rows:
             by_scope[row.scope].append(self._read(row))
@@ -195,7 +186,10 @@ class Execution:
         self.state.results |= {name: found.get(name) for name in missing}
 
     async def _load_frames(self, tx: Tx, paths: Sequence[str]) -> None:
-        rows = await store.get_frames(tx, self.run_id, paths) if paths and not self.is_new else []
+        await load_frames(tx, [(self, path) for path in paths])
+
+    def learn_frames(self, paths: Iterable[str], rows: Iterable[Any]) -> None:
+        """Take note of the ``rows`` that there are of these frames."""
         found = {
             row.path: Frame(row.variables, row.names.get("keys", {}), row.names.get("ids", {}), row.value)
             for row in rows
@@ -331,3 +325,52 @@ class Execution:
             "started_at": step.started_at,
             "completed_at": step.completed_at,
         }
+
+
+Wanted = Sequence[tuple[Execution, str]]
+"""Scopes or frames, each of a run."""
+
+
+async def prefetch(tx: Tx, steps: Mapping[Execution, Iterable[str]]) -> None:
+    """Load what ending steps of runs needs in most cases: their scopes, and the names they can see."""
+    scopes = [(run, scope) for run, paths in steps.items() for scope in sorted({scope_of(path) for path in paths})]
+    await load_scopes(tx, [(run, scope) for run, scope in scopes if scope not in run.state.scopes])
+    frames = dict.fromkeys((run, frame) for run, scope in scopes for frame in (*_regions_of(scope), TOP))
+    await load_frames(tx, [(run, frame) for run, frame in frames if frame not in run.state.frames])
+
+
+def _regions_of(scope: str) -> Iterator[str]:
+    region = scope[: scope.rfind("]") + 1]
+    while region != TOP:
+        yield region
+        region = outer_region(region)
+
+
+async def load_scopes(tx: Tx, scopes: Wanted) -> None:
+    """Load the steps of scopes."""
+    stored = [(run.run_id, scope) for run, scope in scopes if not run.is_new]
+    rows = _by_run(await store.list_steps_of_scopes(tx, stored) if stored else [])
+    for run, names in _of_each(scopes):
+        run.learn_scopes(names, rows.get(run.run_id, []))
+
+
+async def load_frames(tx: Tx, frames: Wanted) -> None:
+    """Load frames."""
+    stored = [(run.run_id, path) for run, path in frames if not run.is_new]
+    rows = _by_run(await store.get_frames(tx, stored) if stored else [])
+    for run, paths in _of_each(frames):
+        run.learn_frames(paths, rows.get(run.run_id, []))
+
+
+def _by_run(rows: Iterable[Any]) -> dict[UUID, list[Any]]:
+    by_run: dict[UUID, list[Any]] = {}
+    for row in rows:
+        by_run.setdefault(row.workflow_run_id, []).append(row)
+    return by_run
+
+
+def _of_each(wanted: Wanted) -> Iterable[tuple[Execution, list[str]]]:
+    of_each: dict[Execution, list[str]] = {}
+    for run, name in wanted:
+        of_each.setdefault(run, []).append(name)
+    return of_each.items()

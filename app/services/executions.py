@@ -1,7 +1,7 @@
 """The execution of definitions: runs are started and moved by the engine, in the transaction that reports the cause."""
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.services.callers import HOUSEKEEPING, Caller
 from app.services.event_waits import deliver_later, wake_waiters
-from app.services.execution_states import Execution
+from app.services.execution_states import Execution, prefetch
 from app.services.execution_tasks import apply_to_tasks
 from app.services.plans import get_plan
 from app.services.run_memory import MemorySize
@@ -119,6 +119,14 @@ class Executions:
         for row in await store.lock_executions(self.tx, sorted(lines - self.runs.keys())):
             plan = await get_plan(self.tx, row.workflow_id)
             self.runs[row.workflow_run_id] = Execution(row, plan)
+
+    async def prefetch(self, steps: Iterable[tuple[UUID, str]]) -> None:
+        """Load at once what most actions on steps of locked runs need; each loads what else it needs."""
+        wanted: dict[Execution, list[str]] = {}
+        for run_id, path in steps:
+            if run_id in self.runs:
+                wanted.setdefault(self.runs[run_id], []).append(path)
+        await prefetch(self.tx, wanted)
 
     async def act(self, run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
         """Take an action on a locked run, with all that it leads to in other runs; None if the run cannot take it."""
@@ -302,10 +310,11 @@ class Executions:
 
         In the order of the names: two transactions that emit the same ones do not wait for each other.
         """
+        for queue in sorted({run.row.queue for run, _, _ in self._emitted}):
+            await queues_store.insert_queue(self.tx, queue)
         for run, name, payload in sorted(self._emitted, key=lambda emitted: (emitted[0].row.queue, emitted[1])):
             queue = run.row.queue
             is_alone = await events_store.try_lock_name(self.tx, queue, name, is_shared=False)
-            await queues_store.insert_queue(self.tx, queue)
             if await events_store.insert_event(self.tx, queue, name, None, payload) is None:
                 continue
             are_left = await wake_waiters(self.tx, queue, name, None, payload)

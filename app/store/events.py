@@ -1,6 +1,7 @@
 """SQL of events and of who awaits them."""
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zlib import crc32
@@ -10,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Integer,
     Row,
+    Select,
     Text,
     Uuid,
     any_,
@@ -98,15 +100,14 @@ _is_emitted = (
 _LACKS_NONE = ~select(_wanted).where(~_is_emitted).correlate(EventWait).exists()
 _LIST_WAITERS = (
     select(EventWait.task_id)
-    .join(Task, Task.task_id == EventWait.task_id)
     .where(EventWait.queue == _QUEUE, EventWait.event_name == bindparam("name", type_=Text))
-    .where(or_(Task.wait_all.is_(None), _LACKS_NONE))
     .limit(bindparam("most", type_=Integer))
 )
-_LIST_WAITERS_OF_RUN = _LIST_WAITERS.where(EventWait.workflow_run_id == _RUN)
+_FIND_LUCKY = _LIST_WAITERS.join(Task, Task.task_id == EventWait.task_id).where(
+    or_(Task.wait_all.is_(None), _LACKS_NONE)
+)
+_OF_WAITING_RUN = EventWait.workflow_run_id == _RUN
 _AMONG = EventWait.task_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
-_LIST_WAITERS_AMONG = _LIST_WAITERS.where(_AMONG)
-_LIST_WAITERS_OF_RUN_AMONG = _LIST_WAITERS_OF_RUN.where(_AMONG)
 _IDS_OF_RUNS = bindparam("ids", type_=ARRAY(Uuid))
 _DELETE_WAITS_OF_RUNS = delete(EventWait).where(
     EventWait.task_id.in_(select(Task.task_id).where(Task.workflow_run_id == any_(_IDS_OF_RUNS)))
@@ -188,22 +189,31 @@ async def insert_waits(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(_INSERT_WAITS, as_rows(rows))
 
 
-async def list_waiters(
+@lru_cache(maxsize=8)
+def _waiters(*, lucky: bool, of_run: bool, among: bool) -> Select[Any]:
+    statement = _FIND_LUCKY if lucky else _LIST_WAITERS
+    statement = statement.where(_OF_WAITING_RUN) if of_run else statement
+    return statement.where(_AMONG) if among else statement
+
+
+async def list_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, most: int) -> Sequence[UUID]:
+    """SELECT up to ``most`` tasks that await an event: those of its run, or with None all of the queue."""
+    statement = _waiters(lucky=False, of_run=run_id is not None, among=False)
+    return (await tx.execute(statement, _of_event(queue, name, run_id, most))).scalars().all()
+
+
+async def find_lucky(
     tx: Tx, queue: str, name: str, run_id: UUID | None, most: int, among: Sequence[UUID] | None = None
 ) -> Sequence[UUID]:
-    """SELECT up to ``most`` tasks that await an event and nothing that is not emitted yet, all or ``among`` some.
-
-    Those of its run, or with None all of the queue.
-    """
-    parameters: dict[str, Any] = {"of_queue": queue, "name": name, "most": most}
-    if run_id is not None:
-        parameters["of_run"] = run_id
-    if among is None:
-        statement = _LIST_WAITERS if run_id is None else _LIST_WAITERS_OF_RUN
-    else:
-        statement = _LIST_WAITERS_AMONG if run_id is None else _LIST_WAITERS_OF_RUN_AMONG
-        parameters["ids"] = list(among)
+    """SELECT those of the waiters of an event, all or ``among`` some, who await nothing that is not emitted yet."""
+    parameters = _of_event(queue, name, run_id, most) | ({} if among is None else {"ids": list(among)})
+    statement = _waiters(lucky=True, of_run=run_id is not None, among=among is not None)
     return (await tx.execute(statement, parameters)).scalars().all()
+
+
+def _of_event(queue: str, name: str, run_id: UUID | None, most: int) -> dict[str, Any]:
+    of_run = {} if run_id is None else {"of_run": run_id}
+    return {"of_queue": queue, "name": name, "most": most, **of_run}
 
 
 async def delete_waits_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> None:

@@ -120,7 +120,22 @@ _STATE = (
 )
 """Everything about a step but its result."""
 _OF_RUN = WorkflowStep.workflow_run_id == _RUN
-_LIST_OF_SCOPES = select(*_STATE).where(_OF_RUN, WorkflowStep.scope == any_(_PATHS)).order_by(WorkflowStep.sequence)
+_place = (
+    func.unnest(bindparam("runs", type_=ARRAY(Uuid)), _PATHS)
+    .table_valued(column("workflow_run_id", Uuid), column("path", Text))
+    .render_derived(name="place")
+)
+_OF_PLACE = (
+    select(*_STATE, WorkflowStep.sequence)
+    .where(WorkflowStep.workflow_run_id == _place.c.workflow_run_id, WorkflowStep.scope == _place.c.path)
+    .offset(0)  # a fence: each scope is looked up by the index, however few steps the planner believes there are
+    .lateral("step")
+)
+_LIST_OF_SCOPES = (
+    select(*(_OF_PLACE.c[column.key] for column in _STATE))
+    .select_from(_place, _OF_PLACE)
+    .order_by(_OF_PLACE.c.sequence)
+)
 _LIST_FIRST = select(*_STATE).where(_OF_RUN).order_by(WorkflowStep.sequence).limit(_MOST)
 _LIST_OPEN = (
     select(*_STATE)
@@ -153,9 +168,20 @@ _SWEEP_SUBMITTED = (
 )
 _LIST_AWAITING = select(*_STATE).where(_OF_RUN, WorkflowStep.awaits == bindparam("name", type_=Text))
 _GET_RESULTS = select(WorkflowStep.path, WorkflowStep.result).where(_OF_RUN, WorkflowStep.path == any_(_PATHS))
-_GET_FRAMES = select(WorkflowFrame.path, WorkflowFrame.variables, WorkflowFrame.names, WorkflowFrame.value).where(
-    WorkflowFrame.workflow_run_id == _RUN, WorkflowFrame.path == any_(_PATHS)
+_FRAME = (
+    WorkflowFrame.workflow_run_id,
+    WorkflowFrame.path,
+    WorkflowFrame.variables,
+    WorkflowFrame.names,
+    WorkflowFrame.value,
 )
+_frame_there = (
+    select(*_FRAME)
+    .where(WorkflowFrame.workflow_run_id == _place.c.workflow_run_id, WorkflowFrame.path == _place.c.path)
+    .offset(0)
+    .lateral("frame")
+)
+_GET_FRAMES = select(*(_frame_there.c[column.key] for column in _FRAME)).select_from(_place, _frame_there)
 _wanted = func.unnest(_PATHS).table_valued("path", with_ordinality="place").render_derived(name="wanted")
 _GET_VALUES = (
     select(func.json_agg(aggregate_order_by(WorkflowFrame.value, _wanted.c.place), type_=ReadJson).label("all_values"))
@@ -298,9 +324,9 @@ async def update_executions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(_UPDATE, as_rows(rows))
 
 
-async def list_steps_of_scopes(tx: Tx, run_id: UUID, scopes: Sequence[str]) -> Sequence[Row[Any]]:
-    """SELECT the steps of these scopes of a run, without their results."""
-    return (await tx.execute(_LIST_OF_SCOPES, {"of_run": run_id, "paths": list(scopes)})).all()
+async def list_steps_of_scopes(tx: Tx, scopes: Sequence[tuple[UUID, str]]) -> Sequence[Row[Any]]:
+    """SELECT the steps of scopes, each of a run, without their results."""
+    return (await tx.execute(_LIST_OF_SCOPES, _as_places(scopes))).all()
 
 
 async def list_first_steps(tx: Tx, run_id: UUID, most: int) -> Sequence[Row[Any]]:
@@ -330,9 +356,13 @@ async def get_results(tx: Tx, run_id: UUID, paths: Sequence[str]) -> dict[str, A
     return {row.path: row.result for row in rows}
 
 
-async def get_frames(tx: Tx, run_id: UUID, paths: Sequence[str]) -> Sequence[Row[Any]]:
-    """SELECT frames of a run."""
-    return (await tx.execute(_GET_FRAMES, {"of_run": run_id, "paths": list(paths)})).all()
+async def get_frames(tx: Tx, frames: Sequence[tuple[UUID, str]]) -> Sequence[Row[Any]]:
+    """SELECT frames, each of a run."""
+    return (await tx.execute(_GET_FRAMES, _as_places(frames))).all()
+
+
+def _as_places(places: Sequence[tuple[UUID, str]]) -> dict[str, Any]:
+    return {"runs": [run_id for run_id, _ in places], "paths": [path for _, path in places]}
 
 
 async def get_values(tx: Tx, run_id: UUID, paths: Sequence[str]) -> list[Any]:

@@ -51,8 +51,8 @@ def cheap(plan: Plan, most: Mapping[str, float]) -> Plan:
 
 
 OF_ONE_RUN: Mapping[str, tuple[Executable, Mapping[str, Any], int]] = {
-    "scope": (executions._LIST_OF_SCOPES, {"of_run": LARGE, "paths": ["each[7]", "each[8]"]}, 20),
-    "no_scope": (executions._LIST_OF_SCOPES, {"of_run": LARGE, "paths": ["other"]}, 0),
+    "scope": (executions._LIST_OF_SCOPES, {"runs": [LARGE, LARGE], "paths": ["each[7]", "each[8]"]}, 20),
+    "no_scope": (executions._LIST_OF_SCOPES, {"runs": [LARGE], "paths": ["other"]}, 0),
     "results": (executions._GET_RESULTS, {"of_run": LARGE, "paths": ["each[7].step1", "each[9].step2"]}, 2),
     "awaiting": (executions._LIST_AWAITING, {"of_run": SMALL, "name": "event0"}, 30),
     "page": (steps._list_steps(by_status=False), {"of_run": LARGE, "after": 0, "most": MOST}, MOST),
@@ -81,7 +81,7 @@ class TestOneRun:
         cheap(execution_probe.explain(executions._UPDATE_STEPS, rows, generic=generic), {STEPS: 60})
 
     def test_frames_are_read_by_their_paths(self, execution_probe: Probe, generic: bool) -> None:
-        values = {"of_run": LARGE, "paths": ["each[7]", ""]}
+        values = {"runs": [LARGE, LARGE], "paths": ["each[7]", ""]}
         cheap(execution_probe.explain(executions._GET_FRAMES, values, generic=generic), {"workflow_frames": 4})
 
     def test_warnings_are_read_by_their_run(self, execution_probe: Probe, generic: bool) -> None:

@@ -121,9 +121,11 @@ class TestWorkerCalls:
 
     def test_waiters_of_an_event_are_found_by_its_name(self, task_probe: Probe, generic: bool) -> None:
         values = {"of_queue": "default", "name": "event-7", "most": MOST}
-        plan = task_probe.explain(events._LIST_WAITERS, values, generic=generic)
-        assert plan.rows_read("event_waits") <= OPEN
-        assert not plan.scans_whole("tasks")
+        for lucky in (False, True):
+            statement = events._waiters(lucky=lucky, of_run=False, among=False)
+            plan = task_probe.explain(statement, values, generic=generic)
+            assert plan.rows_read("event_waits") <= OPEN
+            assert not plan.scans_whole("tasks")
 
     def test_known_idempotency_keys_are_found_by_key(self, task_probe: Probe, generic: bool) -> None:
         values = {"queues": ["default"] * 50, "keys": [f"key-{5 * i}" for i in range(50)]}
