@@ -120,7 +120,7 @@ def database_url(new_database: Any) -> str:
 
 def make_settings(url: str, **changes: Any) -> Settings:
     """Return the settings of a service under test."""
-    options: dict[str, Any] = {"housekeeping_seconds": 0.05, "database_pool_size": 8, **PATIENT, **changes}
+    options: dict[str, Any] = {"housekeeping_seconds": 0.2, "database_pool_size": 8, **PATIENT, **changes}
     return Settings(database_url=url, **options)
 
 

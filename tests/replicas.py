@@ -15,7 +15,7 @@ from tests.conftest import PATIENT, make_client
 @asynccontextmanager
 async def running_app(url: str, **settings: Any) -> AsyncIterator[FastAPI]:
     """Give an application of its own on the database at ``url``, running."""
-    application = create_app(Settings(database_url=url, **{"housekeeping_seconds": 0.05} | PATIENT | settings))
+    application = create_app(Settings(database_url=url, **{"housekeeping_seconds": 0.2} | PATIENT | settings))
     async with application.router.lifespan_context(application):
         yield application
 
