@@ -5,26 +5,29 @@ PYTHON ?= python3
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check docs lock clean
+.PHONY: help run test check docs lock clean
 
-run: $(VENV)/.ready
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(VENV)/.ready ## Install what running needs, and serve on http://127.0.0.1:8000
 	@exec $(BIN)/milepost serve
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev ## Run the tests; ARGS goes to pytest
 	@exec $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-check:
+check: ## Run the gate: lint, types, migrations, documents, all tests
 	@exec bash .ci/run
 
-docs: $(VENV)/.dev
+docs: $(VENV)/.dev ## Write the generated parts of the documentation anew
 	@$(BIN)/python -m tests.docs.generate
 	@$(BIN)/milepost openapi > docs/openapi.json
 
-lock:
+lock: ## Look for newer dependencies, and lock them
 	uv lock --upgrade
 	uv export --quiet --no-emit-project --no-header --all-extras --output-file requirements.lock
 
-clean:
+clean: ## Remove what was installed and built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
 
 # What running needs: the dependencies of the project, in the versions and with the hashes of the lock.

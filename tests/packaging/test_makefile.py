@@ -1,6 +1,7 @@
 """`make run`, with real processes."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -34,6 +35,14 @@ class TestInstall:
             programs = {path.name for path in (venv / "bin").iterdir()}
             assert "milepost" in programs
             assert not programs & {"pytest", "ruff", "mypy"}
+
+
+class TestHelp:
+    def test_it_says_what_there_is(self) -> None:
+        said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        rules = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert [line.split()[:2] for line in said.splitlines()] == [["make", rule] for rule in rules]
+        assert all(len(line) <= 80 and len(line.split()) > 3 for line in said.splitlines())
 
 
 class TestMakeRun:
