@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import connect
 from tests.definitions import WORKFLOWS, task, workflow
 from tests.e2e.processes import Service, free_port
 from tests.e2e.test_tasks_survive_kills import QUEUE, kill_postgres, workers
@@ -17,6 +18,7 @@ from tests.waiting import wait_until
 
 RUNS_AT_ONCE = 6
 ITEMS = 12
+LONG = 6000
 RETRY = {"max_retries": 1000, "delay": 0.2, "backoff_factor": 1.0}
 
 
@@ -157,6 +159,33 @@ class TestKill:
             )
             assert {item["status"] for item in tasks} == {"completed"}
             assert {item["task_id"] for item in tasks} == {i["task_id"] for i in steps.values() if i["task_id"]}
+
+
+class TestTurns:
+    def test_loop_that_was_killed_between_its_turns_begins_whole(self, url: str) -> None:
+        loop = step("each", "foreach", items="{{inputs.numbers}}", parallel=True, loop_body=[task("one")])
+
+        def begun() -> int:
+            with connect(url) as database:
+                return database.execute("SELECT count(DISTINCT step) FROM tasks").fetchone()[0]  # type: ignore[index,no-any-return]
+
+        with Service(database_url=url, housekeeping_seconds=0.1) as service:
+            assert service.http.post(WORKFLOWS, json=workflow(loop, name="long")).status_code == 201
+            body = {"inputs": {"numbers": list(range(LONG))}}
+            run = service.http.post(f"{WORKFLOWS}/long/latest/runs", json=body).json()
+            wait_until(lambda: begun() > LONG // 5)
+            service.kill()
+        assert begun() < LONG
+        with Service(database_url=url, housekeeping_seconds=0.1) as service:
+            wait_until(lambda: begun() == LONG)
+            page = service.get(run, "/steps", limit=200)
+            assert {item["status"] for item in page["items"]} <= {"running", "runnable"}
+            cancelled = service.http.post(f"{RUNS}/{run['workflow_run_id']}/cancel", json={"grace_seconds": 0})
+            assert cancelled.json()["status"] == "cancelled"
+        with connect(url) as database:
+            left = database.execute("SELECT count(*) FROM tasks WHERE status <> 'cancelled'").fetchone()
+            all_there = database.execute("SELECT count(*) FROM tasks").fetchone()
+        assert (left, all_there) == ((0,), (LONG,))
 
 
 def settings_address(settings: dict[str, Any]) -> str:
