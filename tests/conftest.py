@@ -1,8 +1,10 @@
 """What all tests share: one Postgres a run, one database a worker, one application a database."""
 
+import asyncio
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
@@ -35,6 +37,11 @@ TEMPLATE = "milepost_template"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "400"}
 PATIENT = {"database_timeout_seconds": 60}
 """Settings of a service on a machine that is busy with other work: requests wait for their turn."""
+
+if sys.platform != "win32" and sys.version_info < (3, 14):  # later there are no policies any more
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the loop that the service runs on
 
 _cluster: Cluster | None = None
 _home: Path | None = None
