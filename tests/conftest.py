@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from psycopg import sql
-from sqlalchemy import make_url
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError
 
 from app import main
@@ -35,6 +35,7 @@ SERVER = "MILEPOST_TEST_SERVER_URL"
 """Where the Postgres of this run is; set by the run itself, or from outside to test another server."""
 TEMPLATE = "milepost_template"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "400"}
+_EMPTY = select(1).add_cte(*(table.delete().cte(f"of_{table.name}") for table in Base.metadata.sorted_tables))
 PATIENT = {"database_timeout_seconds": 60}
 """Settings of a service on a machine that is busy with other work: requests wait for their turn."""
 
@@ -199,9 +200,8 @@ async def _try_to_clean(kernel: Kernel) -> bool:
 
 
 async def empty_tables(tx: Tx) -> None:
-    """Delete every row; much faster than TRUNCATE on small tables."""
-    for table in reversed(Base.metadata.sorted_tables):
-        await tx.execute(table.delete())
+    """Delete every row in one round trip; much faster than TRUNCATE on small tables."""
+    await tx.execute(_EMPTY)
 
 
 @pytest.fixture
