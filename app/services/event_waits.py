@@ -42,7 +42,7 @@ async def wake_left(
     tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: UUID | None = None
 ) -> bool:
     """Wake the tasks, or ``only`` one, that still await an event which was emitted; whether some are left again."""
-    waiters = await store.find_lucky(tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None)
+    waiters = await store.list_satisfied_waiters(tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None)
     return await _wake(tx, waiters, queue, name, run_id, payload)
 
 
@@ -50,7 +50,7 @@ async def _wake(tx: Tx, waiters: Sequence[UUID], queue: str, name: str, run_id: 
     if not waiters:
         return False
     rows = await tasks_store.lock_tasks(tx, waiters[:WOKEN_MOST])
-    still = await store.find_lucky(tx, queue, name, run_id, WOKEN_MOST, list(rows))
+    still = await store.list_satisfied_waiters(tx, queue, name, run_id, WOKEN_MOST, list(rows))
     received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
     woken: list[tuple[Facts, EventAwaited | ValidationFailed]] = []
     room, size = BYTES_MOST, _size_of(received)

@@ -103,7 +103,7 @@ _LIST_WAITERS = (
     .where(EventWait.queue == _QUEUE, EventWait.event_name == bindparam("name", type_=Text))
     .limit(bindparam("most", type_=Integer))
 )
-_FIND_LUCKY = _LIST_WAITERS.join(Task, Task.task_id == EventWait.task_id).where(
+_LIST_SATISFIED = _LIST_WAITERS.join(Task, Task.task_id == EventWait.task_id).where(
     or_(Task.wait_all.is_(None), _LACKS_NONE)
 )
 _OF_WAITING_RUN = EventWait.workflow_run_id == _RUN
@@ -190,24 +190,24 @@ async def insert_waits(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 
 @lru_cache(maxsize=8)
-def _waiters(*, lucky: bool, of_run: bool, among: bool) -> Select[Any]:
-    statement = _FIND_LUCKY if lucky else _LIST_WAITERS
+def _waiters(*, satisfied: bool, of_run: bool, among: bool) -> Select[Any]:
+    statement = _LIST_SATISFIED if satisfied else _LIST_WAITERS
     statement = statement.where(_OF_WAITING_RUN) if of_run else statement
     return statement.where(_AMONG) if among else statement
 
 
 async def list_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, most: int) -> Sequence[UUID]:
     """SELECT up to ``most`` tasks that await an event: those of its run, or with None all of the queue."""
-    statement = _waiters(lucky=False, of_run=run_id is not None, among=False)
+    statement = _waiters(satisfied=False, of_run=run_id is not None, among=False)
     return (await tx.execute(statement, _of_event(queue, name, run_id, most))).scalars().all()
 
 
-async def find_lucky(
+async def list_satisfied_waiters(
     tx: Tx, queue: str, name: str, run_id: UUID | None, most: int, among: Sequence[UUID] | None = None
 ) -> Sequence[UUID]:
     """SELECT those of the waiters of an event, all or ``among`` some, who await nothing that is not emitted yet."""
     parameters = _of_event(queue, name, run_id, most) | ({} if among is None else {"ids": list(among)})
-    statement = _waiters(lucky=True, of_run=run_id is not None, among=among is not None)
+    statement = _waiters(satisfied=True, of_run=run_id is not None, among=among is not None)
     return (await tx.execute(statement, parameters)).scalars().all()
 
 

@@ -121,8 +121,8 @@ class TestWorkerCalls:
 
     def test_waiters_of_an_event_are_found_by_its_name(self, task_probe: Probe, generic: bool) -> None:
         values = {"of_queue": "default", "name": "event-7", "most": MOST}
-        for lucky in (False, True):
-            statement = events._waiters(lucky=lucky, of_run=False, among=False)
+        for satisfied in (False, True):
+            statement = events._waiters(satisfied=satisfied, of_run=False, among=False)
             plan = task_probe.explain(statement, values, generic=generic)
             assert plan.rows_read("event_waits") <= OPEN
             assert not plan.scans_whole("tasks")
