@@ -99,7 +99,13 @@ class Chore(Generic[K]):
         self._most = self.rows_most
 
     async def take_round(self, database: Database) -> Taken:
-        """Do what is due, up to a round of rows. Raises what no row is to blame for."""
+        """Do what is due, up to a round of rows. Raises what no row is to blame for.
+
+        Most rounds find nothing: they look without a transaction, in one round trip.
+        """
+        async with asyncio.timeout(ROUND_SECONDS), database.reading() as tx:
+            if not await self.find(tx, 1):
+                return Taken(0)
         keys: Sequence[K] = ()
         try:
             async with asyncio.timeout(ROUND_SECONDS), database.transaction() as tx:
@@ -199,11 +205,15 @@ class Retries:
 
     async def take_round(self, database: Database) -> Taken:
         """Try a row again that was set aside, when its pause is over."""
-        async with database.transaction() as tx:
-            due = await store.take_due(tx)
+        async with database.reading() as tx:
             amounts = await store.count_by_chore(tx)
         for chore in self.chores:
             SET_ASIDE.labels(loop=chore.name).set(amounts.get(chore.name, 0))
+        if not amounts:
+            return Taken(0)
+        async with database.transaction() as tx:
+            due = await store.take_due(tx)
+        for chore in self.chores:
             if due is not None and due.chore == chore.name:
                 await chore.do_alone(database, chore.read_key(due.row_key))
         return Taken(0 if due is None else 1, is_full=due is not None)
