@@ -25,7 +25,7 @@ class Played:
     plan: Plan
     random: Random
     is_steady: bool = False
-    """What is done about a step depends on its path alone."""
+    """What is done about a step depends on its path alone, and what an event brings not on who emits it first."""
     failures: float = 0.2
     now: datetime = BEGAN
     room: int = UNBOUNDED
@@ -80,7 +80,7 @@ class Played:
             status = "failed" if self.fails(step) else "completed"
             yield EndChild(step.path, "x", status, {"n": 1})
         elif step.awaits is not None and step.is_open and not step.awaits.startswith("$activity:"):
-            yield EmitEvent(step.awaits, {"n": 1})
+            yield EmitEvent(step.awaits, {} if self.is_steady else {"n": 1})
 
     def report(self, step: StepState) -> Action:
         if self.fails(step):
