@@ -39,7 +39,9 @@ class TestInstall:
 
 class TestHelp:
     def test_it_says_what_there_is(self) -> None:
-        said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
         rules = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert [line.split()[:2] for line in said.splitlines()] == [["make", rule] for rule in rules]
         assert all(len(line) <= 80 and len(line.split()) > 3 for line in said.splitlines())
