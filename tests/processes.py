@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.waiting import wait_until
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 MILEPOST = SCRIPTS / "milepost"
@@ -104,6 +106,7 @@ def open_directory() -> Iterator[Path]:
         directory = Path(name)
         directory.chmod(0o755)
         yield directory
+        wait_until(lambda: not postgres_processes(directory))  # a database that is being stopped still writes there
 
 
 def postgres_processes(directory: Path) -> list[int]:
