@@ -104,7 +104,7 @@ class Chore(Generic[K]):
         Most rounds find nothing: they look without a transaction, in one round trip.
         """
         async with asyncio.timeout(ROUND_SECONDS), database.reading() as tx:
-            if not await self.find(tx, 1):
+            if not await self.find(tx, self._most):  # not one row: it may be found and then left out
                 return Taken(0)
         keys: Sequence[K] = ()
         try:

@@ -91,7 +91,7 @@ async def give_up_delivery(tx: Tx, delivery: Delivery, why: str) -> None:
         event = await events_store.get_event(tx, *of_event)
         if event is None:
             continue
-        for task_id in await events_store.list_waiters(tx, *of_event, WOKEN_MOST):
+        for task_id in await events_store.list_satisfied_waiters(tx, *of_event, WOKEN_MOST):
             try:
                 async with tx.savepoint():
                     await wake_left(tx, *of_event, event.payload, only=task_id)
