@@ -126,6 +126,23 @@ class TestDeliveries:
         response = await client.get("/v1/queues/default/events/go")
         assert response.status_code == 404
 
+    async def test_one_that_is_set_aside_hides_no_other(self, client: httpx.AsyncClient, database: Database) -> None:
+        hear = {"task_id": "hear", "operator_type": "wait_for_event", "event_name": "go"}
+        run = await start(client, hear)
+        stuck = text(
+            "INSERT INTO event_deliveries (queue, event_name) VALUES ('default', 'stuck') RETURNING delivery_id"
+        )
+        aside = text(
+            "INSERT INTO set_aside_rows (chore, row_key, error, retry_at)"
+            " VALUES ('deliver_events', :key, 'no', now() + interval '1 hour')"
+        )
+        async with database.transaction() as tx:
+            key = f"{(await tx.execute(stuck)).scalar_one()}/"
+            await tx.execute(aside, {"key": key})
+            await tx.execute(text("INSERT INTO events (queue, event_name, payload) VALUES ('default', 'go', '7')"))
+            await tx.execute(text("INSERT INTO event_deliveries (queue, event_name) VALUES ('default', 'go')"))
+        assert (await ended_run(client, run))["status"] == "completed"
+
     async def test_step_that_began_to_await_meanwhile_is_told(
         self, client: httpx.AsyncClient, database: Database
     ) -> None:
