@@ -22,10 +22,9 @@ from app.api.problems import add_problem_handlers
 from app.background.chores import make_chores
 from app.background.housekeeping import Housekeeping
 from app.db.batching import Batching
-from app.db.embedded import start_embedded
 from app.db.engine import Database
 from app.db.failures import DATABASE_FAILURES
-from app.db.migrations import upgrade
+from app.db.migrations import start_upgraded
 from app.db.outages import Outage, describe_failure
 from app.db.wakeups import Wakeups
 from app.greeting import write_greeting
@@ -146,10 +145,8 @@ async def _find_database(settings: Settings, stack: AsyncExitStack) -> str:
     """Return where the database is; without one, start the embedded Postgres and bring it up to date."""
     if settings.database_url:
         return settings.database_url.get_secret_value()
-    cluster = await asyncio.to_thread(start_embedded, settings.data_dir)
+    cluster = await asyncio.to_thread(start_upgraded, settings.data_dir)
     stack.callback(cluster.close)
-    await asyncio.to_thread(upgrade, cluster.url)
-    cluster.keep_running()
     return cluster.url
 
 

@@ -26,11 +26,12 @@ async def eventually(look: Callable[[], Awaitable[Found | None]], *, within_seco
 def wait_until(look: Callable[[], Found], seconds: float = PATIENCE_SECONDS) -> Found:
     """Return the first true answer of ``look``; a service that does not answer has not said yes."""
     deadline = time.monotonic() + seconds
+    refusal: httpx.TransportError | None = None
     while True:
         try:
             if found := look():
                 return found
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, f"not within {seconds} s"
+        except httpx.TransportError as error:
+            refusal = error
+        assert time.monotonic() < deadline, f"not within {seconds} s; last failure of a call: {refusal!r}"
         time.sleep(0.005)

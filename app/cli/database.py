@@ -57,27 +57,34 @@ def open_database(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url.get_secret_value()
         return
-    from app.db.embedded import EmbeddedPostgresError, start_embedded  # noqa: PLC0415 - only where it is needed
+    from app.db.migrations import start_upgraded  # noqa: PLC0415 - only where it is needed
 
-    try:
-        cluster = start_embedded(settings.data_dir)
-    except EmbeddedPostgresError as error:
-        leave(ExitCode.CANNOT_START, str(error))
+    with _leaving_with_reasons():
+        cluster = start_upgraded(settings.data_dir)
     with cluster:
-        migrate_database(cluster.url)
-        cluster.keep_running()
         yield cluster.url
 
 
 def migrate_database(url: str) -> None:
     """Bring the schema to what this version needs, or leave with the reason why that is not possible."""
+    from app.db.migrations import upgrade  # noqa: PLC0415 - help and errors need no database code
+
+    with _leaving_with_reasons():
+        upgrade(url)
+
+
+@contextmanager
+def _leaving_with_reasons() -> Iterator[None]:
+    """Leave with the reason why the database or its schema cannot be had."""
     from alembic.util import CommandError  # noqa: PLC0415 - help and errors need no database code
 
+    from app.db.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from app.db.failures import DATABASE_FAILURES  # noqa: PLC0415
-    from app.db.migrations import upgrade  # noqa: PLC0415
 
     try:
-        upgrade(url)
+        yield
+    except EmbeddedPostgresError as error:
+        leave(ExitCode.CANNOT_START, str(error))
     except CommandError as error:
         leave(ExitCode.CANNOT_START, f"the database is not one that this version knows: {error}")
     except DATABASE_FAILURES as error:

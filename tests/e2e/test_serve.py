@@ -16,8 +16,10 @@ import psycopg
 import pytest
 
 from app.api.kernel import Kernel
+from app.db import migrations
 from app.db.embedded import start_embedded
-from app.db.migrations import upgrade
+from app.db.embedded.reaper import server_pid
+from app.db.migrations import start_upgraded, upgrade
 from tests.conftest import connect
 from tests.e2e.processes import Service, is_running
 from tests.factories import RUNS, run_body
@@ -27,9 +29,11 @@ CLIENTS = 8
 KEY = "a-key-of-more-than-twenty-characters"
 
 
-def kill_postgres(home: Path) -> None:
+def kill_postgres(home: Path) -> int:
     pid_file = next(home.glob("pg*/data/postmaster.pid"))
-    os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
+    pid = int(pid_file.read_text().splitlines()[0])
+    os.kill(pid, signal.SIGKILL)
+    return pid
 
 
 def create_until_it_breaks(service: Service, acknowledged: list[str]) -> None:
@@ -72,11 +76,29 @@ class TestEmbedded:
     def test_killed_postgres_is_started_again_with_all_that_was_committed(self, home: Path, workers: int) -> None:
         with Service(data_dir=home, workers=workers) as service:
             runs = [service.create() for _ in range(20)]
-            kill_postgres(home)
-            wait_until(lambda: "embedded_postgres_started_again" in service.log())
+            killed = kill_postgres(home)
+            wait_until(lambda: server_pid(str(next(home.glob("pg*/data")))) not in {None, killed})
             wait_until(lambda: service.http.get("/readyz").status_code == 200)
             assert [service.get(run) for run in runs] == runs
             assert service.stop() == 0, service.log()
+
+    def test_postgres_killed_during_the_migrations_keeps_no_process_from_starting(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        killed: list[int] = []
+
+        def kill_first(url: str) -> None:
+            if len(killed) < 2:
+                killed.append(kill_postgres(home))
+            upgrade(url)
+
+        monkeypatch.setattr(migrations, "upgrade", kill_first)
+        with start_upgraded(home) as cluster:
+            assert len(set(killed)) == 2
+            with connect(cluster.url) as connection:
+                assert connection.execute("SELECT count(*) FROM workflow_runs").fetchone() == (0,)
+            killed.append(kill_postgres(home))
+            wait_until(lambda: server_pid(str(cluster.data_dir)) not in {None, *killed})
 
 
 class TestDatabaseAway:

@@ -41,9 +41,10 @@ class Cluster:
     def keep_running(self) -> None:
         """Start the server again whenever it was killed, until this use of it is closed; one of its users does."""
         if self._keeper is None:
-            self._keeper = Keeper(lambda: server_pid(str(self.data_dir)) is not None, self._start_again)
+            self._keeper = Keeper(lambda: server_pid(str(self.data_dir)) is not None, self.ensure_running)
 
-    def _start_again(self) -> None:
+    def ensure_running(self) -> None:
+        """Return once the server answers, started again if it was killed. Raises EmbeddedPostgresError."""
         with FileLock(self._server.home / START_LOCK) as starting:
             starting.own()
             _ensure_reaper(self._server)
