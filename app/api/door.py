@@ -1,10 +1,13 @@
 """The door of every operation: who may come in, with which parameters, and with which body."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
+from fastapi._compat import ModelField
 from fastapi.routing import APIRoute
+from fastapi.utils import create_model_field
+from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
@@ -107,9 +110,13 @@ class Door(APIRoute):
     """A route that checks the caller, then the parameters' names, then the body, before anything else is done."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        options["responses"] = problems(*_DOOR_REFUSALS, *_KEY_REFUSALS, *_BODY_REFUSALS) | options["responses"]
+        responses = problems(*_DOOR_REFUSALS, *_KEY_REFUSALS, *_BODY_REFUSALS) | options["responses"]
+        options["responses"] = {status: response | {"model": None} for status, response in responses.items()}
         options["operation_id"] = endpoint.__name__
         super().__init__(path, endpoint, **options)
+        self.response_fields = {
+            status: _field_of(response["model"]) for status, response in responses.items() if response.get("model")
+        }
         if not self.param_convertors and not hasattr(endpoint, "__milepost_leaves_other_methods__"):
             _FIXED_ADDRESSES.add(self.path)
         self._forget_problems([] if self.scope else _KEY_REFUSALS)
@@ -169,6 +176,12 @@ class Door(APIRoute):
             return await handle(request)
 
         return enter
+
+
+@lru_cache
+def _field_of(body: type[BaseModel]) -> ModelField:
+    """Return how FastAPI describes a body that many routes answer with: one for all, for each takes a while to make."""
+    return create_model_field(name=body.__name__, type_=body, mode="serialization")
 
 
 def _check_headers(request: Request) -> None:

@@ -76,17 +76,14 @@ def migrate_database(url: str) -> None:
 @contextmanager
 def _leaving_with_reasons() -> Iterator[None]:
     """Leave with the reason why the database or its schema cannot be had."""
-    from alembic.util import CommandError  # noqa: PLC0415 - help and errors need no database code
-
-    from app.db.embedded import EmbeddedPostgresError  # noqa: PLC0415
+    from app.db.embedded import EmbeddedPostgresError  # noqa: PLC0415 - help and errors need no database code
     from app.db.failures import DATABASE_FAILURES  # noqa: PLC0415
+    from app.db.migrations import UnknownSchemaError  # noqa: PLC0415
 
     try:
         yield
-    except EmbeddedPostgresError as error:
+    except (EmbeddedPostgresError, UnknownSchemaError) as error:
         leave(ExitCode.CANNOT_START, str(error))
-    except CommandError as error:
-        leave(ExitCode.CANNOT_START, f"the database is not one that this version knows: {error}")
     except DATABASE_FAILURES as error:
         leave(ExitCode.CANNOT_START, explain(error))
 

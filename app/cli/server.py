@@ -8,20 +8,20 @@ from typing import Any
 
 import structlog
 import typer
-from alembic.util import CommandError
 from uvicorn.lifespan.on import LifespanOn
 
 from app.cli.database import explain, open_database
 from app.cli.exits import ExitCode, leave
 from app.db.embedded import EmbeddedPostgresError
 from app.db.failures import DATABASE_FAILURES
+from app.db.migrations import UnknownSchemaError
 from app.main import UnsafeStartError
 from app.server import serving
 from app.server.connections import Connection
 from app.server.limits import Limits
 from app.settings import Settings
 
-CANNOT_START = (UnsafeStartError, EmbeddedPostgresError, CommandError, *DATABASE_FAILURES)
+CANNOT_START = (UnsafeStartError, EmbeddedPostgresError, UnknownSchemaError, *DATABASE_FAILURES)
 """What keeps the service from starting and can be told in one line."""
 
 BACKLOG = 2048
