@@ -1,5 +1,6 @@
 """What tests create."""
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -8,6 +9,7 @@ import httpx
 from sqlalchemy import text
 
 from app.db.engine import Tx
+from app.domain.records import TaskRow
 
 RUNS = "/v1/workflow-runs"
 TASKS = "/v1/tasks"
@@ -232,3 +234,13 @@ async def pass_time(tx: Tx, task: dict[str, Any], seconds: float) -> None:
 async def emit_event(client: httpx.AsyncClient, name: str, queue: str = "default", **body: Any) -> httpx.Response:
     """Return the answer to emitting an event."""
     return await client.post(f"{QUEUES}/{queue}/events/{quote(name, safe='')}", json=body)
+
+
+def task_row(**changes: Any) -> TaskRow:
+    """Return a pending task as it is stored, with these ``changes``."""
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    numbers = {"priority": 0, "max_attempts": 3, "max_lost": 5, "lost_count": 0, "forgiven_count": 0, "attempt": 1}
+    times = dict.fromkeys(("available_at", "ready_at", "created_at", "updated_at", "now"), moment)
+    names = {"task_id": UNKNOWN_ID, "run_id": UNKNOWN_ID, "queue": "default", "task_name": "t", "status": "pending"}
+    given = {"params": {}, "headers": {}, "revision": 1, **numbers, **times, **names, **changes}
+    return TaskRow._make(given.get(name) for name in TaskRow._fields)

@@ -2,9 +2,12 @@
 
 import re
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json, to_json
+
+Json: TypeAlias = Any
+"""A JSON value: as plain Python, or as the text that it is stored as. What is in it is its owner's business."""
 
 
 class JsonText:

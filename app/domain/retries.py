@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+from app.domain.json_texts import Json
+from app.domain.records import TaskRow
 from app.schemas.reasons import Reason
 from app.schemas.tasks import DAY_SECONDS, RetryKind, TaskStatus
 
@@ -32,39 +33,38 @@ class Sequel:
     available_at: datetime | None = None
 
 
-def after_failure(task: Mapping[str, Any], failure: Failure, now: datetime, chance: float) -> Sequel:
+def after_failure(task: TaskRow, failure: Failure, now: datetime, chance: float) -> Sequel:
     """Return how a task goes on after its running attempt failed; ``chance`` from 0 to 1 decides the jitter.
 
     ``task`` is the task as it is stored, a loss counted. Nothing is retried once a cancel was requested; what was
     lost is at once.
     """
-    if task["cancel_requested_at"] is not None:
+    if task.cancel_requested_at is not None:
         return Sequel(TaskStatus.cancelled, Reason.cancel_requested)
     if not failure.retryable:
         return Sequel(TaskStatus.failed, Reason.not_retryable)
-    if task["attempt"] - task["forgiven_count"] >= task["max_attempts"]:
+    if task.attempt - task.forgiven_count >= task.max_attempts:
         return Sequel(TaskStatus.failed, Reason.attempts_exhausted)
     if failure.reason is Reason.lost:
         return Sequel(TaskStatus.pending, None, now)
-    failures = task["attempt"] - task["lost_count"]
-    available_at = failure.retry_at or now + timedelta(seconds=pause_seconds(task["retry_strategy"], failures, chance))
+    failures = task.attempt - task.lost_count
+    available_at = failure.retry_at or now + timedelta(seconds=pause_seconds(task.retry_strategy, failures, chance))
     if available_at > now:
         return Sequel(TaskStatus.sleeping, None, available_at)
     return Sequel(TaskStatus.pending, None, now)
 
 
-def forgives_loss(task: Mapping[str, Any]) -> bool:
+def forgives_loss(task: TaskRow) -> bool:
     """Return whether the next lost attempt of a task does not count against its limit: no fault of its own."""
-    return bool(task["forgiven_count"] < task["max_lost"])
+    return task.forgiven_count < task.max_lost
 
 
-def count_loss(task: Mapping[str, Any]) -> dict[str, Any]:
+def count_loss(task: TaskRow) -> TaskRow:
     """Return a task whose running attempt was lost, with that counted."""
-    forgiven = task["forgiven_count"] + forgives_loss(task)
-    return {**task, "lost_count": task["lost_count"] + 1, "forgiven_count": forgiven}
+    return task._replace(lost_count=task.lost_count + 1, forgiven_count=task.forgiven_count + forgives_loss(task))
 
 
-def pause_seconds(strategy: Mapping[str, Any] | None, failures: int, chance: float) -> float:
+def pause_seconds(strategy: Mapping[str, Json] | None, failures: int, chance: float) -> float:
     """Return the pause after so many ``failures`` (from 1), in seconds: base x factor^(failures - 1), capped."""
     kind = RetryKind(strategy["kind"]) if strategy else RetryKind.none
     if strategy is None or kind is RetryKind.none:
@@ -76,7 +76,7 @@ def pause_seconds(strategy: Mapping[str, Any] | None, failures: int, chance: flo
     return pause * (1 - float(_given(strategy, "jitter", 0)) * chance)
 
 
-def _given(strategy: Mapping[str, Any], name: str, default: float) -> float:
+def _given(strategy: Mapping[str, Json], name: str, default: float) -> float:
     value: float | None = strategy.get(name)
     return default if value is None else value
 

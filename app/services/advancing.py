@@ -7,14 +7,15 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.highway.engine import Complete, Deadline, Due, EmitEvent, Fail
+from app.domain.records import TaskRow
 from app.domain.retries import Failure, Sequel, count_loss, forgives_loss
-from app.domain.task_moves import Facts, past_attempt
+from app.domain.task_moves import past_attempt
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
 from app.services.event_waits import deliver_later
 from app.services.execution_tasks import as_error, failed_sequel, follow_step
 from app.services.executions import Executions
-from app.services.tasks import facts_of, store_ended
+from app.services.tasks import store_ended
 from app.store import executions as store
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
@@ -30,9 +31,9 @@ _CANCELLED = Sequel(TaskStatus.cancelled, Reason.cancel_requested)
 class Ended:
     """An attempt at a work item that its run has taken note of."""
 
-    facts: Facts
+    before: TaskRow
     """The task before."""
-    after: Facts | None
+    after: TaskRow | None
     """The task as it goes on after a failure, still to be stored; None: the attempt was good."""
 
 
@@ -49,92 +50,94 @@ async def hold_steps(tx: Tx, task_ids: Sequence[UUID]) -> tuple[Executions, dict
 
 
 async def complete_work(
-    executions: Executions, done: Sequence[tuple[Facts, Any, Mapping[str, Any]]]
+    executions: Executions, done: Sequence[tuple[TaskRow, Any, Mapping[str, Any]]]
 ) -> Sequence[Ended | None]:
     """Tell the runs that work items are done, as (task, result, memory); what became of each task.
 
     A result that does not meet a postcondition of its step is a failed attempt. None: what was done before has ended
     the step, and its task is cancelled.
     """
-    executions.settled |= {facts["task_id"] for facts, _, _ in done}
-    await _prefetch(executions, [facts for facts, _, _ in done])
+    executions.settled |= {task.task_id for task, _, _ in done}
+    await _prefetch(executions, [task for task, _, _ in done])
     ended: list[Ended | None] = []
-    for facts, result, memory in done:
-        if executions.has_dropped(facts["workflow_run_id"], facts["step"]):
-            executions.settled.discard(facts["task_id"])
+    for task, result, memory in done:
+        run_id, step = task.place
+        if executions.has_dropped(run_id, step):
+            executions.settled.discard(task.task_id)
             ended.append(None)
             continue
-        ended.append(await _take(executions, facts, Complete(facts["step"], result, memory), Failure()))
+        ended.append(await _take(executions, task, Complete(step, result, memory), Failure()))
     return ended
 
 
-async def fail_work(executions: Executions, failures: Sequence[tuple[Facts, Failure, Any]]) -> Sequence[Ended]:
+async def fail_work(executions: Executions, failures: Sequence[tuple[TaskRow, Failure, Any]]) -> Sequence[Ended]:
     """Tell the runs that attempts have failed, as (task, failure, error); how each task goes on."""
-    executions.settled |= {facts["task_id"] for facts, _, _ in failures}
-    await _prefetch(executions, [facts for facts, _, _ in failures])
+    executions.settled |= {task.task_id for task, _, _ in failures}
+    await _prefetch(executions, [task for task, _, _ in failures])
     ended = []
     for before, failure, error in failures:
         is_lost = failure.reason is Reason.lost
-        facts = count_loss(before) if is_lost else before
-        if facts["cancel_requested_at"] is not None:  # nothing is tried again; the run is cancelled in a moment
-            ended.append(Ended(facts, follow_step(facts, _CANCELLED, error)))
+        task = count_loss(before) if is_lost else before
+        if task.cancel_requested_at is not None:  # nothing is tried again; the run is cancelled in a moment
+            ended.append(Ended(task, follow_step(task, _CANCELLED, error)))
             continue
         is_forgiven = is_lost and forgives_loss(before)
-        action = Fail(facts["step"], error, failure.retryable, _pause_of(failure, facts), is_forgiven=is_forgiven)
-        ended.append(await _take(executions, facts, action, failure))
+        action = Fail(task.place[1], error, failure.retryable, _pause_of(failure, task), is_forgiven=is_forgiven)
+        ended.append(await _take(executions, task, action, failure))
     return ended
 
 
-async def give_up_work(executions: Executions, facts: Facts) -> None:
+async def give_up_work(executions: Executions, task: TaskRow) -> None:
     """Tell the run that the work item of a step was cancelled: the step has failed."""
-    executions.settled.add(facts["task_id"])
-    await _prefetch(executions, [facts])
-    run = executions.runs.get(facts["workflow_run_id"])
+    executions.settled.add(task.task_id)
+    await _prefetch(executions, [task])
+    run_id, step = task.place
+    run = executions.runs.get(run_id)
     if run is not None:
-        run.begin_next_attempt(facts["step"])
+        run.begin_next_attempt(step)
     error = {"name": "TaskCancelled", "message": "the work item of the step was cancelled"}
-    await executions.act(facts["workflow_run_id"], Fail(facts["step"], error, retryable=False))
+    await executions.act(run_id, Fail(step, error, retryable=False))
     await executions.write()
 
 
-def _pause_of(failure: Failure, facts: Facts) -> float | None:
+def _pause_of(failure: Failure, task: TaskRow) -> float | None:
     """Return the seconds until the next attempt: none after a loss, else None unless the worker said when it is."""
     if failure.reason is Reason.lost:
         return 0.0
     if failure.retry_at is None:
         return None
-    seconds: float = (failure.retry_at - facts["now"]).total_seconds()
-    return max(0.0, seconds)
+    return max(0.0, (failure.retry_at - task.now).total_seconds())
 
 
-async def _prefetch(executions: Executions, tasks: Sequence[Facts]) -> None:
-    await executions.prefetch([(facts["workflow_run_id"], facts["step"]) for facts in tasks])
+async def _prefetch(executions: Executions, tasks: Sequence[TaskRow]) -> None:
+    await executions.prefetch([task.place for task in tasks])
 
 
-async def _take(executions: Executions, facts: Facts, action: Complete | Fail, failure: Failure) -> Ended:
-    effects = await executions.act(facts["workflow_run_id"], action)
+async def _take(executions: Executions, task: TaskRow, action: Complete | Fail, failure: Failure) -> Ended:
+    run_id, _ = task.place
+    effects = await executions.act(run_id, action)
     error = getattr(action, "error", None)
     if effects is None:  # the run has ended: nobody waits for the work any more
-        return Ended(facts, None if isinstance(action, Complete) else _given_up(facts, failure, error))
+        return Ended(task, None if isinstance(action, Complete) else _given_up(task, failure, error))
     has_failed = action.path in {*effects.failed, *(retry.path for retry in effects.retry_in)}
-    has_failed |= executions.runs[facts["workflow_run_id"]].steps[action.path].facts.get("submitted") == "failed"
+    has_failed |= executions.runs[run_id].steps[action.path].facts.get("submitted") == "failed"
     if isinstance(action, Complete) and not has_failed:
-        return Ended(facts, None)
-    sequel = failed_sequel(effects, action.path, facts["now"], retryable=failure.retryable)
+        return Ended(task, None)
+    sequel = failed_sequel(effects, action.path, task.now, retryable=failure.retryable)
     if isinstance(action, Complete):
-        error = executions.runs[facts["workflow_run_id"]].steps[action.path].error
-    return Ended(facts, follow_step(facts, sequel or Sequel(TaskStatus.failed, Reason.not_retryable), error))
+        error = executions.runs[run_id].steps[action.path].error
+    return Ended(task, follow_step(task, sequel or Sequel(TaskStatus.failed, Reason.not_retryable), error))
 
 
-def _given_up(facts: Facts, failure: Failure, error: Any) -> Facts:
+def _given_up(task: TaskRow, failure: Failure, error: Any) -> TaskRow:
     reason = Reason.attempts_exhausted if failure.retryable else Reason.not_retryable
-    return follow_step(facts, Sequel(TaskStatus.failed, reason), error)
+    return follow_step(task, Sequel(TaskStatus.failed, reason), error)
 
 
 async def keep_attempts(tx: Tx, ended: Sequence[tuple[Ended, Reason | None, Any]]) -> None:
     """Keep failed attempts, as (what became of the task, why the service ended it, error)."""
     rows = [
-        past_attempt(end.facts, _status_of(end, reason), reason or _reason_of(end), end.facts["now"], as_error(error))
+        past_attempt(end.before, _status_of(end, reason), reason or _reason_of(end), end.before.now, as_error(error))
         for end, reason, error in ended
         if end.after is not None
     ]
@@ -143,13 +146,13 @@ async def keep_attempts(tx: Tx, ended: Sequence[tuple[Ended, Reason | None, Any]
 
 
 def _status_of(end: Ended, reason: Reason | None) -> TaskStatus:
-    is_cancelled = reason is None and end.after is not None and end.after["status"] == TaskStatus.cancelled
+    is_cancelled = reason is None and end.after is not None and end.after.status == TaskStatus.cancelled
     return TaskStatus.cancelled if is_cancelled else TaskStatus.failed
 
 
 def _reason_of(end: Ended) -> Reason | None:
     """Return why an attempt ended that its worker reported."""
-    why = None if end.after is None else end.after["reason"]
+    why = None if end.after is None else end.after.reason
     return Reason(why) if why in (Reason.not_retryable, Reason.cancel_requested) else None
 
 
@@ -160,31 +163,31 @@ async def expire_step_leases(tx: Tx, task_ids: Sequence[UUID]) -> int:
     """End those of the attempts at work items whose lease has expired, as lost; how many they were."""
     executions, expired = await hold_steps(tx, task_ids)
     rows = await tasks_store.lock_tasks(tx, sorted(expired))
-    late = [facts_of(row) for row in rows.values() if row.lease_expires_at and row.lease_expires_at <= row.now]
-    ended = await fail_work(executions, [(facts, Failure(reason=Reason.lost), lease_error(facts)) for facts in late])
-    await keep_attempts(tx, [(end, Reason.lost, lease_error(end.facts)) for end in ended])
+    late = [row for row in rows.values() if row.lease_expires_at and row.lease_expires_at <= row.now]
+    ended = await fail_work(executions, [(task, Failure(reason=Reason.lost), lease_error(task)) for task in late])
+    await keep_attempts(tx, [(end, Reason.lost, lease_error(end.before)) for end in ended])
     after = [end.after for end in ended if end.after is not None]
     await store_followed(tx, after)
-    tx.ready.update(facts["queue"] for facts in after if facts["completed_at"] is None)
+    tx.ready.update(task.queue for task in after if task.completed_at is None)
     await executions.write()
     return len(late)
 
 
-async def store_followed(tx: Tx, after: Sequence[Facts]) -> None:
+async def store_followed(tx: Tx, after: Sequence[TaskRow]) -> None:
     """Store tasks whose attempt has failed: some have ended, some go on."""
-    still_open = [facts for facts in after if facts["completed_at"] is None]
+    still_open = [task for task in after if task.completed_at is None]
     if still_open:
         await tasks_store.update_tasks(tx, still_open)
-    await store_ended(tx, [facts for facts in after if facts["completed_at"] is not None])
+    await store_ended(tx, [task for task in after if task.completed_at is not None])
 
 
-def lease_error(facts: Facts) -> dict[str, Any]:
+def lease_error(task: TaskRow) -> dict[str, Any]:
     """Return the error of an attempt whose lease has expired."""
     return {
         "name": "LeaseExpired",
-        "message": f"{facts['claimed_by']} did not finish or extend its lease in time",
-        "claimed_by": facts["claimed_by"],
-        "attempt": facts["attempt"],
+        "message": f"{task.claimed_by} did not finish or extend its lease in time",
+        "claimed_by": task.claimed_by,
+        "attempt": task.attempt,
     }
 
 

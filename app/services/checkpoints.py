@@ -6,7 +6,8 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
-from app.domain.task_moves import Facts, checkpoint_row
+from app.domain.records import TaskRow
+from app.domain.task_moves import checkpoint_row
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
 from app.schemas.wire import PageQuery
@@ -29,9 +30,9 @@ async def put_each(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequen
     return await settle_each(tx, reports, _put)
 
 
-async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], Facts]]) -> Sequence[Answered | Refusal]:
+async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], TaskRow]]) -> Sequence[Answered | Refusal]:
     written = await store.put_checkpoints(
-        tx, [checkpoint_row(facts, report.name, report.body.state) for report, facts in held]
+        tx, [checkpoint_row(task, report.name, report.body.state) for report, task in held]
     )
     longer = [
         {

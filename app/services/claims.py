@@ -42,7 +42,7 @@ from app.services.leases import (
 )
 from app.services.run_memory import MEMORY_MOST
 from app.services.sightings import Sightings
-from app.services.tasks import facts_of, read_task, task_topic
+from app.services.tasks import read_task, task_topic
 from app.store import checkpoints as checkpoints_store
 from app.store import claims as store
 from app.store import due_tasks as due_tasks_store
@@ -171,18 +171,20 @@ async def _complete_steps(
     """
     rows = await tasks_store.lock_tasks(tx, [task_id for task_id, _ in reports])
     held = [
-        (report, facts)
+        (report, task)
         for (task_id, token), report in reports.items()
-        if task_id in work and task_id in rows and is_held(facts := facts_of(rows[task_id]), token)
+        if task_id in work and task_id in rows and is_held(task := rows[task_id], token)
     ]
-    refused = {(r.task_id, r.token): _FULL for r, facts in held if not executions.takes_memory(facts, _memory_of(r))}
-    held = [(report, facts) for report, facts in held if (report.task_id, report.token) not in refused]
-    done = [(facts, report.body.result, _memory_of(report)) for report, facts in held]
+    refused = {
+        (r.task_id, r.token): _FULL for r, task in held if not executions.takes_memory(task.place[0], _memory_of(r))
+    }
+    held = [(report, task) for report, task in held if (report.task_id, report.token) not in refused]
+    done = [(task, report.body.result, _memory_of(report)) for report, task in held]
     ended = await complete_work(executions, done)
     dropped = [(r.task_id, r.token) for (r, _), end in zip(held, ended, strict=True) if end is None]
     bad = [(report, end) for (report, _), end in zip(held, ended, strict=True) if end is not None and end.after]
-    await keep_attempts(tx, [(end, None, end.after and end.after["error"]) for _, end in bad])
-    answers = await move_on(tx, [(report, end.facts, end.after) for report, end in bad if end.after is not None])
+    await keep_attempts(tx, [(end, None, end.after and end.after.error) for _, end in bad])
+    answers = await move_on(tx, [(report, end.before, end.after) for report, end in bad if end.after is not None])
     told = {(report.task_id, report.token): answer for (report, _), answer in zip(bad, answers, strict=True)}
     return dict.fromkeys(dropped) | told | refused, {(report.task_id, report.token) for report, _ in held}
 
@@ -214,9 +216,7 @@ async def complete_and_show_each(tx: Tx, reports: Sequence[Report[TaskCompletion
     done = [r.task_id for r, o in zip(reports, outcomes, strict=True) if isinstance(o, Answered) and not o.body]
     rows = await tasks_store.get_tasks(tx, done) if done else {}
     return [
-        answered(read_task(facts_of(rows[report.task_id])))
-        if isinstance(outcome, Answered) and not outcome.body
-        else outcome
+        answered(read_task(rows[report.task_id])) if isinstance(outcome, Answered) and not outcome.body else outcome
         for report, outcome in zip(reports, outcomes, strict=True)
     ]
 

@@ -8,10 +8,10 @@ from pydantic import MISSING
 
 from app.db.engine import Tx
 from app.domain.json_texts import JsonText, write_json
-from app.domain.task_moves import Facts, checkpoint_row, wake
+from app.domain.records import TaskRow
+from app.domain.task_moves import checkpoint_row, wake
 from app.errors import ValidationFailed
 from app.schemas.tasks import AwaitOutcome, EventAwaited
-from app.services.tasks import facts_of
 from app.store import checkpoints as checkpoints_store
 from app.store import deliveries as deliveries_store
 from app.store import events as store
@@ -52,15 +52,15 @@ async def _wake(tx: Tx, waiters: Sequence[UUID], queue: str, name: str, run_id: 
     rows = await tasks_store.lock_tasks(tx, waiters[:WOKEN_MOST])
     still = await store.list_satisfied_waiters(tx, queue, name, run_id, WOKEN_MOST, list(rows))
     received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
-    woken: list[tuple[Facts, EventAwaited | ValidationFailed]] = []
+    woken: list[tuple[TaskRow, EventAwaited | ValidationFailed]] = []
     room, size = BYTES_MOST, _size_of(received)
-    for facts in (facts_of(rows[task_id]) for task_id in still):
+    for task in map(rows.__getitem__, still):
         if room <= 0:
             break
-        names = facts["wait_all"]
-        outcome = received if names is None else await look(tx, facts, names, all_of=True)
+        names = task.wait_all
+        outcome = received if names is None else await look(tx, task, names, all_of=True)
         if outcome is not None:
-            woken.append((facts, outcome))
+            woken.append((task, outcome))
             room -= size if outcome is received else _size_of(outcome)
     await wake_all(tx, woken)
     return len(waiters) > WOKEN_MOST or room <= 0
@@ -76,50 +76,54 @@ async def deliver_later(tx: Tx, queue: str, name: str, run_id: UUID | None) -> N
     await deliveries_store.insert_deliveries(tx, [delivery])
 
 
-async def wake_all(tx: Tx, woken: Sequence[tuple[Facts, EventAwaited | ValidationFailed]]) -> None:
+async def wake_all(tx: Tx, woken: Sequence[tuple[TaskRow, EventAwaited | ValidationFailed]]) -> None:
     """Write the outcome of the awaits of sleeping tasks, and let the tasks be claimed.
 
     A task that has no room for its outcome wakes without: it awaits again, and is told why that cannot be.
     """
     if not woken:
         return
-    ids = [facts["task_id"] for facts, _ in woken]
-    rows = [outcome_row(f, f["wait_step"], outcome) for f, outcome in woken if isinstance(outcome, EventAwaited)]
+    ids = [task.task_id for task, _ in woken]
+    rows = [
+        outcome_row(task, task.wait_step, outcome)
+        for task, outcome in woken
+        if isinstance(outcome, EventAwaited) and task.wait_step is not None
+    ]
     kept = await checkpoints_store.put_checkpoints(tx, rows) if rows else {}
     await store.delete_waits(tx, ids)
-    ready = [_woken(facts, outcome, is_kept=(facts["task_id"], facts["wait_step"]) in kept) for facts, outcome in woken]
+    ready = [_woken(task, outcome, is_kept=(task.task_id, task.wait_step) in kept) for task, outcome in woken]
     await tasks_store.update_tasks(tx, ready)
     await hold_back(tx, ready)
-    tx.ready.update(facts["queue"] for facts, _ in woken)
+    tx.ready.update(task.queue for task, _ in woken)
 
 
-async def hold_back(tx: Tx, ready: Sequence[Facts]) -> None:
+async def hold_back(tx: Tx, ready: Sequence[TaskRow]) -> None:
     """Keep those of the tasks from being claimed that are work items of runs which are paused, or to be cancelled."""
-    if work := [task["task_id"] for task in ready if task["step"] is not None and task["ready_at"] is not None]:
+    if work := [task.task_id for task in ready if task.step is not None and task.ready_at is not None]:
         await tasks_store.hold_tasks_of_held_runs(tx, work)
 
 
-def _woken(facts: Facts, outcome: EventAwaited | ValidationFailed, *, is_kept: bool) -> Facts:
+def _woken(task: TaskRow, outcome: EventAwaited | ValidationFailed, *, is_kept: bool) -> TaskRow:
     if not is_kept or isinstance(outcome, ValidationFailed):
-        return wake(facts, facts["now"])
-    return wake(facts, facts["now"], outcome.event_name, _payload_of(outcome))
+        return wake(task, task.now)
+    return wake(task, task.now, outcome.event_name, _payload_of(outcome))
 
 
 def _payload_of(outcome: EventAwaited) -> Any:
     return None if outcome.payload is MISSING else outcome.payload
 
 
-def outcome_row(facts: Facts, step: str, outcome: EventAwaited) -> dict[str, Any]:
+def outcome_row(task: TaskRow, step: str, outcome: EventAwaited) -> dict[str, Any]:
     """Return the checkpoint that remembers what came of awaiting."""
-    return checkpoint_row(facts, step, JsonText(write_json(outcome)), is_outcome=True)
+    return checkpoint_row(task, step, JsonText(write_json(outcome)), is_outcome=True)
 
 
-async def look(tx: Tx, facts: Facts, names: Sequence[str], *, all_of: bool) -> EventAwaited | ValidationFailed | None:
+async def look(tx: Tx, task: TaskRow, names: Sequence[str], *, all_of: bool) -> EventAwaited | ValidationFailed | None:
     """Return what a task receives under these names: the first that was emitted, or all of them; None if not yet.
 
     All of them together may be too much.
     """
-    queue, run_id = facts["queue"], facts["workflow_run_id"]
+    queue, run_id = task.queue, task.workflow_run_id
     emitted = await store.see_names(tx, queue, names, run_id)
     wanted = names if all_of else [name for name in names if name in emitted][:1]
     if not wanted or any(name not in emitted for name in wanted):

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
-from app.domain.task_moves import Facts, suspend, wake
+from app.domain.records import TaskRow
+from app.domain.task_moves import suspend, wake
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQuery
 from app.schemas.tasks import AwaitOutcome, EventAwait, EventAwaited
@@ -16,7 +17,6 @@ from app.services.advancing import tell_of_event
 from app.services.event_waits import NO_ROOM, deliver_later, hold_back, look, outcome_row, wake_all, wake_waiters
 from app.services.executions import Executions
 from app.services.leases import Answered, Report, answered, hold_runs, settle_each, spend
-from app.services.tasks import facts_of
 from app.store import checkpoints as checkpoints_store
 from app.store import due_tasks as due_tasks_store
 from app.store import events as store
@@ -64,11 +64,11 @@ def _names(body: EventAwait) -> list[str]:
     return list(dict.fromkeys(body.any_of or body.all_of or [body.event_name or ""]))
 
 
-async def _await(tx: Tx, held: Sequence[tuple[Report[EventAwait], Facts]]) -> Sequence[Answered | Refusal]:
-    return [await _await_one(tx, report, facts) for report, facts in held]
+async def _await(tx: Tx, held: Sequence[tuple[Report[EventAwait], TaskRow]]) -> Sequence[Answered | Refusal]:
+    return [await _await_one(tx, report, task) for report, task in held]
 
 
-async def _await_one(tx: Tx, report: Report[EventAwait], facts: Facts) -> Answered | Refusal:
+async def _await_one(tx: Tx, report: Report[EventAwait], task: TaskRow) -> Answered | Refusal:
     body = report.body
     known = await checkpoints_store.get_checkpoint(tx, report.task_id, body.step_name)
     if known is not None:
@@ -76,43 +76,43 @@ async def _await_one(tx: Tx, report: Report[EventAwait], facts: Facts) -> Answer
             return ValidationFailed.at("/step_name", "is the name of a checkpoint of this task")
         return Answered(known.state.text)
     names = _names(body)
-    outcome = await look(tx, facts, names, all_of=body.all_of is not None)
+    outcome = await look(tx, task, names, all_of=body.all_of is not None)
     if outcome is None and body.timeout_seconds == 0:
         outcome = EventAwaited.model_construct(outcome=AwaitOutcome.timed_out)
     if isinstance(outcome, Refusal):
         return outcome
     if outcome is not None:
-        written = await checkpoints_store.put_checkpoints(tx, [outcome_row(facts, body.step_name, outcome)])
+        written = await checkpoints_store.put_checkpoints(tx, [outcome_row(task, body.step_name, outcome)])
         return answered(outcome) if written else ValidationFailed.at("/step_name", NO_ROOM)
     if not await checkpoints_store.has_room(tx, report.task_id, body.step_name, TIMED_OUT_SIZE):
         return ValidationFailed.at("/step_name", NO_ROOM)
-    return await _suspend(tx, report, facts, names)
+    return await _suspend(tx, report, task, names)
 
 
-async def _suspend(tx: Tx, report: Report[EventAwait], facts: Facts, names: list[str]) -> Answered:
+async def _suspend(tx: Tx, report: Report[EventAwait], task: TaskRow, names: list[str]) -> Answered:
     body = report.body
     seconds = body.timeout_seconds
-    until = None if seconds is None else facts["now"] + timedelta(seconds=seconds)
+    until = None if seconds is None else task.now + timedelta(seconds=seconds)
     all_of = names if body.all_of is not None else None
-    await tasks_store.update_tasks(tx, [suspend(facts, body.step_name, names, all_of, until, facts["now"])])
-    about = {name: facts[name] for name in ("task_id", "queue", "workflow_run_id")}
+    await tasks_store.update_tasks(tx, [suspend(task, body.step_name, names, all_of, until, task.now)])
+    about = {"task_id": task.task_id, "queue": task.queue, "workflow_run_id": task.workflow_run_id}
     await store.insert_waits(tx, [{**about, "event_name": name} for name in names])
-    tx.ready[facts["queue"]] += 1
+    tx.ready[task.queue] += 1
     outcome = EventAwaited.model_construct(outcome=AwaitOutcome.suspended)
-    await spend(tx, [(report, facts, outcome)])
+    await spend(tx, [(report, task, outcome)])
     return answered(outcome)
 
 
 async def wake_due_tasks(tx: Tx, task_ids: Sequence[UUID]) -> int:
     """Let those of the tasks be claimed whose time has come, or whose await has timed out; how many they were."""
-    rows = [facts_of(row) for row in await due_tasks_store.lock_due_tasks(tx, task_ids)]
+    rows = await due_tasks_store.lock_due_tasks(tx, task_ids)
     timed_out = EventAwaited.model_construct(outcome=AwaitOutcome.timed_out)
-    await wake_all(tx, [(facts, timed_out) for facts in rows if facts["wait_step"] is not None])
-    due = [wake(facts, facts["now"]) for facts in rows if facts["wait_step"] is None]
+    await wake_all(tx, [(task, timed_out) for task in rows if task.wait_step is not None])
+    due = [wake(task, task.now) for task in rows if task.wait_step is None]
     if due:
         await tasks_store.update_tasks(tx, due)
         await hold_back(tx, due)
-    tx.ready.update(facts["queue"] for facts in due)
+    tx.ready.update(task.queue for task in due)
     return len(rows)
 
 

@@ -11,12 +11,13 @@ from app.domain.highway.effects import Effects, Runnable
 from app.domain.highway.plan import Retry
 from app.domain.moments import later
 from app.domain.moves import TASK_FINAL
+from app.domain.records import TaskRow
 from app.domain.retries import Sequel
-from app.domain.task_moves import Facts, follow, past_attempt, wake
+from app.domain.task_moves import follow, past_attempt, wake
 from app.schemas.reasons import Reason
 from app.schemas.tasks import LOST_MOST, RetryKind, TaskStatus
 from app.services.execution_states import Execution
-from app.services.tasks import cancel_tasks, facts_of, insert_tasks, reopen_tasks, store_ended
+from app.services.tasks import cancel_tasks, insert_tasks, reopen_tasks, store_ended
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
 
@@ -33,11 +34,11 @@ def failed_sequel(effects: Effects, path: str, now: Any, *, retryable: bool) -> 
     return Sequel(TaskStatus.failed, reason) if is_failed else None
 
 
-def follow_step(facts: Facts, sequel: Sequel, error: Any) -> Facts:
+def follow_step(task: TaskRow, sequel: Sequel, error: Any) -> TaskRow:
     """Return the task of a step after its attempt failed: its next attempt begins when the engine says so."""
-    attempts = max(facts["max_attempts"], facts["attempt"] + 1 - facts["forgiven_count"])
-    after = follow({**facts, "max_attempts": attempts}, sequel, facts["now"], as_error(error), uuid7())
-    return {**after, "due_at": None}
+    attempts = max(task.max_attempts, task.attempt + 1 - task.forgiven_count)
+    after = follow(task._replace(max_attempts=attempts), sequel, task.now, as_error(error), uuid7())
+    return after._replace(due_at=None)
 
 
 def as_error(error: Any) -> dict[str, Any] | None:
@@ -141,16 +142,16 @@ async def _end_attempts(tx: Tx, run: Execution, rows: Mapping[UUID, Any], settle
             row = rows.get(task_id) if task_id is not None else None
             if row is None or row.status in TASK_FINAL or row.task_id in settled:
                 continue
-            facts = facts_of(row)
+            task = row
             error = as_error(run.steps[path].error)
             sequel = failed_sequel(effects, path, row.now, retryable=True)
             reason = Reason.timeout if path in effects.timed_out else None
-            past.append(past_attempt(facts, TaskStatus.failed, reason, row.now, error))
+            past.append(past_attempt(task, TaskStatus.failed, reason, row.now, error))
             if sequel is None or sequel.available_at is None:
                 over = Sequel(TaskStatus.failed, reason or Reason.upstream)
-                ended.append(follow(facts, over, row.now, error, uuid7()))
+                ended.append(follow(task, over, row.now, error, uuid7()))
             else:
-                still_open.append(follow_step(facts, sequel, error))
+                still_open.append(follow_step(task, sequel, error))
     if past:
         await leases_store.insert_attempts(tx, past)
     if still_open:
@@ -177,12 +178,12 @@ async def _offer_again(tx: Tx, run: Execution, rows: Mapping[UUID, Any]) -> None
     if closed:
         await reopen_tasks(tx, closed)
     waiting = [
-        wake(facts_of(row), row.now)
+        wake(row, row.now)
         for row in again.values()
         if row.status == TaskStatus.sleeping and row.ready_at is None and row.due_at is None
     ]
     if waiting:
         await tasks_store.update_tasks(tx, waiting)
-        tx.ready.update(facts["queue"] for facts in waiting)
+        tx.ready.update(task.queue for task in waiting)
     if run.is_held and again:
         await tasks_store.hold_tasks(tx, list(again))

@@ -145,9 +145,9 @@ class Executions:
         run = self.runs.get(run_id)
         return run is not None and any(path in effects.dropped for effects in run.effects)
 
-    def takes_memory(self, facts: Mapping[str, Any], memory: Mapping[str, Any]) -> bool:
-        """Return whether the run of a work item can take these values into its memory; then they are to be told it."""
-        run = self.runs.get(facts["workflow_run_id"])
+    def takes_memory(self, run_id: UUID, memory: Mapping[str, Any]) -> bool:
+        """Return whether a run can take these values into its memory; then they are to be told it."""
+        run = self.runs.get(run_id)
         if run is None or not memory:
             return True
         if run.run_id not in self._memories:

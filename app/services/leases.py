@@ -15,8 +15,9 @@ from app.domain.json_texts import JsonText, write_json
 from app.domain.json_values import fingerprint
 from app.domain.lease_tokens import is_of_step
 from app.domain.moves import allowed_for_task
+from app.domain.records import TaskRow
 from app.domain.retries import Failure, after_failure, count_loss
-from app.domain.task_moves import Facts, follow, past_attempt, put_to_sleep, release
+from app.domain.task_moves import follow, past_attempt, put_to_sleep, release
 from app.errors import AttemptFailed, Conflict, LeaseLost, Refusal, TaskCancelled
 from app.schemas.reasons import Reason
 from app.schemas.tasks import (
@@ -30,7 +31,7 @@ from app.schemas.tasks import (
 from app.services.advancing import Ended, fail_work, hold_steps, keep_attempts, lease_error, store_followed
 from app.services.event_waits import hold_back
 from app.services.stored_runs import hold_runs_of_steps
-from app.services.tasks import facts_of, not_found, read_task, store_ended
+from app.services.tasks import not_found, read_task, store_ended
 from app.store import claims as claims_store
 from app.store import due_tasks as due_tasks_store
 from app.store import leases as store
@@ -98,16 +99,13 @@ def answered(model: BaseModel) -> Answered:
     return Answered(write_json(model), getattr(model, "revision", None))
 
 
-def is_held(facts: Facts, token: UUID) -> bool:
+def is_held(task: TaskRow, token: UUID) -> bool:
     """Return whether ``token`` is that of the task's current lease, which has not expired."""
-    return bool(
-        facts["status"] == TaskStatus.running
-        and facts["lease_token"] == token
-        and facts["lease_expires_at"] > facts["now"]
-    )
+    is_current = task.status == TaskStatus.running and task.lease_token == token
+    return is_current and task.lease_expires_at is not None and task.lease_expires_at > task.now
 
 
-Settle = Callable[[Tx, Sequence[tuple[Report[B], Facts]]], Awaitable[Sequence[Answered | Refusal]]]
+Settle = Callable[[Tx, Sequence[tuple[Report[B], TaskRow]]], Awaitable[Sequence[Answered | Refusal]]]
 
 
 async def settle_each(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -> Sequence[Answered | Refusal]:
@@ -126,18 +124,17 @@ async def settle_each(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -
 
 
 async def _settle_distinct(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -> Sequence[Answered | Refusal]:
-    rows = await tasks_store.lock_tasks(tx, [report.task_id for report in reports])
-    facts = {task_id: facts_of(row) for task_id, row in rows.items()}
-    held = [r for r in reports if r.task_id in facts and is_held(facts[r.task_id], r.token)]
-    settled = iter(await settle(tx, [(report, facts[report.task_id]) for report in held]) if held else [])
+    tasks = await tasks_store.lock_tasks(tx, [report.task_id for report in reports])
+    held = [r for r in reports if r.task_id in tasks and is_held(tasks[r.task_id], r.token)]
+    settled = iter(await settle(tx, [(report, tasks[report.task_id]) for report in held]) if held else [])
     holders = {report.task_id for report in held}
     others = [report for report in reports if report.task_id not in holders]
-    told = iter(await turn_away(tx, others, facts))
+    told = iter(await turn_away(tx, others, tasks))
     return [next(settled if report.task_id in holders else told) for report in reports]
 
 
 async def turn_away(
-    tx: Tx, reports: Sequence[Report[Any]], facts: Mapping[UUID, Facts]
+    tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[UUID, TaskRow]
 ) -> Sequence[Answered | Refusal]:
     """Return to those who do not hold their task the answer that they had before, or why they are refused.
 
@@ -146,53 +143,52 @@ async def turn_away(
     """
     if not reports:
         return []
-    tx.ready.update(task["queue"] for task in facts.values() if task["ready_at"] is not None)
+    tx.ready.update(task.queue for task in tasks.values() if task.ready_at is not None)
     spent = await store.get_spent_leases(tx, [report.token for report in reports])
-    outcomes = [_answer_without_lease(report, facts.get(report.task_id), spent.get(report.token)) for report in reports]
+    outcomes = [_answer_without_lease(report, tasks.get(report.task_id), spent.get(report.token)) for report in reports]
     await _keep_evidence(
         tx,
         [r for r, outcome in zip(reports, outcomes, strict=True) if isinstance(outcome, Conflict)],
-        facts,
+        tasks,
     )
     return outcomes
 
 
-def _answer_without_lease(report: Report[Any], facts: Facts | None, spent: Any) -> Answered | Refusal:
-    if facts is None:
+def _answer_without_lease(report: Report[Any], task: TaskRow | None, spent: Any) -> Answered | Refusal:
+    if task is None:
         return not_found(report.task_id)
     if spent and spent.task_id != report.task_id:
         spent = None
     if spent and spent.call == report.call:
         if spent.body == fingerprint(report.content()):
             return Answered(spent.answer.text, spent.answer.read().get("revision"))
-    elif _has_completed(report, facts):
-        return answered(read_task(facts))
-    return _refuse(report, facts, spent)
+    elif _has_completed(report, task):
+        return answered(read_task(task))
+    return _refuse(report, task, spent)
 
 
-def _has_completed(report: Report[Any], facts: Facts) -> bool:
+def _has_completed(report: Report[Any], task: TaskRow) -> bool:
     """Return whether the task was completed by this very report."""
-    return bool(
+    return (
         report.call == "complete"
-        and facts["status"] == TaskStatus.completed
-        and facts["lease_token"] == report.token
-        and facts["final_body"] == fingerprint(report.content())
+        and task.status == TaskStatus.completed
+        and task.lease_token == report.token
+        and task.final_body == fingerprint(report.content())
     )
 
 
-def _refuse(report: Report[Any], facts: Facts, spent: Any) -> Conflict:
-    task = read_task(facts)
-    where: dict[str, Any] = {"current": task, "allowed": allowed_for_task(task.status)}
-    if task.status is TaskStatus.cancelled:
+def _refuse(report: Report[Any], task: TaskRow, spent: Any) -> Conflict:
+    where: dict[str, Any] = {"current": read_task(task), "allowed": allowed_for_task(TaskStatus(task.status))}
+    if task.status == TaskStatus.cancelled:
         return TaskCancelled(f"the task was cancelled ({task.reason})", **where)
     if spent and spent.call == "fail":
         return AttemptFailed("this attempt was reported as failed with this token", **where)
-    if facts["lease_token"] == report.token and task.status is TaskStatus.running:
+    if task.lease_token == report.token and task.status == TaskStatus.running:
         return LeaseLost("the lease has expired", **where)
     return LeaseLost(f"the token is not that of the current lease; the task is {task.status}", **where)
 
 
-async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], facts: Mapping[UUID, Facts]) -> None:
+async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[UUID, TaskRow]) -> None:
     """Keep what was reported too late, on the attempt whose token it carried; unknown tokens leave nothing."""
     late = [report for report in reports if report.call in _EVIDENCE]
     if not late:
@@ -202,7 +198,7 @@ async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], facts: Mapping[
     counts = await store.count_late_reports(tx, ids)
     rows = []
     for report in late:
-        run_id = _owner_of(report, facts[report.task_id], owners.get(report.token))
+        run_id = _owner_of(report, tasks[report.task_id], owners.get(report.token))
         if run_id is not None and counts.get(report.task_id, 0) < LATE_REPORTS_MOST:
             rows.append(
                 {
@@ -217,40 +213,39 @@ async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], facts: Mapping[
         await store.insert_late_reports(tx, rows)
 
 
-def _owner_of(report: Report[Any], facts: Facts, owner: Any) -> UUID | None:
-    if facts["lease_token"] == report.token:
-        current: UUID = facts["run_id"]
-        return current
+def _owner_of(report: Report[Any], task: TaskRow, owner: Any) -> UUID | None:
+    if task.lease_token == report.token:
+        return task.run_id
     return owner.run_id if owner and owner.task_id == report.task_id else None
 
 
-async def spend(tx: Tx, spent: Sequence[tuple[Report[Any], Facts, BaseModel]]) -> None:
+async def spend(tx: Tx, spent: Sequence[tuple[Report[Any], TaskRow, BaseModel]]) -> None:
     """Remember of leases that are given up what they were answered, for repeats."""
     rows = [
         {
             "lease_token": report.token,
             "task_id": report.task_id,
-            "run_id": facts["run_id"],
+            "run_id": task.run_id,
             "call": report.call,
             "body": as_bytes(fingerprint(report.content())),
             "answer": JsonText(write_json(answer)),
         }
-        for report, facts, answer in spent
+        for report, task, answer in spent
     ]
     await store.insert_spent_leases(tx, rows)
 
 
-async def move_on(tx: Tx, moved: Sequence[tuple[Report[Any], Facts, Facts]]) -> Sequence[Answered]:
+async def move_on(tx: Tx, moved: Sequence[tuple[Report[Any], TaskRow, TaskRow]]) -> Sequence[Answered]:
     """Store tasks whose lease ends, as (report, before, after), and answer with them."""
-    tasks = [read_task(after) for _, _, after in moved]
-    still_open = [after for _, _, after in moved if after["completed_at"] is None]
+    shown = [read_task(after) for _, _, after in moved]
+    still_open = [after for _, _, after in moved if after.completed_at is None]
     if still_open:
         await tasks_store.update_tasks(tx, still_open)
     await hold_back(tx, still_open)
-    await store_ended(tx, [after for _, _, after in moved if after["completed_at"] is not None])
-    await spend(tx, [(report, before, task) for (report, before, _), task in zip(moved, tasks, strict=True)])
-    tx.ready.update(after["queue"] for after in still_open)
-    return [answered(task) for task in tasks]
+    await store_ended(tx, [after for _, _, after in moved if after.completed_at is not None])
+    await spend(tx, [(report, before, task) for (report, before, _), task in zip(moved, shown, strict=True)])
+    tx.ready.update(after.queue for after in still_open)
+    return [answered(task) for task in shown]
 
 
 async def sleep_each(tx: Tx, reports: Sequence[Report[TaskSleep]]) -> Sequence[Answered | Refusal]:
@@ -259,12 +254,12 @@ async def sleep_each(tx: Tx, reports: Sequence[Report[TaskSleep]]) -> Sequence[A
     return await settle_each(tx, reports, _sleep)
 
 
-async def _sleep(tx: Tx, held: Sequence[tuple[Report[TaskSleep], Facts]]) -> Sequence[Answered]:
-    return await move_on(tx, [(r, f, put_to_sleep(f, _wake_at(r.body, f), f["now"])) for r, f in held])
+async def _sleep(tx: Tx, held: Sequence[tuple[Report[TaskSleep], TaskRow]]) -> Sequence[Answered]:
+    return await move_on(tx, [(r, f, put_to_sleep(f, _wake_at(r.body, f), f.now)) for r, f in held])
 
 
-def _wake_at(body: TaskSleep, facts: Facts) -> Any:
-    return body.wake_at or facts["now"] + timedelta(seconds=body.seconds or 0)
+def _wake_at(body: TaskSleep, task: TaskRow) -> datetime:
+    return body.wake_at or task.now + timedelta(seconds=body.seconds or 0)
 
 
 async def release_each(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> Sequence[Answered | Refusal]:
@@ -273,52 +268,52 @@ async def release_each(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> Sequence
     return await settle_each(tx, reports, _release)
 
 
-async def _release(tx: Tx, held: Sequence[tuple[Report[LeaseBody], Facts]]) -> Sequence[Answered]:
-    return await move_on(tx, [(report, facts, release(facts, facts["now"])) for report, facts in held])
+async def _release(tx: Tx, held: Sequence[tuple[Report[LeaseBody], TaskRow]]) -> Sequence[Answered]:
+    return await move_on(tx, [(report, task, release(task, task.now)) for report, task in held])
 
 
 async def fail_each(tx: Tx, reports: Sequence[Report[TaskFailure]]) -> Sequence[Answered | Refusal]:
     """End attempts that went wrong; the runs whose steps they were go on as their definitions say."""
     executions, work = await hold_steps(tx, tasks_of_steps(reports))
 
-    async def fail(tx: Tx, held: Sequence[tuple[Report[TaskFailure], Facts]]) -> Sequence[Answered]:
-        failures = [(facts, _failure_of(report.body, facts), report.body.error) for report, facts in held]
-        plain = iter(await end_attempts(tx, [failure for failure in failures if failure[0]["task_id"] not in work]))
-        of_steps = await fail_work(executions, [failure for failure in failures if failure[0]["task_id"] in work])
+    async def fail(tx: Tx, held: Sequence[tuple[Report[TaskFailure], TaskRow]]) -> Sequence[Answered]:
+        failures = [(task, _failure_of(report.body, task), report.body.error) for report, task in held]
+        plain = iter(await end_attempts(tx, [failure for failure in failures if failure[0].task_id not in work]))
+        of_steps = await fail_work(executions, [failure for failure in failures if failure[0].task_id in work])
         await keep_attempts(tx, [(end, None, _error_of(end, failures)) for end in of_steps])
-        followed = iter(end.after or end.facts for end in of_steps)
-        after = [next(followed if facts["task_id"] in work else plain) for facts, _, _ in failures]
-        return await move_on(tx, [(report, facts, a) for (report, facts), a in zip(held, after, strict=True)])
+        followed = iter(end.after or end.before for end in of_steps)
+        after = [next(followed if task.task_id in work else plain) for task, _, _ in failures]
+        return await move_on(tx, [(report, task, a) for (report, task), a in zip(held, after, strict=True)])
 
     outcomes = await settle_each(tx, reports, fail)
     await executions.write()
     return outcomes
 
 
-def _error_of(end: Ended, failures: Sequence[tuple[Facts, Failure, Any]]) -> Any:
-    return next(error for facts, _, error in failures if facts["task_id"] == end.facts["task_id"])
+def _error_of(end: Ended, failures: Sequence[tuple[TaskRow, Failure, Any]]) -> Any:
+    return next(error for task, _, error in failures if task.task_id == end.before.task_id)
 
 
-def _failure_of(body: TaskFailure, facts: Facts) -> Failure:
+def _failure_of(body: TaskFailure, task: TaskRow) -> Failure:
     retry_at = body.retry_at
     if body.retry_after_seconds is not None:
-        retry_at = facts["now"] + timedelta(seconds=body.retry_after_seconds)
+        retry_at = task.now + timedelta(seconds=body.retry_after_seconds)
     return Failure(body.retryable, retry_at)
 
 
-async def end_attempts(tx: Tx, failures: Sequence[tuple[Facts, Failure, Any]]) -> Sequence[Facts]:
+async def end_attempts(tx: Tx, failures: Sequence[tuple[TaskRow, Failure, Any]]) -> Sequence[TaskRow]:
     """Keep the failed attempts of running tasks, and return how each task goes on; that is still to be stored."""
     after = []
     past = []
     for before, failure, error in failures:
-        facts = count_loss(before) if failure.reason is Reason.lost else before
-        now = facts["now"]
-        sequel = after_failure(facts, failure, now, random.random())  # noqa: S311 - chance, not a secret
-        after.append(follow(facts, sequel, now, error, uuid7()))
+        task = count_loss(before) if failure.reason is Reason.lost else before
+        now = task.now
+        sequel = after_failure(task, failure, now, random.random())  # noqa: S311 - chance, not a secret
+        after.append(follow(task, sequel, now, error, uuid7()))
         why = sequel.reason if sequel.reason in (Reason.not_retryable, Reason.cancel_requested) else None
         is_cancelled = failure.reason is None and sequel.status is TaskStatus.cancelled
         status = TaskStatus.cancelled if is_cancelled else TaskStatus.failed
-        past.append(past_attempt(facts, status, failure.reason or why, now, error))
+        past.append(past_attempt(task, status, failure.reason or why, now, error))
     if past:
         await store.insert_attempts(tx, past)
     return after
@@ -326,10 +321,10 @@ async def end_attempts(tx: Tx, failures: Sequence[tuple[Facts, Failure, Any]]) -
 
 async def expire_leases(tx: Tx, task_ids: Sequence[UUID]) -> int:
     """End those of the attempts whose lease has expired, as lost; how many they were."""
-    rows = [facts_of(row) for row in await due_tasks_store.lock_expired_tasks(tx, task_ids)]
-    after = await end_attempts(tx, [(facts, Failure(reason=Reason.lost), lease_error(facts)) for facts in rows])
+    rows = await due_tasks_store.lock_expired_tasks(tx, task_ids)
+    after = await end_attempts(tx, [(task, Failure(reason=Reason.lost), lease_error(task)) for task in rows])
     await store_followed(tx, after)
-    tx.ready.update(facts["queue"] for facts in after if facts["completed_at"] is None)
+    tx.ready.update(task.queue for task in after if task.completed_at is None)
     return len(rows)
 
 
@@ -338,8 +333,8 @@ async def beat_each(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequenc
     await hold_runs(tx, reports)
     rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
     late = [report for report in reports if report.task_id not in rows or not _beats(rows[report.task_id], report)]
-    facts = await look_at(tx, late)
-    told = dict(zip(map(id, late), await turn_away(tx, late, facts), strict=True))
+    tasks = await look_at(tx, late)
+    told = dict(zip(map(id, late), await turn_away(tx, late, tasks), strict=True))
     return [told.get(id(report)) or _beaten(rows[report.task_id]) for report in reports]
 
 
@@ -358,10 +353,9 @@ def _beaten(row: Any) -> Answered:
     )
 
 
-async def look_at(tx: Tx, reports: Sequence[Report[Any]]) -> dict[UUID, Facts]:
+async def look_at(tx: Tx, reports: Sequence[Report[Any]]) -> dict[UUID, TaskRow]:
     """Return the tasks that ``reports`` are about, not locked: others are by now, and not in the order of their ids."""
-    rows = await tasks_store.look_at_tasks(tx, [report.task_id for report in reports]) if reports else {}
-    return {task_id: facts_of(row) for task_id, row in rows.items()}
+    return await tasks_store.get_tasks(tx, [report.task_id for report in reports]) if reports else {}
 
 
 def _beat_rows(reports: Sequence[Report[TaskHeartbeat]]) -> list[dict[str, Any]]:

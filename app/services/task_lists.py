@@ -6,7 +6,7 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.domain.cursors import Position, read_cursor, write_cursor
 from app.schemas.tasks import RunTaskQuery, TaskPage, TaskQuery, TaskStatus
-from app.services.tasks import facts_of, read_task
+from app.services.tasks import read_task
 from app.services.workflow_runs import get_run
 from app.store import task_lists as store
 
@@ -38,7 +38,7 @@ def _read_statuses(wanted: list[TaskStatus]) -> dict[str, Any]:
 async def _list(tx: Tx, query: TaskQuery | RunTaskQuery, filters: dict[str, Any]) -> TaskPage:
     after = read_cursor(query.cursor, query.order, filters) if query.cursor is not None else None
     page = await store.list_tasks(tx, query.order, filters, after, query.limit)
-    tasks = [read_task(facts_of(row)) for row in page.rows]
+    tasks = [read_task(row) for row in page.rows]
     more = None
     if page.has_more:
         more = write_cursor(Position(tasks[-1].created_at, tasks[-1].task_id), query.order, filters)

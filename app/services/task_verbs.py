@@ -1,6 +1,5 @@
 """The verbs of tasks: cancel and retry. What is done to a work item is done to the step that it is of."""
 
-from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -8,7 +7,7 @@ from uuid_utils.compat import uuid7
 from app.db.engine import Tx
 from app.domain.json_texts import write_json
 from app.domain.moves import TASK_FINAL
-from app.domain.task_moves import Facts
+from app.domain.records import TaskRow
 from app.errors import MoveNotAllowed, ValidationFailed
 from app.schemas.reasons import Reason
 from app.schemas.tasks import Task, TaskRetry, TaskStatus
@@ -17,7 +16,6 @@ from app.services.advancing import give_up_work, hold_steps
 from app.services.idempotency import IdempotencyKey, Reply, answer_alone
 from app.services.tasks import (
     cancel_tasks,
-    facts_of,
     get_task,
     insert_tasks,
     not_found,
@@ -37,12 +35,11 @@ async def cancel_task(tx: Tx, task_id: UUID) -> Task:
     row = (await store.lock_tasks(tx, [task_id])).get(task_id)
     if row is None:
         raise not_found(task_id)
-    facts: Facts = facts_of(row)
     if row.status not in TASK_FINAL:
-        (facts,) = await cancel_tasks(tx, [row], Reason.cancel_requested)
+        (row,) = await cancel_tasks(tx, [row], Reason.cancel_requested)
         if task_id in work:
-            await give_up_work(executions, facts)
-    return read_task(facts)
+            await give_up_work(executions, row)
+    return read_task(row)
 
 
 async def retry_task_once(tx: Tx, task_id: UUID, how: TaskRetry, key: IdempotencyKey | None) -> Reply:
@@ -69,19 +66,19 @@ async def retry_task(tx: Tx, task_id: UUID, how: TaskRetry) -> Task:
     if row is None:
         raise not_found(task_id)
     if row.status not in (TaskStatus.failed, TaskStatus.cancelled):
-        raise refuse_move(facts_of(row), f"a {row.status} task cannot be retried")
+        raise refuse_move(row, f"a {row.status} task cannot be retried")
     if how.spawn_new:
         return await _spawn_like(tx, row, how.max_attempts or row.max_attempts)
     if how.max_attempts is not None and how.max_attempts <= row.attempt:
         raise ValidationFailed.at("/max_attempts", f"must be more than the {row.attempt} attempts it has had")
-    (facts,) = await reopen_tasks(tx, [row], how.max_attempts)
-    return read_task(facts)
+    (row,) = await reopen_tasks(tx, [row], how.max_attempts)
+    return read_task(row)
 
 
-async def _spawn_like(tx: Tx, row: Any, max_attempts: int) -> Task:
+async def _spawn_like(tx: Tx, row: TaskRow, max_attempts: int) -> Task:
     """Spawn a fresh task with the spec of ``row``: without its history, its checkpoints and its idempotency key."""
-    fresh = {name: value for name, value in facts_of(row).items() if name in store.GIVEN}
-    fresh |= {"task_id": uuid7(), "run_id": uuid7(), "max_attempts": max_attempts, "idempotency_key": None}
-    fresh |= {"spec_hash": None, "available_at": None, "delay_seconds": None}
-    await insert_tasks(tx, [fresh])
-    return await get_task(tx, fresh["task_id"])
+    task_id = uuid7()
+    like = row._replace(task_id=task_id, run_id=uuid7(), max_attempts=max_attempts, idempotency_key=None)
+    spec = {name: getattr(like, name) for name in store.GIVEN if name != "spec_hash"}
+    await insert_tasks(tx, [spec | {"spec_hash": None, "available_at": None, "delay_seconds": None}])
+    return await get_task(tx, task_id)

@@ -14,7 +14,8 @@ from app.domain.json_values import fingerprint
 from app.domain.links import find_link, place_of_link
 from app.domain.moments import END_OF_TIME, later
 from app.domain.moves import allowed_for_task
-from app.domain.task_moves import Facts, end, past_attempt, reopen
+from app.domain.records import AttemptRow, TaskRow
+from app.domain.task_moves import end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, Refusal, ValidationFailed
 from app.schemas.problems import FieldError
 from app.schemas.reasons import Reason
@@ -70,25 +71,22 @@ def not_found(task_id: UUID) -> NotFound:
     return NotFound(f"there is no task {task_id}")
 
 
-def facts_of(row: Any) -> dict[str, Any]:
-    """Return a stored row, column by column."""
-    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+_SHOWN = [name for name in Task.model_fields if name in TaskRow._fields]
 
 
-def read_task(facts: Mapping[str, Any]) -> Task:
-    """Return the task that is stored as ``facts``."""
-    shown = {name: facts[name] for name in Task.model_fields if name in facts}
-    limits = {"max_delay": facts["max_delay_seconds"], "max_duration": facts["max_duration_seconds"]}
+def read_task(row: TaskRow) -> Task:
+    """Return a stored task as it is shown."""
+    shown = {name: getattr(row, name) for name in _SHOWN}
+    limits = {"max_delay": row.max_delay_seconds, "max_duration": row.max_duration_seconds}
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    shown["status"] = TaskStatus(facts["status"])
-    shown["reason"] = facts["reason"] and Reason(facts["reason"])
+    shown["status"] = TaskStatus(row.status)
+    shown["reason"] = row.reason and Reason(row.reason)
     return Task.model_construct(None, **shown, cancellation=given or None)
 
 
-def refuse_move(facts: Facts, detail: str) -> MoveNotAllowed:
+def refuse_move(task: TaskRow, detail: str) -> MoveNotAllowed:
     """Return the refusal that tells where a task stands and what it can do from there."""
-    task = read_task(facts)
-    return MoveNotAllowed(detail, current=task, allowed=allowed_for_task(task.status))
+    return MoveNotAllowed(detail, current=read_task(task), allowed=allowed_for_task(TaskStatus(task.status)))
 
 
 async def spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
@@ -277,7 +275,7 @@ async def get_task(tx: Tx, task_id: UUID) -> Task:
     row = await store.get_task(tx, task_id)
     if row is None:
         raise not_found(task_id)
-    return read_task(facts_of(row))
+    return read_task(row)
 
 
 async def wait_until_ended(
@@ -319,12 +317,12 @@ async def _list_late_reports(tx: Tx, task_id: UUID) -> dict[UUID, list[LateRepor
     return late
 
 
-def _read_attempt(row: Any, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:
+def _read_attempt(row: AttemptRow, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:
     return TaskAttempt.model_construct(
         run_id=row.run_id,
         attempt=row.attempt,
         status=TaskStatus(row.status),
-        reason=row.reason and Reason(row.reason),
+        reason=None if row.reason is None else Reason(row.reason),
         claimed_by=row.claimed_by,
         started_at=row.started_at,
         ended_at=row.ended_at,
@@ -350,9 +348,9 @@ def _newest_attempt(task: Task, late: Mapping[UUID, list[LateReport]]) -> TaskAt
     )
 
 
-async def cancel_tasks(tx: Tx, rows: Sequence[Any], reason: Reason) -> Sequence[Facts]:
+async def cancel_tasks(tx: Tx, rows: Sequence[TaskRow], reason: Reason) -> Sequence[TaskRow]:
     """Cancel open tasks that are locked, and return them."""
-    ended = [end(facts_of(row), TaskStatus.cancelled, reason, row.now) for row in rows]
+    ended = [end(row, TaskStatus.cancelled, reason, row.now) for row in rows]
     await store_ended(tx, ended)
     return ended
 
@@ -368,32 +366,30 @@ async def cancel_open_tasks(tx: Tx, run_ids: Collection[UUID], reason: Reason, *
     tx.ready.update(await store.cancel_tasks_of_runs(tx, ids, reason, running_too=running_too))
 
 
-async def store_ended(tx: Tx, ended: Sequence[Facts]) -> None:
+async def store_ended(tx: Tx, ended: Sequence[TaskRow]) -> None:
     """Store tasks that have ended outside the hot path, and tell those who wait for that or for their places."""
     if not ended:
         return
     await store.update_tasks(tx, ended)
-    awaiting = [facts["task_id"] for facts in ended]
+    awaiting = [task.task_id for task in ended]
     await events_store.delete_waits(tx, awaiting)
     tx.topics |= {task_topic(task_id) for task_id in awaiting}
-    tx.ready.update(facts["queue"] for facts in ended)
+    tx.ready.update(task.queue for task in ended)
 
 
-async def reopen_tasks(tx: Tx, rows: Sequence[Any], max_attempts: int | None = None) -> Sequence[Facts]:
+async def reopen_tasks(tx: Tx, rows: Sequence[TaskRow], max_attempts: int | None = None) -> Sequence[TaskRow]:
     """Give failed or cancelled tasks that are locked another attempt, and return them."""
     cancelled = [
-        past_attempt(facts_of(row), TaskStatus.cancelled, row.reason, row.completed_at, None)
+        past_attempt(row, TaskStatus.cancelled, row.reason, row.completed_at or row.now, None)
         for row in rows
         if row.status == TaskStatus.cancelled
     ]
     if cancelled:
         await leases_store.insert_attempts(tx, cancelled)
-    opened = [
-        reopen(facts_of(row), max(max_attempts or row.max_attempts, row.attempt + 1), uuid7(), row.now) for row in rows
-    ]
+    opened = [reopen(row, max(max_attempts or row.max_attempts, row.attempt + 1), uuid7(), row.now) for row in rows]
     if opened:
         await store.update_tasks(tx, opened)
-    tx.ready.update(facts["queue"] for facts in opened)
+    tx.ready.update(task.queue for task in opened)
     return opened
 
 
@@ -405,5 +401,5 @@ async def cancel_limited_tasks(tx: Tx, task_ids: Sequence[UUID]) -> int:
     return len(rows)
 
 
-def _limit_of(row: Any) -> Reason:
+def _limit_of(row: TaskRow) -> Reason:
     return Reason.max_delay if row.first_started_at is None else Reason.max_duration

@@ -10,7 +10,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from app.db.engine import Tx
 from app.models import Checkpoint
-from app.store.pages import Page, read_page
+from app.store.pages import FoundPage, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import BYTES_MOST, size_of
 
@@ -83,7 +83,7 @@ async def has_room(tx: Tx, task_id: UUID, name: str, size: int) -> bool:
     return bool((await tx.execute(_HAS_ROOM, parameters)).scalar_one())
 
 
-async def list_checkpoints(tx: Tx, task_id: UUID, after: int, limit: int) -> Page:
+async def list_checkpoints(tx: Tx, task_id: UUID, after: int, limit: int) -> FoundPage:
     """SELECT up to ``limit`` checkpoints behind the position ``after``, in order of writing."""
     return await read_page(tx, _LIST, {"of_task": task_id, "after": after}, limit)
 

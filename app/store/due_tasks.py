@@ -27,12 +27,13 @@ from sqlalchemy.orm import SQLORMExpression
 
 from app.db.engine import Tx
 from app.domain.moves import TASK_OPEN
+from app.domain.records import TaskRow
 from app.models import Task, TaskAttempt
 from app.models.base import list_of
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
 from app.store.set_aside_rows import ids_set_aside_by
-from app.store.tasks import lock_statement
+from app.store.tasks import lock_statement, read_tasks
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
@@ -132,19 +133,19 @@ async def find_limited_tasks(tx: Tx, most: int) -> Sequence[UUID]:
     return (await tx.execute(_FIND_LIMITED, {"most": most})).scalars().all()
 
 
-async def lock_expired_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+async def lock_expired_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE those of the tasks whose lease has expired."""
-    return (await tx.execute(_LOCK_EXPIRED, {"ids": ids})).all()
+    return await read_tasks(tx, _LOCK_EXPIRED, {"ids": ids})
 
 
-async def lock_due_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+async def lock_due_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE those of the tasks whose time has come."""
-    return (await tx.execute(_LOCK_DUE, {"ids": ids})).all()
+    return await read_tasks(tx, _LOCK_DUE, {"ids": ids})
 
 
-async def lock_limited_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+async def lock_limited_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE those of the tasks that have reached a limit of time."""
-    return (await tx.execute(_LOCK_LIMITED, {"ids": ids})).all()
+    return await read_tasks(tx, _LOCK_LIMITED, {"ids": ids})
 
 
 async def get_owner(tx: Tx, task_id: UUID) -> Owner | None:

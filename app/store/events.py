@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import JSON, insert
 from app.db.engine import Tx
 from app.models import Event, EventWait, Task
 from app.store.advisory_locks import GROUPS_OF_EVENT_NAMES
-from app.store.pages import Page, read_page
+from app.store.pages import FoundPage, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import size_of
 
@@ -176,7 +176,7 @@ async def measure_events(tx: Tx, queue: str, names: Sequence[str], run_id: UUID 
     return int((await tx.execute(_MEASURE, parameters)).scalar_one())
 
 
-async def list_events(tx: Tx, queue: str, run_id: UUID | None, after: int, limit: int) -> Page:
+async def list_events(tx: Tx, queue: str, run_id: UUID | None, after: int, limit: int) -> FoundPage:
     """SELECT up to ``limit`` events of a queue, or of one run there, behind ``after``, oldest first."""
     parameters = {"of_queue": queue, "after": after}
     if run_id is None:

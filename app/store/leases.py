@@ -8,24 +8,14 @@ from sqlalchemy import ARRAY, BigInteger, CompoundSelect, Row, Uuid, any_, bindp
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
+from app.domain.records import AttemptRow
 from app.models import LateReport, SpentLease, TaskAttempt
-from app.store.pages import Page, read_page
+from app.store.pages import Page, as_records, read_page
 from app.store.recordsets import as_rows, rows_like
 
 _TASK_ID = bindparam("of_task", type_=Uuid)
 _TOKENS = bindparam("tokens", type_=ARRAY(Uuid))
-_ATTEMPT = (
-    "run_id",
-    "task_id",
-    "attempt",
-    "status",
-    "reason",
-    "claimed_by",
-    "lease_token",
-    "started_at",
-    "ended_at",
-    "error",
-)
+_ATTEMPT = AttemptRow._fields
 _attempt = rows_like(TaskAttempt, _ATTEMPT)
 _INSERT_ATTEMPTS = (
     insert(TaskAttempt)
@@ -33,7 +23,7 @@ _INSERT_ATTEMPTS = (
     .on_conflict_do_nothing(index_elements=["run_id"])
 )
 _LIST_ATTEMPTS = (
-    select(*TaskAttempt.__table__.c)
+    select(*(TaskAttempt.__table__.c[name] for name in _ATTEMPT))
     .where(TaskAttempt.task_id == _TASK_ID, TaskAttempt.attempt > bindparam("after", type_=BigInteger))
     .order_by(TaskAttempt.attempt)
     .limit(bindparam("most"))
@@ -61,14 +51,15 @@ _COUNT_LATE = (
 )
 
 
-async def insert_attempts(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_attempts(tx: Tx, attempts: Sequence[AttemptRow]) -> None:
     """INSERT attempts that are over; those that are kept already stay as they are."""
-    await tx.execute(_INSERT_ATTEMPTS, as_rows(rows))
+    await tx.execute(_INSERT_ATTEMPTS, as_rows([attempt._asdict() for attempt in attempts]))
 
 
-async def list_attempts(tx: Tx, task_id: UUID, after: int, limit: int) -> Page:
+async def list_attempts(tx: Tx, task_id: UUID, after: int, limit: int) -> Page[AttemptRow]:
     """SELECT up to ``limit`` attempts of a task that are over, behind the number ``after``, oldest first."""
-    return await read_page(tx, _LIST_ATTEMPTS, {"of_task": task_id, "after": after}, limit)
+    page = await read_page(tx, _LIST_ATTEMPTS, {"of_task": task_id, "after": after}, limit)
+    return as_records(page, AttemptRow._make)
 
 
 async def insert_spent_leases(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:

@@ -1,9 +1,9 @@
 """Pages of rows: as many as are asked for, or as many as come to 16 MiB of JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Row, Select, func, literal, or_, select
 
@@ -11,13 +11,19 @@ from app.db.engine import Tx
 from app.models.base import KeptJson
 from app.store.sizes import BYTES_MOST, size_of
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[R]):
     """Rows of a list, in its order, and whether others follow them."""
 
-    rows: Sequence[Row[Any]]
+    rows: Sequence[R]
     has_more: bool
+
+
+FoundPage: TypeAlias = Page[Row[Any]]
+"""A page as it is found."""
 
 
 @lru_cache(maxsize=2048)
@@ -41,7 +47,7 @@ def _bounded(statement: Select[Any]) -> Select[Any]:
 
 async def read_page(
     tx: Tx, statement: Select[Any], parameters: Mapping[str, Any], limit: int, *, is_planned: bool = False
-) -> Page:
+) -> FoundPage:
     """SELECT up to ``limit`` rows of ``statement``, whose own limit is the parameter ``most``; one if there is any.
 
     ``is_planned``: with a plan for these very values.
@@ -49,3 +55,8 @@ async def read_page(
     execute = tx.execute_planned if is_planned else tx.execute
     rows = (await execute(_bounded(statement), {**parameters, "most": limit + 1})).all()[:limit]
     return Page(rows, bool(rows) and rows[0].found > len(rows))
+
+
+def as_records(page: FoundPage, make: Callable[[Iterable[Any]], R]) -> Page[R]:
+    """Return a page whose rows are records; how many were ``found`` is no part of one."""
+    return Page([make(row[:-1]) for row in page.rows], page.has_more)

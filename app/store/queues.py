@@ -10,7 +10,7 @@ from app.db.engine import Tx
 from app.domain.moves import TASK_OPEN
 from app.models import Queue, QueueWorker, Task
 from app.models.base import list_of
-from app.store.pages import Page, read_page
+from app.store.pages import FoundPage, read_page
 
 _QUEUE = bindparam("of_queue", type_=Text)
 _QUEUES = bindparam("queues", type_=ARRAY(Text))
@@ -72,7 +72,7 @@ _SEE_WORKERS = (
 _FORGET_WORKERS = delete(QueueWorker).where(QueueWorker.seen_at < func.now() - literal_column("interval '1 day'"))
 
 
-async def list_queues(tx: Tx, after: str, limit: int) -> Page:
+async def list_queues(tx: Tx, after: str, limit: int) -> FoundPage:
     """SELECT up to ``limit`` queues behind the name ``after``, by name."""
     return await read_page(tx, _LIST, {"after": after}, limit)
 

@@ -35,7 +35,7 @@ from app.models import Schedule, ScheduleSlot, WorkflowRun
 from app.models.base import list_of
 from app.schemas.schedules import Overlap, SlotOutcome
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
-from app.store.pages import Page, read_page
+from app.store.pages import FoundPage, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
 
@@ -227,7 +227,7 @@ async def lock_schedule_of_definition(tx: Tx, workflow_name: str) -> Row[Any] | 
     return (await tx.execute(_LOCK_OF_DEFINITION, {"name": workflow_name})).one_or_none()
 
 
-async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page:
+async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, limit: int) -> FoundPage:
     """SELECT up to ``limit`` schedules that match, behind the position ``after``, newest first."""
     position = {} if after is None else {"position_id": after.id}
     statement = _page(frozenset(filters), continued=after is not None)
@@ -302,6 +302,6 @@ async def get_newest_slot(tx: Tx, schedule_id: UUID) -> datetime | None:
     return moment
 
 
-async def list_slots(tx: Tx, schedule_id: UUID, before: datetime, limit: int) -> Page:
+async def list_slots(tx: Tx, schedule_id: UUID, before: datetime, limit: int) -> FoundPage:
     """SELECT up to ``limit`` slots of a schedule that were due before a moment, newest first."""
     return await read_page(tx, _LIST_SLOTS, {"of_schedule": schedule_id, "before": before}, limit)

@@ -26,7 +26,7 @@ from app.models import Task, WorkflowFrame, WorkflowStep, WorkflowWarning
 from app.models.base import KeptJson
 from app.schemas.steps import StepStatus
 from app.schemas.tasks import TaskStatus
-from app.store.pages import Page, read_page
+from app.store.pages import FoundPage, read_page
 
 _RUN = bindparam("of_run", type_=Uuid)
 _AFTER = bindparam("after", type_=BigInteger)
@@ -88,7 +88,7 @@ _COPY_FRAMES = insert(WorkflowFrame).from_select(
 )
 
 
-async def list_steps(tx: Tx, run_id: UUID, statuses: Sequence[StepStatus], after: int, limit: int) -> Page:
+async def list_steps(tx: Tx, run_id: UUID, statuses: Sequence[StepStatus], after: int, limit: int) -> FoundPage:
     """SELECT up to ``limit`` steps of a run behind ``after``, in the order in which they came into being."""
     parameters: dict[str, Any] = {"of_run": run_id, "after": after}
     if statuses:
@@ -96,7 +96,7 @@ async def list_steps(tx: Tx, run_id: UUID, statuses: Sequence[StepStatus], after
     return await read_page(tx, _list_steps(by_status=bool(statuses)), parameters, limit)
 
 
-async def list_warnings(tx: Tx, run_id: UUID, after: int, limit: int) -> Page:
+async def list_warnings(tx: Tx, run_id: UUID, after: int, limit: int) -> FoundPage:
     """SELECT up to ``limit`` warnings of a run behind ``after``, oldest first."""
     return await read_page(tx, _LIST_WARNINGS, {"of_run": run_id, "after": after}, limit)
 

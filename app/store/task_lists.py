@@ -21,10 +21,11 @@ from sqlalchemy import (
 
 from app.db.engine import Tx
 from app.domain.cursors import Position
+from app.domain.records import TaskRow
 from app.models import Task
 from app.schemas.tasks import TaskStatus
-from app.store.pages import Page, read_page
-from app.store.tasks import TASK_COLUMNS
+from app.store.pages import Page, as_records, read_page
+from app.store.tasks import MOMENT, TASK_COLUMNS
 
 _FILTERS: Mapping[str, ColumnElement[bool]] = {
     "queue": Task.queue == bindparam("queue", type_=Text),
@@ -43,7 +44,7 @@ _NOT_COMPLETED: ColumnElement[bool] = literal_column(f"tasks.status <> '{TaskSta
 def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bool) -> Select[Any]:
     """Return the statement of a page; several statuses are read one by one and merged, so that a rare one is cheap."""
     several = "statuses" in filters
-    statement = select(*TASK_COLUMNS).where(*(_FILTERS[name] for name in sorted(filters - {"statuses"})))
+    statement = select(*TASK_COLUMNS, MOMENT).where(*(_FILTERS[name] for name in sorted(filters - {"statuses"})))
     if open_only:
         statement = statement.where(_NOT_COMPLETED)
     if continued:
@@ -55,7 +56,7 @@ def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bo
     wanted = func.unnest(bindparam("statuses", type_=ARRAY(Text))).table_valued("value").render_derived(name="wanted")
     branch = _sorted(statement.where(Task.status == wanted.c.value), order, Task.created_at, Task.task_id)
     task = branch.lateral("task")
-    merged = select(*(task.c[stored.name] for stored in TASK_COLUMNS)).select_from(wanted, task)
+    merged = select(*task.c).select_from(wanted, task)
     return _sorted(merged, order, task.c.created_at, task.c.task_id)
 
 
@@ -74,11 +75,13 @@ def _sorted(statement: Select[Any], order: str, created_at: Any, task_id: Any) -
     return statement.order_by(*keys).limit(bindparam("most"))
 
 
-async def list_tasks(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page:
+async def list_tasks(
+    tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int
+) -> Page[TaskRow]:
     """SELECT up to ``limit`` tasks that match, in ``order``, behind the position ``after``."""
     position = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = _page(order, frozenset(filters), continued=after is not None, open_only=_leaves_completed_out(filters))
-    return await read_page(tx, statement, {**filters, **position}, limit)
+    return as_records(await read_page(tx, statement, {**filters, **position}, limit), TaskRow._make)
 
 
 async def count_tasks(tx: Tx, filters: Mapping[str, Any]) -> int:

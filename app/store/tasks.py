@@ -34,20 +34,16 @@ from sqlalchemy.dialects.postgresql import insert
 from app.db.engine import Tx
 from app.domain.moments import END_OF_TIME
 from app.domain.moves import TASK_OPEN, TASK_WAITING
+from app.domain.records import TaskRow
 from app.models import Queue, Task, WorkflowRun
 from app.models.base import list_of
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_SPAWNS
 from app.store.recordsets import as_rows, rows_like, seconds
 
-_INTERNAL = frozenset(
-    {
-        *("sequence", "spec_hash", "ready_at", "due_at", "limit_at", "wait_step", "wait_all", "final_body"),
-        "forgiven_count",
-    }
-)
-TASK_COLUMNS = tuple(stored for stored in Task.__table__.c if stored.name not in _INTERNAL)
-"""What a task is read with; the others only serve statements."""
+MOMENT = func.clock_timestamp(type_=DateTime(timezone=True)).label("now")
+TASK_COLUMNS = tuple(Task.__table__.c[name] for name in TaskRow._fields if name != MOMENT.name)
+"""What a task is read with, in the order of its row; the moment comes last."""
 
 GIVEN = (
     "task_id",
@@ -114,7 +110,7 @@ def _insert_tasks() -> Select[Any]:
 
 
 _INSERT = _insert_tasks()
-_GET = select(*TASK_COLUMNS).where(Task.task_id == any_(_IDS))
+_GET = select(*TASK_COLUMNS, MOMENT).where(Task.task_id == any_(_IDS))
 _KEYS = bindparam("keys", type_=ARRAY(Text))
 _LOCK_KEYS = select(
     func.pg_advisory_xact_lock(
@@ -161,24 +157,19 @@ _UPDATE = (
     .where(Task.task_id == _item.c.task_id, Task.revision < _item.c.revision)
     .values({name: _item.c[name] for name in _CHANGED})
 )
-LOCKED = (*TASK_COLUMNS, *(Task.__table__.c[name] for name in _CHANGED if name in _INTERNAL), Task.final_body)
-
-
-_MOMENT = func.clock_timestamp(type_=DateTime(timezone=True)).label("now")
 
 
 def lock_statement(*conditions: ColumnElement[bool], order: Any, most: Any = None, skip: bool = False) -> Select[Any]:
-    """Return the statement that locks tasks to move them, with all that a move may look at, and `now`.
+    """Return the statement that locks tasks to move them; `now` is the moment after that.
 
-    `now` is the moment after that; those that are locked by others are waited for, or with ``skip`` left out.
+    Those that are locked by others are waited for, or with ``skip`` left out.
     """
-    rows = select(*LOCKED).where(*conditions).order_by(order).limit(most)
+    rows = select(*TASK_COLUMNS).where(*conditions).order_by(order).limit(most)
     locked = rows.with_for_update(key_share=True, skip_locked=skip).cte("locked")
-    return select(locked, _MOMENT)
+    return select(locked, MOMENT)
 
 
 _LOCK = lock_statement(Task.task_id == any_(_IDS), order=Task.task_id)
-_LOOK = select(*LOCKED, _MOMENT).where(Task.task_id == any_(_IDS))
 _MOST = bindparam("most", type_=Integer)
 _of_runs = (
     Task.workflow_run_id == any_(_IDS),
@@ -285,12 +276,17 @@ async def insert_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row
     return {row.task_id: row for row in await tx.execute(_INSERT, as_rows(numbered))}
 
 
-async def get_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+async def get_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
     """SELECT those of the tasks that exist, by id."""
-    return {row.task_id: row for row in await tx.execute(_GET, {"ids": ids})}
+    return {row.task_id: row for row in await read_tasks(tx, _GET, {"ids": ids})}
 
 
-async def get_task(tx: Tx, task_id: UUID) -> Row[Any] | None:
+async def read_tasks(tx: Tx, statement: Select[Any], parameters: Mapping[str, Any]) -> list[TaskRow]:
+    """SELECT what ``lock_statement`` or one like it finds."""
+    return [TaskRow._make(row) for row in await tx.execute(statement, parameters)]
+
+
+async def get_task(tx: Tx, task_id: UUID) -> TaskRow | None:
     """SELECT one task."""
     return (await get_tasks(tx, [task_id])).get(task_id)
 
@@ -301,22 +297,16 @@ async def get_tasks_by_key(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tupl
     return {(row.queue, row.idempotency_key): row for row in await tx.execute(_GET_BY_KEY, parameters)}
 
 
-async def lock_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
-    """SELECT tasks FOR UPDATE in the order of their ids, by id; with `now`."""
-    return {row.task_id: row for row in await tx.execute(_LOCK, {"ids": ids})}
-
-
-async def look_at_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
-    """SELECT what ``lock_tasks`` does, without the lock."""
-    return {row.task_id: row for row in await tx.execute(_LOOK, {"ids": ids})}
+async def lock_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
+    """SELECT tasks FOR UPDATE in the order of their ids, by id."""
+    return {row.task_id: row for row in await read_tasks(tx, _LOCK, {"ids": ids})}
 
 
 async def lock_open_tasks_of_runs(
     tx: Tx, run_ids: Sequence[UUID], most: int, *, running_too: bool = True
-) -> Sequence[Row[Any]]:
+) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE up to ``most`` open tasks of runs."""
-    parameters = {"ids": run_ids, "most": most, "running_too": running_too}
-    return (await tx.execute(_LOCK_OF_RUNS, parameters)).all()
+    return await read_tasks(tx, _LOCK_OF_RUNS, {"ids": run_ids, "most": most, "running_too": running_too})
 
 
 async def cancel_tasks_of_runs(tx: Tx, run_ids: Sequence[UUID], why: str, *, running_too: bool) -> Sequence[str]:
@@ -330,9 +320,9 @@ async def has_running_tasks(tx: Tx, run_id: UUID) -> bool:
     return bool((await tx.execute(_HAS_RUNNING, {"ids": [run_id]})).scalar_one())
 
 
-async def lock_tasks_to_reopen(tx: Tx, run_id: UUID) -> Sequence[Row[Any]]:
+async def lock_tasks_to_reopen(tx: Tx, run_id: UUID) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE the failed and cancelled tasks of a run."""
-    return (await tx.execute(_LOCK_TO_REOPEN, {"ids": [run_id]})).all()
+    return await read_tasks(tx, _LOCK_TO_REOPEN, {"ids": [run_id]})
 
 
 async def lock_tasks_to_delete(tx: Tx, run_id: UUID) -> None:
@@ -340,10 +330,10 @@ async def lock_tasks_to_delete(tx: Tx, run_id: UUID) -> None:
     await tx.execute(_LOCK_TO_DELETE, {"ids": [run_id]})
 
 
-async def update_tasks(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """UPDATE locked tasks to what each row says; a row holds all that may change."""
+async def update_tasks(tx: Tx, tasks: Sequence[TaskRow]) -> None:
+    """UPDATE locked tasks to what each row says."""
     kept = ("task_id", *_CHANGED)
-    await tx.execute(_UPDATE, as_rows([{name: row[name] for name in kept} for row in rows]))
+    await tx.execute(_UPDATE, as_rows([{name: getattr(task, name) for name in kept} for task in tasks]))
 
 
 async def request_cancel(tx: Tx, run_ids: Sequence[UUID]) -> None:

@@ -31,7 +31,7 @@ from app.domain.cursors import Position
 from app.domain.moves import FINAL
 from app.models import WorkflowRun
 from app.schemas.workflow_runs import RunStatus
-from app.store.pages import Page, read_page
+from app.store.pages import FoundPage, read_page
 from app.store.workflow_runs import RUN_COLUMNS
 
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
@@ -177,7 +177,7 @@ def list_statement(order: str, filters: Mapping[str, Any], *, continued: bool) -
     return _page(Shape(order, frozenset(filters), continued, only_open))
 
 
-async def list_runs(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page:
+async def list_runs(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> FoundPage:
     """SELECT up to ``limit`` runs that match, in ``order``, behind the position ``after``."""
     position = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = list_statement(order, filters, continued=after is not None)

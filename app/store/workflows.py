@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.models import Workflow, WorkflowExecution
-from app.store.pages import Page, read_page
+from app.store.pages import FoundPage, read_page
 
 _NAME = bindparam("name", type_=Text)
 _VERSION = bindparam("version", type_=Text)
@@ -118,12 +118,12 @@ async def _one(tx: Tx, one: Select[Any], newest: Select[Any], name: str, version
     return (await tx.execute(one, {"name": name, "version": version})).one_or_none()
 
 
-async def list_newest(tx: Tx, after: str, limit: int) -> Page:
+async def list_newest(tx: Tx, after: str, limit: int) -> FoundPage:
     """SELECT the newest version of up to ``limit`` names behind ``after``, by name."""
     return await read_page(tx, _LIST_NEWEST, {"after": after}, limit)
 
 
-async def list_versions(tx: Tx, name: str, before: int, limit: int) -> Page:
+async def list_versions(tx: Tx, name: str, before: int, limit: int) -> FoundPage:
     """SELECT up to ``limit`` versions of a name that were registered before the one of this sequence, newest first."""
     return await read_page(tx, _LIST_VERSIONS, {"name": name, "before": before}, limit)
 

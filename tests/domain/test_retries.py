@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.records import TaskRow
 from app.domain.retries import Failure, after_failure, count_loss, pause_seconds
 from app.schemas.reasons import Reason
 from app.schemas.tasks import DAY_SECONDS, TaskStatus
+from tests.factories import task_row
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CHANCES = st.floats(0, 1)
@@ -25,10 +27,9 @@ STRATEGIES = st.fixed_dictionaries(
 )
 
 
-def task(**changes: Any) -> dict[str, Any]:
-    """Return as much of a stored task as decides what follows."""
-    losses = {"max_lost": 5, "lost_count": 0, "forgiven_count": 0}
-    return {"attempt": 1, "max_attempts": 2, "retry_strategy": None, "cancel_requested_at": None, **losses, **changes}
+def task(**changes: Any) -> TaskRow:
+    """Return a stored task that runs for the first of two times."""
+    return task_row(**{"max_attempts": 2, "retry_strategy": None, "cancel_requested_at": None, **changes})
 
 
 class TestPause:
@@ -102,18 +103,18 @@ class TestAfterFailure:
     def test_lost_attempts_that_are_forgiven_do_not_count(self) -> None:
         lost = task(max_attempts=1, max_lost=2)
         for attempt in (1, 2):
-            lost = count_loss({**lost, "attempt": attempt})
+            lost = count_loss(lost._replace(attempt=attempt))
             sequel = after_failure(lost, Failure(reason=Reason.lost), NOW, 0)
             assert (sequel.status, sequel.available_at) == (TaskStatus.pending, NOW)
-        lost = count_loss({**lost, "attempt": 3})
+        lost = count_loss(lost._replace(attempt=3))
         sequel = after_failure(lost, Failure(reason=Reason.lost), NOW, 0)
         assert (sequel.status, sequel.reason) == (TaskStatus.failed, Reason.attempts_exhausted)
-        assert (lost["lost_count"], lost["forgiven_count"]) == (3, 2)
+        assert (lost.lost_count, lost.forgiven_count) == (3, 2)
 
     def test_what_was_lost_follows_at_once_and_does_not_lengthen_the_pause(self) -> None:
         slow = task(max_attempts=9, retry_strategy={"kind": "exponential", "base_seconds": 5}, max_lost=0)
         assert after_failure(count_loss(slow), Failure(reason=Reason.lost), NOW, 0).available_at == NOW
-        sequel = after_failure({**count_loss(slow), "attempt": 2}, Failure(), NOW, 0)
+        sequel = after_failure(count_loss(slow)._replace(attempt=2), Failure(), NOW, 0)
         assert sequel.available_at == NOW + timedelta(seconds=5)
 
     @pytest.mark.parametrize("attempt", [1, 2])

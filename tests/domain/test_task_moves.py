@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 
 from app.domain.moves import TASK_FINAL, TASK_MOVES, TASK_OPEN, TASK_VERBS, allowed_for_task
+from app.domain.records import TaskRow
 from app.domain.retries import Sequel
-from app.domain.task_moves import Facts, end, follow, past_attempt, put_to_sleep, release, reopen, suspend, wake
+from app.domain.task_moves import end, follow, past_attempt, put_to_sleep, release, reopen, suspend, wake
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
+from tests.factories import task_row
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BEFORE, LATER = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
@@ -18,36 +20,32 @@ FIRST, NEXT, TOKEN = (UUID(int=n) for n in (1, 2, 3))
 ERROR = {"name": "Broken", "message": "it broke"}
 
 
-def running(**changes: Any) -> Facts:
-    """Return a task that runs, as it is stored."""
-    nothing = (
-        *("reason", "error", "progress", "ready_at", "due_at", "limit_at", "wake_at", "wake_event", "event_payload"),
-        *("wait_step", "wait_all", "completed_at", "cancelled_at", "cancel_requested_at", "max_delay_seconds"),
+def running(**changes: Any) -> TaskRow:
+    """Return a stored task that runs."""
+    return task_row(
+        **{
+            "task_id": FIRST,
+            "run_id": FIRST,
+            "status": TaskStatus.running,
+            "max_attempts": 2,
+            "claimed_by": "w",
+            "lease_token": TOKEN,
+            "lease_expires_at": LATER,
+            "first_started_at": BEFORE,
+            "started_at": BEFORE,
+            "updated_at": BEFORE,
+            "revision": 2,
+            **changes,
+        }
     )
-    return {
-        **dict.fromkeys(nothing),
-        "task_id": FIRST,
-        "run_id": FIRST,
-        "status": TaskStatus.running,
-        "attempt": 1,
-        "max_attempts": 2,
-        "claimed_by": "w",
-        "lease_token": TOKEN,
-        "lease_expires_at": LATER,
-        "first_started_at": BEFORE,
-        "started_at": BEFORE,
-        "updated_at": BEFORE,
-        "revision": 2,
-        **changes,
-    }
 
 
-def sleeping(**changes: Any) -> Facts:
+def sleeping(**changes: Any) -> TaskRow:
     """Return a task that awaits an event, as it is stored."""
-    return {**suspend(running(), "s", ["paid"], None, LATER, NOW), **changes}
+    return suspend(running(), "s", ["paid"], None, LATER, NOW)._replace(**changes)
 
 
-MOVED: dict[str, Facts] = {
+MOVED: dict[str, TaskRow] = {
     "completed": end(running(), TaskStatus.completed, None, NOW),
     "cancelled": end(running(), TaskStatus.cancelled, Reason.cancel_requested, NOW),
     "cancelled while asleep": end(sleeping(), TaskStatus.cancelled, Reason.run_ended, NOW),
@@ -67,94 +65,94 @@ MOVED: dict[str, Facts] = {
 class TestEveryMove:
     @pytest.mark.parametrize("name", MOVED)
     def test_revision_grows_and_time_goes_on(self, name: str) -> None:
-        assert MOVED[name]["revision"] > running()["revision"]
-        assert MOVED[name]["updated_at"] == NOW
+        assert MOVED[name].revision > running().revision
+        assert MOVED[name].updated_at == NOW
 
     @pytest.mark.parametrize("name", MOVED)
     def test_lease_ends_unless_it_runs(self, name: str) -> None:
         task = MOVED[name]
-        assert (task["status"] == TaskStatus.running) == (task["lease_expires_at"] is not None)
+        assert (task.status == TaskStatus.running) == (task.lease_expires_at is not None)
 
     @pytest.mark.parametrize("name", MOVED)
     def test_times_of_the_end_stand_with_the_end(self, name: str) -> None:
         task = MOVED[name]
-        assert (task["status"] in TASK_FINAL) == (task["completed_at"] is not None)
-        assert (task["status"] == TaskStatus.cancelled) == (task["cancelled_at"] is not None)
-        assert task["status"] in TASK_OPEN or task["limit_at"] is None
+        assert (task.status in TASK_FINAL) == (task.completed_at is not None)
+        assert (task.status == TaskStatus.cancelled) == (task.cancelled_at is not None)
+        assert task.status in TASK_OPEN or task.limit_at is None
 
     @pytest.mark.parametrize("name", MOVED)
     def test_only_waiting_tasks_are_ready_or_due(self, name: str) -> None:
         task = MOVED[name]
-        if task["status"] not in (TaskStatus.pending, TaskStatus.sleeping):
-            assert (task["ready_at"], task["due_at"], task["wake_at"]) == (None, None, None)
-        assert task["ready_at"] is None or task["due_at"] is None
+        if task.status not in (TaskStatus.pending, TaskStatus.sleeping):
+            assert (task.ready_at, task.due_at, task.wake_at) == (None, None, None)
+        assert task.ready_at is None or task.due_at is None
 
     def test_clock_that_goes_back_does_not_end_before_the_start(self) -> None:
         task = end(running(started_at=LATER, updated_at=LATER), TaskStatus.failed, None, NOW)
-        assert task["completed_at"] == task["updated_at"] == LATER
+        assert task.completed_at == task.updated_at == LATER
 
 
 class TestFollow:
     def test_failed_task_keeps_the_attempt_that_failed_it(self) -> None:
         task = MOVED["failed"]
-        assert (task["attempt"], task["run_id"], task["error"]) == (1, FIRST, ERROR)
-        assert task["reason"] is Reason.attempts_exhausted
+        assert (task.attempt, task.run_id, task.error) == (1, FIRST, ERROR)
+        assert task.reason is Reason.attempts_exhausted
 
     @pytest.mark.parametrize("name", ["retried", "retried later"])
     def test_next_attempt_starts_as_new(self, name: str) -> None:
         task = MOVED[name]
-        assert (task["attempt"], task["run_id"], task["error"], task["reason"]) == (2, NEXT, ERROR, None)
-        assert (task["claimed_by"], task["lease_token"], task["started_at"]) == (None, None, None)
-        assert task["first_started_at"] == BEFORE
+        assert (task.attempt, task.run_id, task.error, task.reason) == (2, NEXT, ERROR, None)
+        assert (task.claimed_by, task.lease_token, task.started_at) == (None, None, None)
+        assert task.first_started_at == BEFORE
 
     def test_error_is_that_of_the_failure(self) -> None:
         sequel = Sequel(TaskStatus.failed, Reason.attempts_exhausted)
-        assert follow(running(error=ERROR), sequel, NOW, None, NEXT)["error"] is None
+        assert follow(running(error=ERROR), sequel, NOW, None, NEXT).error is None
 
     def test_delayed_attempt_waits_for_its_time(self) -> None:
         task = MOVED["retried later"]
-        assert (task["ready_at"], task["due_at"], task["wake_at"]) == (None, LATER, LATER)
+        assert (task.ready_at, task.due_at, task.wake_at) == (None, LATER, LATER)
 
 
 class TestPutAside:
     def test_attempt_stays(self) -> None:
         for name in ("put to sleep", "suspended", "released", "woken"):
-            assert (MOVED[name]["attempt"], MOVED[name]["run_id"]) == (1, FIRST)
+            assert (MOVED[name].attempt, MOVED[name].run_id) == (1, FIRST)
 
     def test_time_that_has_come_is_ready(self) -> None:
-        assert MOVED["put to sleep until now"]["ready_at"] == NOW
+        assert MOVED["put to sleep until now"].ready_at == NOW
 
     def test_single_event_is_named(self) -> None:
-        assert (sleeping()["wake_event"], sleeping()["wait_step"], sleeping()["wait_all"]) == ("paid", "s", None)
-        assert MOVED["suspended for ever"]["wait_all"] == ["a", "b"]
-        assert MOVED["suspended for ever"]["due_at"] is None
+        assert (sleeping().wake_event, sleeping().wait_step, sleeping().wait_all) == ("paid", "s", None)
+        assert MOVED["suspended for ever"].wait_all == ["a", "b"]
+        assert MOVED["suspended for ever"].due_at is None
 
     def test_event_that_came_is_handed_on(self) -> None:
         task = MOVED["woken"]
-        assert (task["wake_event"], task["event_payload"], task["ready_at"]) == ("paid", 1, NOW)
-        assert (task["wait_step"], task["wait_all"], task["due_at"]) == (None, None, None)
+        assert (task.wake_event, task.event_payload, task.ready_at) == ("paid", 1, NOW)
+        assert (task.wait_step, task.wait_all, task.due_at) == (None, None, None)
 
     def test_released_task_is_ready_and_nobody_s(self) -> None:
         task = MOVED["released"]
-        assert (task["status"], task["ready_at"], task["claimed_by"]) == (TaskStatus.pending, NOW, None)
+        assert (task.status, task.ready_at, task.claimed_by) == (TaskStatus.pending, NOW, None)
 
 
 class TestReopen:
     def test_everything_starts_anew(self) -> None:
         task = MOVED["reopened"]
-        assert (task["status"], task["attempt"], task["run_id"], task["max_attempts"]) == ("pending", 2, NEXT, 3)
+        assert (task.status, task.attempt, task.run_id, task.max_attempts) == ("pending", 2, NEXT, 3)
         cleared = ("error", "reason", "completed_at", "cancelled_at", "first_started_at", "started_at", "limit_at")
-        assert [task[name] for name in cleared] == [None] * len(cleared)
+        assert [getattr(task, name) for name in cleared] == [None] * len(cleared)
 
     def test_it_must_be_started_in_time_again(self) -> None:
         ended = end(running(max_delay_seconds=60.0), TaskStatus.failed, None, NOW, ERROR)
-        assert reopen(ended, 2, NEXT, NOW)["limit_at"] == LATER
+        assert reopen(ended, 2, NEXT, NOW).limit_at == LATER
 
 
 class TestPastAttempt:
     def test_it_is_the_newest_of_the_task(self) -> None:
         past = past_attempt(running(), TaskStatus.failed, Reason.lost, NOW, ERROR)
-        assert past == {
+        assert past._asdict() == {
             "run_id": FIRST,
             "task_id": FIRST,
             "attempt": 1,

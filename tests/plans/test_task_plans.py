@@ -107,7 +107,7 @@ class TestWorkerCalls:
         self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
     ) -> None:
         ids = [task_id for task_id, _ in held]
-        for statement in (tasks._LOCK, tasks._LOOK, tasks._GET):
+        for statement in (tasks._LOCK, tasks._GET):
             cheap(task_probe.explain(statement, {"ids": ids}, generic=generic), 4 * len(ids))
 
     def test_past_attempts_are_found_by_task_and_by_token(
