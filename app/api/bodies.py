@@ -8,8 +8,8 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.requests import Request
 
-from app.domain.highway import documents
-from app.domain.highway.documents import DocumentUnreadable
+from app.domain.highway.document import texts
+from app.domain.highway.document.texts import DocumentUnreadable
 from app.domain.json_names import find_repeated_name
 from app.domain.json_values import DEPTH_MAX, find_unstorable
 from app.errors import NotJson, NotYaml, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
@@ -95,7 +95,7 @@ async def read_document(request: Request, most_bytes: int) -> DocumentRequest:
 def _parse_yaml(body: bytes) -> SentDocument:
     try:
         text = body.decode()
-        return SentDocument(documents.read_yaml(text), text, YAML)
+        return SentDocument(texts.read_yaml(text), text, YAML)
     except UnicodeDecodeError as error:
         raise NotYaml(f"the text is not UTF-8: {error.reason} at byte {error.start}") from None
     except DocumentUnreadable as error:
@@ -107,7 +107,7 @@ def _parse_json_document(body: bytes) -> SentDocument:
     value = parse_json(body)
     text = body.decode()
     try:
-        documents.read_json(text)
+        texts.read_json(text)
     except DocumentUnreadable as error:
         raise ValidationFailed.at("", str(error)) from None
     return SentDocument(value, text, JSON)

@@ -8,11 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
-from app.domain.highway.budgets import BudgetSpentError, make_action_budget, make_inline_budget
-from app.domain.highway.effects import Effects
-from app.domain.highway.engine import Action, Outcome, act, scope_of
-from app.domain.highway.plan import LOOPS, TOP, Operator, Plan, outer_region
-from app.domain.highway.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
+from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.engine.effects import Effects
+from app.domain.highway.engine.engine import Action, Outcome, act, scope_of
+from app.domain.highway.engine.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
+from app.domain.highway.language.budgets import BudgetSpentError, make_action_budget, make_inline_budget
+from app.domain.highway.language.operators import LOOPS, Operator
+from app.domain.highway.language.paths import TOP, outer_region
 from app.domain.json_texts import read_json
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus

@@ -7,8 +7,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
-from app.domain.highway.effects import Effects, Runnable
-from app.domain.highway.plan import Retry
+from app.domain.highway.compiler.plan import Retry
+from app.domain.highway.engine.effects import Effects, Runnable
 from app.domain.moments import later
 from app.domain.moves import TASK_FINAL
 from app.domain.records import TaskRow

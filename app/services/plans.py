@@ -6,8 +6,8 @@ from threading import Lock
 from uuid import UUID
 
 from app.db.engine import Tx
-from app.domain.highway.compiling import compile_document
-from app.domain.highway.plan import Plan
+from app.domain.highway.compiler.compilation import compile_document
+from app.domain.highway.compiler.plan import Plan
 from app.domain.json_texts import JsonText
 from app.services.threads import EXECUTING
 from app.store import executions as store

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from app.domain.highway.budgets import make_simulation_budget
-from app.domain.highway.documents import DocumentUnreadable, read_yaml
+from app.domain.highway.document.texts import DocumentUnreadable, read_yaml
+from app.domain.highway.language.budgets import make_simulation_budget
 from app.domain.highway.simulation import ScriptRefused
 from app.domain.highway.simulation import simulate as play
 from app.errors import ValidationFailed

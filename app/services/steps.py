@@ -7,8 +7,9 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
-from app.domain.highway.plan import TOP, Region
-from app.domain.highway.state import SATISFIED, StepState
+from app.domain.highway.compiler.plan import Region
+from app.domain.highway.engine.state import SATISFIED, StepState
+from app.domain.highway.language.paths import TOP
 from app.domain.json_texts import read_json, write_json
 from app.domain.moves import FINAL
 from app.domain.run_changes import is_executed, move_refused

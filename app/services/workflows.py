@@ -8,14 +8,12 @@ from uuid_utils.compat import uuid7
 
 from app.db.engine import Database, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
-from app.domain.highway.compiling import VERSION
-from app.domain.highway.differences import compare_documents
-from app.domain.highway.documents import definition_hash
-from app.domain.highway.examining import examine_document
-from app.domain.highway.findings import Finding
-from app.domain.highway.graphs import make_graph, write_mermaid
-from app.domain.highway.plan import Plan
-from app.domain.highway.yaml_texts import write_yaml
+from app.domain.highway.compiler.examination import examine_document
+from app.domain.highway.compiler.graphs import make_graph, write_mermaid
+from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.document.differences import compare_documents
+from app.domain.highway.document.findings import Finding
+from app.domain.highway.document.texts import VERSION, definition_hash, write_yaml
 from app.domain.json_texts import write_json
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
 from app.schemas.problems import FieldError

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.db.engine import Database
-from app.domain.highway.documents import read_yaml
+from app.domain.highway.document.texts import read_yaml
 from tests.definitions import WORKFLOWS
 from tests.playing import Player, child_definition
 from tests.walks import DEFINITIONS, walk

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.highway.documents import read_yaml
+from app.domain.highway.document.texts import read_yaml
 from tests.definitions import LINEAR_YAML, WORKFLOWS, YAML, address, register, task, workflow
 from tests.factories import RUNS, code, pointers
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
 
-from app.domain.highway.budgets import Budget, BudgetSpentError, current_budget, spending
-from app.domain.highway.effects import Effects, Emit
-from app.domain.highway.engine import (
+from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.engine.effects import Effects, Emit
+from app.domain.highway.engine.engine import (
     Action,
     ActionRefused,
     Cancel,
@@ -21,8 +21,9 @@ from app.domain.highway.engine import (
     Start,
     act,
 )
-from app.domain.highway.plan import Operator, Plan
-from app.domain.highway.state import Emitted, RunFacts, State, StepState, merge
+from app.domain.highway.engine.state import Emitted, RunFacts, State, StepState, merge
+from app.domain.highway.language.budgets import Budget, BudgetSpentError, current_budget, spending
+from app.domain.highway.language.operators import Operator
 from app.domain.moments import END_OF_TIME, later
 from app.schemas.workflow_runs import RunStatus
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from highway_dsl import CircuitBreakerPolicy, JoinMode, RetryPolicy, TimeoutPolicy, Workflow, WorkflowBuilder
 
-from app.domain.highway.checks import check_form
+from app.domain.highway.document.checks import check_form
 
 EXAMPLES = sorted(Path(__file__).with_name("examples").glob("*.yaml"))
 Document = dict[str, Any]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.highway.engine import Action, Outcome, act
-from app.domain.highway.plan import Plan
-from app.domain.highway.state import Frame, NotLoaded, Part, State
-from app.domain.highway.stepping import UNBOUNDED
+from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.engine.engine import Action, Outcome, act
+from app.domain.highway.engine.state import Frame, NotLoaded, Part, State
+from app.domain.highway.engine.stepping import UNBOUNDED
 
 
 @dataclass

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from random import Random
 
-from app.domain.highway.engine import Action, Complete, Due, EmitEvent, EndChild, Fail, Outcome, Start, act
-from app.domain.highway.plan import LOOPS, Operator, Plan
-from app.domain.highway.state import RunFacts, State, StepState, merge
-from app.domain.highway.stepping import UNBOUNDED
+from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.engine.engine import Action, Complete, Due, EmitEvent, EndChild, Fail, Outcome, Start, act
+from app.domain.highway.engine.state import RunFacts, State, StepState, merge
+from app.domain.highway.engine.stepping import UNBOUNDED
+from app.domain.highway.language.operators import LOOPS, Operator
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.highway.checks import check_form
-from app.domain.highway.compiling import Compiled, compile_document
+from app.domain.highway.compiler.compilation import Compiled, compile_document
+from app.domain.highway.document.checks import check_form
 from app.domain.highway.simulation import simulate
 from tests.definitions import task, workflow
 

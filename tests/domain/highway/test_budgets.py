@@ -6,13 +6,19 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.budgets import Budget, BudgetSpentError, make_action_budget, make_inline_budget, spending
-from app.domain.highway.compiling import compile_document
-from app.domain.highway.conditions import equals, evaluate
-from app.domain.highway.engine import Complete, Outcome, Start, act
+from app.domain.highway.compiler.compilation import compile_document
+from app.domain.highway.engine.engine import Complete, Outcome, Start, act
+from app.domain.highway.engine.state import RunFacts, State, merge
+from app.domain.highway.language.budgets import (
+    Budget,
+    BudgetSpentError,
+    make_action_budget,
+    make_inline_budget,
+    spending,
+)
+from app.domain.highway.language.conditions import equals, evaluate
+from app.domain.highway.language.templates import resolve
 from app.domain.highway.simulation import ScriptRefused, simulate
-from app.domain.highway.state import RunFacts, State, merge
-from app.domain.highway.templates import resolve
 from app.schemas.steps import StepStatus
 from tests.definitions import task, workflow
 from tests.domain.highway.scripts import Step, foreach, step, while_

@@ -8,13 +8,13 @@ from highway_dsl import Workflow, workflow_dsl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.highway import guards
-from app.domain.highway.checks import _BRANCH, _WORKFLOW, FINDINGS_MAX, check_form, named_in_bodies
-from app.domain.highway.checks_of_expressions import TYPES, check_cron
-from app.domain.highway.checks_of_steps import FIELDS, REQUIRED
-from app.domain.highway.documents import read_json, read_yaml
-from app.domain.highway.examining import examine_document
-from app.domain.highway.plan import JoinMode, Operator, TriggerRule
+from app.domain.highway.compiler.examination import examine_document
+from app.domain.highway.document.checks import _BRANCH, _WORKFLOW, FINDINGS_MAX, check_form, named_in_bodies
+from app.domain.highway.document.checks_of_expressions import TYPES, check_cron
+from app.domain.highway.document.checks_of_steps import FIELDS, REQUIRED
+from app.domain.highway.document.texts import read_json, read_yaml
+from app.domain.highway.language import guards
+from app.domain.highway.language.operators import JoinMode, Operator, TriggerRule
 from tests.domain.highway.built_workflows import (
     EXAMPLES,
     Document,

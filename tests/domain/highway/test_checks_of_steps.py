@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.checks import check_form
+from app.domain.highway.document.checks import check_form
 from tests.domain.highway.built_workflows import Document, define, define_step, found_in
 
 

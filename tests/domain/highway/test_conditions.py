@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.highway.conditions import (
+from app.domain.highway.language.conditions import (
     DEPTH_MAX,
     ConditionSyntaxError,
     compare,
@@ -18,7 +18,7 @@ from app.domain.highway.conditions import (
     is_true,
     parse_condition,
 )
-from app.domain.highway.templates import UNKNOWN, Segment
+from app.domain.highway.language.templates import UNKNOWN, Segment
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | NUMBERS.map(str) | st.text() | st.just(UNKNOWN)

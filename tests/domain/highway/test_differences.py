@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.differences import compare_documents
+from app.domain.highway.document.differences import compare_documents
 from tests.definitions import task, workflow
 
 Json = dict[str, Any]

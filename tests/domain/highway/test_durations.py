@@ -9,7 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.highway.durations import DAY_SECONDS, DURATION_SECONDS_MAX, DurationError, parse_duration, parse_wait
+from app.domain.highway.language.durations import (
+    DAY_SECONDS,
+    DURATION_SECONDS_MAX,
+    DurationError,
+    parse_duration,
+    parse_wait,
+)
 
 NOW = datetime(2025, 1, 15, 2, 30, 15, 500, tzinfo=UTC)
 PARTS = [

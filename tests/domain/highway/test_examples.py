@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.checks import check_form
-from app.domain.highway.compiling import compile_document
-from app.domain.highway.documents import read_yaml
+from app.domain.highway.compiler.compilation import compile_document
+from app.domain.highway.document.checks import check_form
+from app.domain.highway.document.texts import read_yaml
 from app.domain.highway.simulation import simulate
 
 EXAMPLES = Path(__file__).parent / "examples"

@@ -3,11 +3,11 @@
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from app.domain.highway.checks import check_form
-from app.domain.highway.compiling import compile_document
-from app.domain.highway.engine import Retry, act
-from app.domain.highway.plan import Plan
-from app.domain.highway.state import merge
+from app.domain.highway.compiler.compilation import compile_document
+from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.document.checks import check_form
+from app.domain.highway.engine.engine import Retry, act
+from app.domain.highway.engine.state import merge
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 from tests.domain.highway.generated_workflows import Generator, seeded

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.compiling import compile_document
-from app.domain.highway.graphs import make_graph, write_mermaid
+from app.domain.highway.compiler.compilation import compile_document
+from app.domain.highway.compiler.graphs import make_graph, write_mermaid
 from app.schemas.workflows import WorkflowGraph
 from tests.definitions import task, workflow
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from highway_dsl import WorkflowBuilder
 
-from app.domain.highway.documents import read_yaml
+from app.domain.highway.document.texts import read_yaml
 from tests.definitions import task
 from tests.domain.highway.scripts import (
     CANCEL,

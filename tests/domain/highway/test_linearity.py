@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.examining import examine_document
-from app.domain.highway.graphs import make_graph
-from app.domain.highway.reading import STEPS_MOST
+from app.domain.highway.compiler.examination import examine_document
+from app.domain.highway.compiler.graphs import make_graph
+from app.domain.highway.compiler.outline import STEPS_MOST
 from tests.definitions import task, workflow
 from tests.domain.highway.scripts import foreach, parallel, step
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.highway.compiling import compile_document
+from app.domain.highway.compiler.compilation import compile_document
 from tests.definitions import task, workflow
 from tests.domain.highway.scripts import (
     Step,

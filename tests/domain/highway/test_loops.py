@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from highway_dsl import WorkflowBuilder
 
-from app.domain.highway import looping
-from app.domain.highway.documents import read_yaml
+from app.domain.highway.document.texts import read_yaml
+from app.domain.highway.engine import looping
 from tests.definitions import task
 from tests.domain.highway.scripts import (
     START,

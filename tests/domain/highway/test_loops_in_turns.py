@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.highway import looping
-from app.domain.highway.compiling import compile_document
-from app.domain.highway.engine import Cancel, Complete, Due, Fail, Retry, Start, act
-from app.domain.highway.state import Frame, RunFacts, State, StepState, merge
-from app.domain.highway.stepping import UNBOUNDED
+from app.domain.highway.compiler.compilation import compile_document
+from app.domain.highway.engine import looping
+from app.domain.highway.engine.engine import Cancel, Complete, Due, Fail, Retry, Start, act
+from app.domain.highway.engine.state import Frame, RunFacts, State, StepState, merge
+from app.domain.highway.engine.stepping import UNBOUNDED
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 from tests.definitions import task

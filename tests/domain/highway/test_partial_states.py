@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.highway.compiling import compile_document
-from app.domain.highway.engine import Action, Complete, Start, act
-from app.domain.highway.plan import Plan
-from app.domain.highway.state import Part, RunFacts, State, merge
+from app.domain.highway.compiler.compilation import compile_document
+from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.engine.engine import Action, Complete, Start, act
+from app.domain.highway.engine.state import Part, RunFacts, State, merge
 from tests.definitions import task
 from tests.domain.highway.generated_workflows import Generator, seeded
 from tests.domain.highway.partial_states import Loading

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.engine import (
+from app.domain.highway.engine.engine import (
     Action,
     ActionRefused,
     Cancel,
@@ -17,8 +17,8 @@ from app.domain.highway.engine import (
     Start,
     act,
 )
+from app.domain.highway.engine.state import RunFacts, State, merge
 from app.domain.highway.simulation import show
-from app.domain.highway.state import RunFacts, State, merge
 from app.schemas.workflow_runs import RunStatus
 from tests.definitions import task
 from tests.domain.highway.scripts import (

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway import sizes
-from app.domain.highway.engine import Action, Complete, EndChild, Retry, Start, act
+from app.domain.highway.engine import sizes
+from app.domain.highway.engine.engine import Action, Complete, EndChild, Retry, Start, act
+from app.domain.highway.engine.sizes import size_of
+from app.domain.highway.engine.state import NotLoaded, RunFacts, State, merge
 from app.domain.highway.simulation import simulate
-from app.domain.highway.sizes import size_of
-from app.domain.highway.state import NotLoaded, RunFacts, State, merge
 from app.schemas.workflow_runs import RunStatus
 from tests.definitions import task
 from tests.domain.highway.partial_states import Loading

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.highway.templates import (
+from app.domain.highway.language.templates import (
     RANGE_LENGTH_MAX,
     RESOLVED_LENGTH_MAX,
     UNKNOWN,

@@ -5,8 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.highway.documents import read_yaml
-from app.domain.highway.yaml_texts import write_yaml
+from app.domain.highway.document.texts import read_yaml, write_yaml
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20) | st.sampled_from(
     ["", " ", "10:30", "1.0", "yes", "null", "~", "<<", "=", "2025-01-15", "0x1f", "1e5", "- a", "a: b", "#", "\ufeff"]

@@ -1,0 +1,1 @@
+"""From a document to its plan: steps taken apart, linked and ordered, and what is wrong with their structure."""

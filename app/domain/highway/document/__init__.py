@@ -1,0 +1,1 @@
+"""Definitions as documents: read from texts, written, checked in their form, compared."""
