@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.highway.compiler.compilation import compile_document
 from app.domain.highway.compiler.examination import examine_document
 from app.domain.highway.compiler.graphs import make_graph
 from app.domain.highway.compiler.outline import STEPS_MOST
@@ -36,6 +37,11 @@ def wide_switch(size: int) -> Document:
     targets = [task(f"c{i}", "r") for i in range(size)]
     shared = [task("d0", "r", *(f"c{i}" for i in range(size)))]
     return workflow(router, *targets, *shared, *(task(f"d{i}", "r", f"d{i - 1}") for i in range(1, size)))
+
+
+def switch_targets(size: int) -> Document:
+    router = step("switch", "r", switch_on="x", cases={str(i): f"c{i}" for i in range(size)})
+    return workflow(router, *(task(f"c{i}", "r") for i in range(size)), task("after", "r"))
 
 
 def one_target(size: int) -> Document:
@@ -71,6 +77,27 @@ def loops(size: int) -> Document:
     return workflow(*(foreach(f"l{i}", body=body) for i, body in enumerate(bodies)), *copies)
 
 
+class Name(str):
+    """A text of which every look into a set or a mapping is a call, also where C goes through the names by itself."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+
+def with_names(value: Any) -> Any:
+    """Return a document all texts of which are names."""
+    match value:
+        case str():
+            return Name(value)
+        case dict():
+            return {with_names(name): with_names(member) for name, member in value.items()}
+        case list():
+            return [with_names(member) for member in value]
+    return value
+
+
 def count_calls(work: Callable[[], object]) -> int:
     """Return how many calls of functions ``work`` makes, also of those of C: unlike time, always the same."""
     count = 0
@@ -95,6 +122,7 @@ class TestLinearity:
             wide_join,
             long_branch,
             wide_switch,
+            switch_targets,
             one_target,
             one_handler,
             handlers_of_branches,
@@ -109,9 +137,15 @@ class TestLinearity:
             assert plan is not None
             make_graph(plan)
 
-        small, large = shape(100), shape(400)
+        small, large = with_names(shape(100)), with_names(shape(400))
         examine(small)
         assert count_calls(lambda: examine(large)) < 5 * count_calls(lambda: examine(small))
+
+    def test_switch_with_very_many_targets_costs_no_more_for_each(self) -> None:
+        few, many = with_names(switch_targets(500)), with_names(switch_targets(2000))
+        compile_document(few)
+        cost = count_calls(lambda: compile_document(few))
+        assert count_calls(lambda: compile_document(many)) < 5 * cost
 
     def test_handlers_that_call_handlers_in_many_scopes_are_refused(self) -> None:
         size = 300

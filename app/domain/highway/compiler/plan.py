@@ -53,12 +53,15 @@ class Branches:
 
     def walk(self, targets: Iterable[str]) -> tuple[str, ...]:
         """Return the steps of the branches of these targets."""
-        found = dict.fromkeys(targets)
+        found = list(dict.fromkeys(targets))
+        seen = set(found)
         left = list(found)
         while left:
-            next_ones = (self.after.get(left.pop(), frozenset()) & self.inner) - found.keys()
+            # Both are sets: to take the keys of a mapping away goes through all of them.
+            next_ones = (self.after.get(left.pop(), frozenset()) & self.inner) - seen
             more = sorted(next_ones, key=self.places.__getitem__)
-            found |= dict.fromkeys(more)
+            seen.update(more)
+            found += more
             left += more
         return tuple(found)
 
