@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
-from app.domain.highway.engine.engine import Complete, Deadline, Due, EmitEvent, Fail
+from app.domain.highway.engine.actions import Complete, Deadline, Due, EmitEvent, Fail
 from app.domain.records import TaskRow
 from app.domain.retries import Failure, Sequel, count_loss, forgives_loss
 from app.domain.task_moves import past_attempt

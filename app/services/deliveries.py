@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.db.failures import may_be_of_one
-from app.domain.highway.engine.engine import EmitEvent
+from app.domain.highway.engine.actions import EmitEvent
 from app.services.event_waits import WOKEN_MOST, wake_left
 from app.services.executions import Executions
 from app.services.giving_up import give_up_run, give_up_task

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.engine.actions import Action, Outcome
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.effects import Effects
-from app.domain.highway.engine.engine import Action, Outcome, act, scope_of
 from app.domain.highway.engine.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
 from app.domain.highway.language.budgets import BudgetSpentError, make_action_budget, make_inline_budget
 from app.domain.highway.language.operators import LOOPS, Operator
-from app.domain.highway.language.paths import TOP, outer_region
+from app.domain.highway.language.paths import TOP, outer_region, scope_of
 from app.domain.json_texts import read_json
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus

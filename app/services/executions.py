@@ -12,9 +12,9 @@ from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
+from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, EndChild
+from app.domain.highway.engine.actions import Start as Begin
 from app.domain.highway.engine.effects import Child, Effects, RunEnd
-from app.domain.highway.engine.engine import Action, ActionRefused, Cancel, EndChild
-from app.domain.highway.engine.engine import Start as Begin
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
 from app.domain.run_changes import end_run
 from app.domain.tags import tag_texts

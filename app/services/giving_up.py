@@ -7,7 +7,7 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.db.failures import may_be_of_one
 from app.db.outages import describe_failure
-from app.domain.highway.engine.engine import EndChild
+from app.domain.highway.engine.actions import EndChild
 from app.services.executions import Executions
 from app.services.tasks import task_topic
 from app.services.workflow_runs import topic_of

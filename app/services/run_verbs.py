@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from app.db.engine import Tx
-from app.domain.highway.engine.engine import Cancel, Retry
+from app.domain.highway.engine.actions import Cancel, Retry
 from app.domain.json_texts import write_json
 from app.domain.moves import FINAL
 from app.domain.run_changes import cancel_run as cancelled

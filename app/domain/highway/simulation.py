@@ -7,8 +7,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from app.domain.highway.compiler.plan import Plan
-from app.domain.highway.engine.effects import Effects, Emit
-from app.domain.highway.engine.engine import (
+from app.domain.highway.engine.actions import (
     Action,
     ActionRefused,
     Cancel,
@@ -19,8 +18,9 @@ from app.domain.highway.engine.engine import (
     EndChild,
     Fail,
     Start,
-    act,
 )
+from app.domain.highway.engine.advance import act
+from app.domain.highway.engine.effects import Effects, Emit
 from app.domain.highway.engine.state import Emitted, RunFacts, State, StepState, merge
 from app.domain.highway.language.budgets import Budget, BudgetSpentError, current_budget, spending
 from app.domain.highway.language.operators import Operator

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.domain.highway.compiler.plan import Plan
-from app.domain.highway.engine.engine import Action, Outcome, act
+from app.domain.highway.engine.actions import Action, Outcome
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import Frame, NotLoaded, Part, State
-from app.domain.highway.engine.stepping import UNBOUNDED
+from app.domain.highway.engine.turn import UNBOUNDED
 
 
 @dataclass

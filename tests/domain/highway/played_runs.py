@@ -7,9 +7,10 @@ from hashlib import sha256
 from random import Random
 
 from app.domain.highway.compiler.plan import Plan
-from app.domain.highway.engine.engine import Action, Complete, Due, EmitEvent, EndChild, Fail, Outcome, Start, act
+from app.domain.highway.engine.actions import Action, Complete, Due, EmitEvent, EndChild, Fail, Outcome, Start
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import RunFacts, State, StepState, merge
-from app.domain.highway.engine.stepping import UNBOUNDED
+from app.domain.highway.engine.turn import UNBOUNDED
 from app.domain.highway.language.operators import LOOPS, Operator
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from app.domain.highway.compiler.compilation import compile_document
-from app.domain.highway.engine.engine import Complete, Outcome, Start, act
+from app.domain.highway.engine.actions import Complete, Outcome, Start
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import RunFacts, State, merge
 from app.domain.highway.language.budgets import (
     Budget,

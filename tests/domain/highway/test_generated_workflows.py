@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from app.domain.highway.compiler.compilation import compile_document
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.document.checks import check_form
-from app.domain.highway.engine.engine import Retry, act
+from app.domain.highway.engine.actions import Retry
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import merge
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus

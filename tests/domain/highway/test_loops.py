@@ -6,7 +6,7 @@ import pytest
 from highway_dsl import WorkflowBuilder
 
 from app.domain.highway.document.texts import read_yaml
-from app.domain.highway.engine import looping
+from app.domain.highway.engine import iterations
 from tests.definitions import task
 from tests.domain.highway.scripts import (
     START,
@@ -266,7 +266,7 @@ class TestWhile:
         assert play(loop, script=[complete("l[0].t", 4)]).offers["l[1].t"]["args"] == [4]
 
     def test_loops_in_loops_that_wait_for_nothing_come_to_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(looping, "ITERATIONS_AT_ONCE", 100)
+        monkeypatch.setattr(iterations, "ITERATIONS_AT_ONCE", 100)
         loop = step("emit_event", "e", event_name="x")
         for name in ("a", "b", "c"):
             loop = while_(name, body=[loop], condition="iteration < 10")

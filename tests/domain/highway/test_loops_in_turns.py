@@ -8,10 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.highway.compiler.compilation import compile_document
-from app.domain.highway.engine import looping
-from app.domain.highway.engine.engine import Cancel, Complete, Due, Fail, Retry, Start, act
+from app.domain.highway.engine import iterations
+from app.domain.highway.engine.actions import Cancel, Complete, Due, Fail, Retry, Start
+from app.domain.highway.engine.advance import act
+from app.domain.highway.engine.operators import foreach as foreach_operator
 from app.domain.highway.engine.state import Frame, RunFacts, State, StepState, merge
-from app.domain.highway.engine.stepping import UNBOUNDED
+from app.domain.highway.engine.turn import UNBOUNDED
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 from tests.definitions import task
@@ -111,7 +113,7 @@ class TestTurns:
 
     @pytest.mark.parametrize("size", [1, 2, 100])
     def test_each_iteration_has_its_item(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-        monkeypatch.setattr(looping, "ITEMS_A_FRAME", size)
+        monkeypatch.setattr(foreach_operator, "ITEMS_A_FRAME", size)
         run = Run(_loop(parallel=True))
         run.rest()
         items = [run.whole.frames[f"l[{index}]"].variables for index in range(7)]
@@ -162,7 +164,7 @@ class TestTurns:
 
 class TestBounds:
     def test_loops_in_loops_that_wait_for_nothing_come_to_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(looping, "ITERATIONS_AT_ONCE", 30)
+        monkeypatch.setattr(iterations, "ITERATIONS_AT_ONCE", 30)
         inner = foreach("m", body=[EMIT], items=ITEMS)
         for room in (3, UNBOUNDED):
             run = Run(foreach("l", body=[inner], items=ITEMS), room=room)
@@ -171,10 +173,10 @@ class TestBounds:
             assert run["l[4].m"].error["name"] == "TooManyIterations"
 
     def test_too_many_steps_at_once_fail_the_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(looping, "STEPS_MOST", 7)
+        monkeypatch.setattr(foreach_operator, "STEPS_MOST", 7)
         run = Run(_loop(parallel=True))
         assert run.status is RunStatus.running
-        monkeypatch.setattr(looping, "STEPS_MOST", 6)
+        monkeypatch.setattr(foreach_operator, "STEPS_MOST", 6)
         run = Run(_loop(parallel=True))
         assert run["l"].error["name"] == "TooManySteps"
 
@@ -188,7 +190,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("room", [3, UNBOUNDED])
     def test_what_is_still_to_begin_counts(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-        monkeypatch.setattr(looping, "STEPS_MOST", 20)
+        monkeypatch.setattr(foreach_operator, "STEPS_MOST", 20)
         inner = foreach("m", body=[EMIT], items=ITEMS, parallel=True)
         run = Run(foreach("l", body=[inner], items=ITEMS, parallel=True), room=room)
         run.rest()

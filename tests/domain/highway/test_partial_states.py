@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.domain.highway.compiler.compilation import compile_document
 from app.domain.highway.compiler.plan import Plan
-from app.domain.highway.engine.engine import Action, Complete, Start, act
+from app.domain.highway.engine.actions import Action, Complete, Start
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import Part, RunFacts, State, merge
 from tests.definitions import task
 from tests.domain.highway.generated_workflows import Generator, seeded

@@ -5,18 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.engine.engine import (
-    Action,
-    ActionRefused,
-    Cancel,
-    Complete,
-    Due,
-    EndChild,
-    Fail,
-    Retry,
-    Start,
-    act,
-)
+from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, Complete, Due, EndChild, Fail, Retry, Start
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import RunFacts, State, merge
 from app.domain.highway.simulation import show
 from app.schemas.workflow_runs import RunStatus

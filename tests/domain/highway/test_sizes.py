@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from app.domain.highway.engine import sizes
-from app.domain.highway.engine.engine import Action, Complete, EndChild, Retry, Start, act
+from app.domain.highway.engine.actions import Action, Complete, EndChild, Retry, Start
+from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.sizes import size_of
 from app.domain.highway.engine.state import NotLoaded, RunFacts, State, merge
 from app.domain.highway.simulation import simulate

@@ -1,0 +1,33 @@
+"""Joins: steps that end by how others have ended."""
+
+from app.domain.highway.compiler.plan import Step
+from app.domain.highway.engine.rules import judge_join
+from app.domain.highway.engine.standings import standing
+from app.domain.highway.engine.state import StepState
+from app.domain.highway.engine.steps import complete, fail, is_kept_out, set_aside, within_budget
+from app.domain.highway.engine.turn import Turn
+from app.domain.highway.language.operators import JoinMode
+from app.schemas.steps import StepStatus
+
+
+def start(turn: Turn, state: StepState) -> None:
+    """End a join whose dependencies are resolved, if the steps that it joins say so."""
+    step = turn.step_of(state)
+    joined = [standing(turn, state, need) for need in step.joins]
+    match judge_join(JoinMode(step.spec.get("join_mode", JoinMode.all_of)), joined):
+        case None:
+            pass
+        case StepStatus.completed:
+            with within_budget(turn, state):
+                if not is_kept_out(turn, state):
+                    complete(turn, state)
+        case StepStatus.failed:
+            fail(turn, state, {"name": "JoinFailed", "message": "a step that is joined did not succeed"})
+        case status:
+            set_aside(turn, state, status)
+
+
+def is_judged_last(step: Step) -> bool:
+    """Return whether the first ending decides: of several at once a success wins."""
+    mode: str | None = step.spec.get("join_mode")
+    return mode == JoinMode.any_of
