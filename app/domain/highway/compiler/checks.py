@@ -7,8 +7,8 @@ from app.domain.highway.compiler.outline import RawRegion
 from app.domain.highway.compiler.plan import Node, Plan, Region
 from app.domain.highway.compiler.precedence import waits_of
 from app.domain.highway.document.findings import Finding
+from app.domain.highway.language.expressions import has_template
 from app.domain.highway.language.operators import Operator
-from app.domain.highway.language.templates import has_template
 
 PATH_BYTES_MAX = 1000
 """Bytes of the longest path, its indices left out: paths are keys of indexes, whose rows take about 2,700 bytes."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.domain.highway.compiler.outline import RawRegion, RawStep, scopes_around
+from app.domain.highway.language.expressions import paths_in
 from app.domain.highway.language.operators import WAIT_FOR_BRANCHES, Operator
-from app.domain.highway.language.templates import paths_in
 
 
 def find_forks(region: RawRegion) -> dict[str, str | None]:

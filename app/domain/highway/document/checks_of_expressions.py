@@ -21,8 +21,8 @@ from app.domain.highway.document.checks_of_values import (
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.conditions import ConditionSyntaxError, parse_condition
 from app.domain.highway.language.durations import DurationError, parse_duration, parse_wait
+from app.domain.highway.language.expressions import has_template, parse_number
 from app.domain.highway.language.guards import CHECKS, PATTERN_LENGTH_MAX
-from app.domain.highway.language.templates import has_template, parse_number
 from app.schemas.tasks import TEN_YEARS_SECONDS
 
 _NOW = datetime(2025, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from typing import Any
 
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.engine.state import Draft, Frame, StepState
+from app.domain.highway.language.expressions import Segment
 from app.domain.highway.language.paths import TOP, outer_region, scope_of
-from app.domain.highway.language.templates import Segment
 
 _DENIED = frozenset({"ENV", "secrets"})
 _OWN_RESULT = ("output", "result")

@@ -6,25 +6,19 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from app.domain.highway.language.budgets import current_budget
-from app.domain.highway.language.templates import (
-    UNKNOWN,
-    Context,
+from app.domain.highway.language.expressions import (
     Expression,
     Literal,
     Path,
-    as_text,
-    follow,
     has_template,
     parse_number,
-    read_json,
     read_path,
     read_template,
-    resolve,
     skip_blanks,
     unquote,
-    value_of,
     whole_template,
 )
+from app.domain.highway.language.templates import UNKNOWN, Context, as_text, follow, read_json, resolve, value_of
 
 DEPTH_MAX = 50
 

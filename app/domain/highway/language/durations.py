@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain.highway.language.templates import parse_number
+from app.domain.highway.language.expressions import parse_number
 
 DAY_SECONDS = 86_400
 DURATION_SECONDS_MAX = 36_525 * DAY_SECONDS

@@ -10,15 +10,8 @@ import regex
 
 from app.domain.highway.language.budgets import current_budget, measure
 from app.domain.highway.language.conditions import compare, equals
-from app.domain.highway.language.templates import (
-    UNKNOWN,
-    Context,
-    as_text,
-    has_template,
-    look_up,
-    resolve,
-    whole_template,
-)
+from app.domain.highway.language.expressions import has_template, whole_template
+from app.domain.highway.language.templates import UNKNOWN, Context, as_text, look_up, resolve
 
 PATTERN_LENGTH_MAX = 1000
 """Characters of a pattern; a longer one matches nothing."""

@@ -18,7 +18,8 @@ from app.domain.highway.language.conditions import (
     is_true,
     parse_condition,
 )
-from app.domain.highway.language.templates import UNKNOWN, Segment
+from app.domain.highway.language.expressions import Segment
+from app.domain.highway.language.templates import UNKNOWN
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | NUMBERS.map(str) | st.text() | st.just(UNKNOWN)

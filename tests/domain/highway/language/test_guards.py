@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.highway.language.expressions import Segment
 from app.domain.highway.language.guards import CHECKS, PATTERN_LENGTH_MAX, compile_pattern, failed_guard
-from app.domain.highway.language.templates import Segment
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -9,18 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.domain.highway.language.expressions import Segment, has_template, paths_in, whole_template
 from app.domain.highway.language.templates import (
     RANGE_LENGTH_MAX,
     RESOLVED_LENGTH_MAX,
     UNKNOWN,
     Resolved,
-    Segment,
     as_text,
-    has_template,
     look_up,
-    paths_in,
     resolve,
-    whole_template,
 )
 
 JSON = st.recursive(

@@ -20,7 +20,8 @@ from app.domain.highway.engine.state import Frame, StepState
 from app.domain.highway.engine.steps import complete, fail, mark_started
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.engine.values import names_of
-from app.domain.highway.language.templates import UNKNOWN, has_template, look_up, read_json, resolve, whole_template
+from app.domain.highway.language.expressions import has_template, whole_template
+from app.domain.highway.language.templates import UNKNOWN, look_up, read_json, resolve
 
 ITEMS_MOST = 50_000
 """How many items a parallel loop may have."""
