@@ -9,7 +9,8 @@ import httpx
 from sqlalchemy import text
 
 from app.db.engine import Tx
-from app.domain.records import TaskRow
+from app.domain.records import RunRow, TaskRow
+from app.schemas.workflow_runs import RunStatus
 
 RUNS = "/v1/workflow-runs"
 TASKS = "/v1/tasks"
@@ -244,3 +245,13 @@ def task_row(**changes: Any) -> TaskRow:
     names = {"task_id": UNKNOWN_ID, "run_id": UNKNOWN_ID, "queue": "default", "task_name": "t", "status": "pending"}
     given = {"params": {}, "headers": {}, "revision": 1, **numbers, **times, **names, **changes}
     return TaskRow._make(given.get(name) for name in TaskRow._fields)
+
+
+def run_row(**changes: Any) -> RunRow:
+    """Return a pending run as it is stored, with these ``changes``."""
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    names = {"workflow_run_id": UNKNOWN_ID, "workflow_name": "w", "workflow_version": "1", "queue": "default"}
+    times = dict.fromkeys(("created_at", "updated_at", "now"), moment)
+    state = {"status": RunStatus.pending, "attempt": 1, "revision": 1, "tags": {}, "task_counts": {}}
+    given = {**names, **times, **state, **changes}
+    return RunRow._make(given.get(name) for name in RunRow._fields)

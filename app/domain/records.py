@@ -6,6 +6,65 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.domain.json_texts import Json
+from app.schemas.workflow_runs import HistoryVerb, RunStatus
+
+
+class RunRow(NamedTuple):
+    """A workflow run as it is stored; what the columns mean is said at the model."""
+
+    workflow_run_id: UUID
+    workflow_name: str
+    workflow_version: str
+    workflow_hash: str | None
+    status: RunStatus
+    reason: str | None
+    queue: str
+    inputs: Json
+    result: Json
+    error: Json
+    tags: Mapping[str, Json]
+    created_by: str | None
+    absurd_run_id: str | None
+    parent_workflow_run_id: UUID | None
+    workflow_id: UUID | None
+    rerun_of_workflow_run_id: UUID | None
+    schedule_id: UUID | None
+    data_interval_start: datetime | None
+    data_interval_end: datetime | None
+    task_count: int | None
+    attempt: int
+    revision: int
+    cancel_requested_at: datetime | None
+    cancel_due_at: datetime | None
+    paused_at: datetime | None
+    deadline_at: datetime | None
+    heartbeat_seconds: float | None
+    heartbeat_expires_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    updated_at: datetime
+    task_counts: Mapping[str, int]
+    """How many linked tasks there are of each status."""
+    now: datetime
+    """The database's time when it was read: of its transaction."""
+
+    @property
+    def data_interval(self) -> tuple[datetime, datetime] | None:
+        """Return what time it is about; None unless the service executes it."""
+        begins, ends = self.data_interval_start, self.data_interval_end
+        return None if begins is None or ends is None else (begins, ends)
+
+
+class RunChange(NamedTuple):
+    """A run as it is stored next, and what its history says of that."""
+
+    after: RunRow
+    from_status: RunStatus
+    verb: HistoryVerb
+    actor: str
+    request_id: str | None
+    why: str | None = None
 
 
 class TaskRow(NamedTuple):

@@ -27,7 +27,7 @@ from app.services.execution_tasks import apply_to_tasks
 from app.services.plans import get_plan
 from app.services.run_memory import MemorySize
 from app.services.tasks import cancel_open_tasks
-from app.services.workflow_runs import changed_row, lock_run, topic_of
+from app.services.workflow_runs import change_of, lock_run, topic_of
 from app.store import deliveries as deliveries_store
 from app.store import events as events_store
 from app.store import executions as store
@@ -323,17 +323,16 @@ class Executions:
                 await deliver_later(self.tx, queue, name, None)
 
     async def _end(self, run: Execution, end: RunEnd) -> None:
-        before, now = await lock_run(self.tx, run.run_id)
+        before = await lock_run(self.tx, run.run_id)
         if before.completed_at is not None:
             return
-        ended_at = max(now, before.started_at or now)
-        facts = end_run(before, end.status, ended_at) | {"result": end.result, "error": end.error}
-        facts |= {"reason": None if end.reason is None else Reason(end.reason), "revision": before.revision + 1}
+        now = before.now
+        after = end_run(before, end.status, max(now, before.started_at or now), now)
+        after = after._replace(result=end.result, error=end.error, reason=end.reason)
         if end.reason == Reason.cancel_requested:
-            facts["cancel_requested_at"] = before.cancel_requested_at or now
-        after = before.model_copy(update={**facts, "updated_at": max(now, before.updated_at)})
+            after = after._replace(cancel_requested_at=before.cancel_requested_at or now)
         verb = HistoryVerb.cancel if end.reason == Reason.cancel_requested else HistoryVerb.execute
-        await runs_store.update_runs(self.tx, [changed_row(before, after, self.caller, verb)])
+        await runs_store.update_runs(self.tx, [change_of(before, after, self.caller, verb)])
         if run.is_swept:
             await store.sweep_steps(self.tx, run.run_id)
         if run.is_swept or end.status is not RunStatus.completed:

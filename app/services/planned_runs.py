@@ -1,17 +1,16 @@
 """Runs of schedules that were created without room for them to begin: they begin by the housekeeping."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.json_texts import read_json
+from app.domain.records import RunRow
 from app.domain.run_changes import end_run
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.services.callers import HOUSEKEEPING
 from app.services.executions import Executions, Start
-from app.services.stored_runs import read_run
-from app.services.workflow_runs import changed_row
+from app.services.workflow_runs import change_of
 from app.store import planned_runs as store
 from app.store import schedules as schedules_store
 from app.store import workflow_runs as runs_store
@@ -49,33 +48,31 @@ async def begin_planned_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
     room = await _find_room(tx, await store.list_schedules_of_runs(tx, run_ids))
     executions = Executions(tx)
     done = 0
-    for row in await store.lock_planned_runs(tx, run_ids):
-        if executions.room > 0 and room[row.schedule_id] > 0:
-            room[row.schedule_id] -= 1
-            await _begin(executions, row)
+    for run in await store.lock_planned_runs(tx, run_ids):
+        if run.schedule_id is not None and executions.room > 0 and room[run.schedule_id] > 0:
+            room[run.schedule_id] -= 1
+            await _begin(executions, run)
             done += 1
     await executions.write()
     return done
 
 
-async def _begin(executions: Executions, row: Any) -> None:
+async def _begin(executions: Executions, run: RunRow) -> None:
     """Let one pending run begin; one whose definition has been deleted has failed."""
     tx = executions.tx
-    workflow = await workflows_store.share_workflow(tx, row.workflow_name, row.workflow_version)
+    workflow = await workflows_store.share_workflow(tx, run.workflow_name, run.workflow_version)
     if workflow is None:
-        run = read_run(row)
         error = {"name": "WorkflowDeleted", "message": "the definition was deleted before the run began"}
-        facts = end_run(run, RunStatus.failed, row.now) | {"error": error, "revision": run.revision + 1}
-        failed = run.model_copy(update=facts)
-        await runs_store.update_runs(tx, [changed_row(run, failed, HOUSEKEEPING, HistoryVerb.execute)])
+        failed = end_run(run, RunStatus.failed, run.now, run.now)._replace(error=error)
+        await runs_store.update_runs(tx, [change_of(run, failed, HOUSEKEEPING, HistoryVerb.execute)])
         return
     start = Start(
         workflow,
-        inputs=read_json(row.inputs),
-        tags=row.tags,
-        created_by=row.created_by,
-        queue=row.queue,
-        schedule_id=row.schedule_id,
-        data_interval=(row.data_interval_start, row.data_interval_end),
+        inputs=read_json(run.inputs),
+        tags=run.tags,
+        created_by=run.created_by,
+        queue=run.queue,
+        schedule_id=run.schedule_id,
+        data_interval=run.data_interval,
     )
-    await executions.begin_planned(start, row.workflow_run_id, row.now)
+    await executions.begin_planned(start, run.workflow_run_id, run.now)

@@ -10,6 +10,7 @@ from app.domain.json_texts import write_json
 from app.domain.moves import FINAL
 from app.domain.run_changes import cancel_run as cancelled
 from app.domain.run_changes import is_executed, move_refused, pause_run, reopen_run, request_cancel
+from app.domain.shown_runs import show_run
 from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import (
     HistoryVerb,
@@ -21,9 +22,8 @@ from app.schemas.workflow_runs import (
 from app.services.callers import HOUSEKEEPING, Caller
 from app.services.executions import Executions
 from app.services.idempotency import IdempotencyKey, Reply, answer_alone
-from app.services.stored_runs import read_run
 from app.services.tasks import cancel_open_tasks, reopen_tasks
-from app.services.workflow_runs import changed_row, get_run, lock_run, topic_of
+from app.services.workflow_runs import change_of, get_run, lock_run, topic_of
 from app.store import executions as executions_store
 from app.store import run_ends as ends_store
 from app.store import tasks as tasks_store
@@ -37,21 +37,19 @@ async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, call
     one that was asked to end no later.
     """
     executions = await _lock_executions(tx, [workflow_run_id], caller)
-    run, now = await lock_run(tx, workflow_run_id)
+    run = await lock_run(tx, workflow_run_id)
     if run.status is RunStatus.cancelled:
-        return run
+        return show_run(run)
     if run.status in FINAL:
         raise move_refused(run, f"the run has ended as {run.status}; it cannot be cancelled")
     await cancel_open_tasks(tx, [workflow_run_id], Reason.cancel_requested, running_too=False)
     is_worked_on = run.heartbeat_expires_at or await tasks_store.has_running_tasks(tx, workflow_run_id)
     if is_worked_on and how.grace_seconds > 0:
-        due_at = now + timedelta(seconds=how.grace_seconds)
-        if run.cancel_requested_at is not None and due_at >= await store.get_cancel_due(tx, workflow_run_id):
-            return run
-        asked = changed_row(
-            run, request_cancel(run, now), caller, HistoryVerb.cancel, why=how.reason, cancel_due_at=due_at
-        )
-        await store.update_runs(tx, [asked])
+        due_at = run.now + timedelta(seconds=how.grace_seconds)
+        if run.cancel_requested_at is not None and due_at >= (run.cancel_due_at or run.now):
+            return show_run(run)
+        asked = request_cancel(run, run.now, due_at)
+        await store.update_runs(tx, [change_of(run, asked, caller, HistoryVerb.cancel, why=how.reason)])
         await tasks_store.request_cancel(tx, [workflow_run_id])
     else:
         await _finish(executions, [workflow_run_id], caller, how.reason)
@@ -88,34 +86,34 @@ async def _finish(executions: Executions, ids: Sequence[UUID], caller: Caller, w
         await executions.act(run_id, Cancel())
     await executions.write()
     rows = await store.lock_runs(tx, [run_id for run_id in ids if run_id not in executed])
-    open_runs = [(read_run(row), row.now) for row in rows if row.completed_at is None]
+    open_runs = [row for row in rows if row.completed_at is None]
     await store.update_runs(
         tx,
         [
-            changed_row(run, cancelled(run, now), caller, HistoryVerb.cancel, why=why or Reason.cancel_requested)
-            for run, now in open_runs
+            change_of(run, cancelled(run, run.now), caller, HistoryVerb.cancel, why=why or Reason.cancel_requested)
+            for run in open_runs
         ],
     )
     await cancel_open_tasks(tx, ids, Reason.cancel_requested)
-    tx.topics |= {topic_of(run.workflow_run_id) for run, _ in open_runs}
+    tx.topics |= {topic_of(run.workflow_run_id) for run in open_runs}
 
 
 async def set_run_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_paused: bool) -> WorkflowRun:
     """Let an executed run hand out no work any more, or go on, and return it. Raises NotFound, MoveNotAllowed."""
     await _lock_executions(tx, [workflow_run_id], caller)
-    run, now = await lock_run(tx, workflow_run_id)
+    run = await lock_run(tx, workflow_run_id)
     verb = HistoryVerb.pause if is_paused else HistoryVerb.resume
     if not is_executed(run):
         raise move_refused(run, f"only runs that the service executes can {verb}; this one is tracked for its caller")
     if run.status in FINAL:
         raise move_refused(run, f"the run has ended as {run.status}")
     if (run.paused_at is not None) is is_paused:
-        return run
+        return show_run(run)
     if is_paused:
         await tasks_store.hold_tasks_of_run(tx, workflow_run_id)
     else:
         tx.ready[run.queue] += await tasks_store.release_tasks_of_run(tx, workflow_run_id)
-    await store.update_runs(tx, [changed_row(run, pause_run(run, now, is_paused=is_paused), caller, verb)])
+    await store.update_runs(tx, [change_of(run, pause_run(run, run.now, is_paused=is_paused), caller, verb)])
     return await get_run(tx, workflow_run_id)
 
 
@@ -134,8 +132,8 @@ async def retry_run_once(
 async def retry_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunRetry, caller: Caller) -> WorkflowRun:
     """Open a failed or cancelled run again, with its failed and cancelled tasks. Raises NotFound, MoveNotAllowed."""
     executions = await _lock_executions(tx, [workflow_run_id], caller)
-    run, now = await lock_run(tx, workflow_run_id)
-    reopened = changed_row(run, reopen_run(run, now), caller, HistoryVerb.retry, why=how.reason)
+    run = await lock_run(tx, workflow_run_id)
+    reopened = change_of(run, reopen_run(run, run.now), caller, HistoryVerb.retry, why=how.reason)
     execution = executions.runs.get(workflow_run_id)
     if execution is None:
         await store.update_runs(tx, [reopened])

@@ -93,7 +93,7 @@ async def _try_rerun(tx: Tx, rerun: Rerun) -> Reply | Refusal:
 
 
 async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
-    run, _ = await lock_run(tx, rerun.workflow_run_id)
+    run = await lock_run(tx, rerun.workflow_run_id)
     if not is_executed(run):
         raise move_refused(run, "only runs that the service executes can be done again from a step")
     if run.status not in FINAL:
@@ -103,9 +103,6 @@ async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
     old = executions.runs[run.workflow_run_id]
     await old.load_all(tx)
     kept = _kept_steps(old.plan.region(TOP), old.state.scopes.get(TOP, {}), rerun.body.from_step)
-    interval = None
-    if run.data_interval_start and run.data_interval_end:
-        interval = (run.data_interval_start, run.data_interval_end)
     start = Start(
         await workflows_store.share_workflow(tx, run.workflow_name, run.workflow_version),
         inputs=read_json(run.inputs),
@@ -114,7 +111,7 @@ async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
         queue=run.queue,
         strict_templates=old.row.strict_templates,
         schedule_id=run.schedule_id,
-        data_interval=interval,
+        data_interval=run.data_interval,
         caller=rerun.caller,
         rerun_of=run.workflow_run_id,
         kept=kept,

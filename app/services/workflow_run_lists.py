@@ -6,6 +6,7 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
 from app.domain.run_filters import read_filters
+from app.domain.shown_runs import show_run
 from app.schemas.wire import PageQuery
 from app.schemas.workflow_runs import (
     CountBy,
@@ -20,7 +21,6 @@ from app.schemas.workflow_runs import (
     WorkflowRunCounts,
     WorkflowRunPage,
 )
-from app.services.stored_runs import read_run
 from app.services.workflow_runs import get_run
 from app.store import workflow_run_history as history_store
 from app.store import workflow_run_lists as store
@@ -31,7 +31,7 @@ async def list_runs(tx: Tx, query: RunQuery) -> WorkflowRunPage:
     filters = read_filters(query)
     after = read_cursor(query.cursor, query.order, filters) if query.cursor is not None else None
     page = await store.list_runs(tx, query.order, filters, after, query.limit)
-    runs = [read_run(row) for row in page.rows]
+    runs = [show_run(row) for row in page.rows]
     more = write_cursor(_position_of(runs[-1], query.order), query.order, filters) if page.has_more else None
     total = (await store.count_runs(tx, (), filters))[0].amount if query.count else None
     return WorkflowRunPage.model_construct(items=runs, next_cursor=more, total=total)

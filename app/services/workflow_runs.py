@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +9,9 @@ from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.moves import FINAL, allowed_for_run
 from app.domain.preconditions import Precondition
+from app.domain.records import RunChange, RunRow
 from app.domain.run_changes import apply_update, move_refused
-from app.domain.tags import tag_texts
+from app.domain.shown_runs import show_run
 from app.errors import HeartbeatNotDeclared, NotFound, OpenTasks, PreconditionFailed, Refusal
 from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import (
@@ -23,7 +23,6 @@ from app.schemas.workflow_runs import (
 )
 from app.schemas.workflow_runs import OpenTasks as OpenTasksChoice
 from app.services.callers import Caller, Visit
-from app.services.stored_runs import read_run
 from app.services.tasks import cancel_open_tasks
 from app.services.watching import watch
 from app.store import run_ends as ends_store
@@ -54,15 +53,15 @@ def not_found(workflow_run_id: UUID) -> NotFound:
 async def update_each(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun | Refusal]:
     """Apply each change to its run, in the order they came, and return how it stands then."""
     rows = await store.lock_runs(tx, list({update.workflow_run_id for update in updates}))
-    runs = {row.workflow_run_id: read_run(row) for row in rows}
-    open_tasks = await tasks_store.count_open_tasks(tx, [run.workflow_run_id for run in runs.values()])
-    unwritten: dict[UUID, dict[str, Any]] = {}
-    outcomes: list[WorkflowRun | Refusal] = []
+    runs = {row.workflow_run_id: row for row in rows}
+    open_tasks = await tasks_store.count_open_tasks(tx, list(runs))
+    unwritten: dict[UUID, RunChange] = {}
+    outcomes: list[RunRow | Refusal] = []
     bereft: set[UUID] = set()
     for update in updates:
         before = runs.get(update.workflow_run_id)
         try:
-            after = _apply(before, update, rows[0].now if rows else None, open_tasks)
+            after = _apply(before, update, open_tasks)
         except Refusal as refusal:
             outcomes.append(refusal)
             continue
@@ -71,75 +70,57 @@ async def update_each(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun
             if after.workflow_run_id in unwritten:
                 await store.update_runs(tx, list(unwritten.values()))
                 unwritten.clear()
-            unwritten[after.workflow_run_id] = changed_row(before, after, update.caller, HistoryVerb.update)
+            unwritten[after.workflow_run_id] = change_of(before, after, update.caller, HistoryVerb.update)
             runs[after.workflow_run_id] = after
             if before.status not in FINAL and after.status in FINAL and _ends_tasks(after, update.change):
                 bereft.add(after.workflow_run_id)
     if unwritten:
         await store.update_runs(tx, list(unwritten.values()))
     tx.topics |= {topic_of(run.workflow_run_id) for run in runs.values() if run.status in FINAL}
-    return await _cancel_tasks_of(tx, bereft & open_tasks.keys(), outcomes)
+    outcomes = await _cancel_tasks_of(tx, bereft & open_tasks.keys(), outcomes)
+    return [outcome if isinstance(outcome, Refusal) else show_run(outcome) for outcome in outcomes]
 
 
-def _apply(run: WorkflowRun | None, update: Update, now: datetime | None, open_tasks: dict[UUID, int]) -> WorkflowRun:
-    if run is None or now is None:
+def _apply(run: RunRow | None, update: Update, open_tasks: dict[UUID, int]) -> RunRow:
+    if run is None:
         raise not_found(update.workflow_run_id)
     check_precondition(run, update.precondition)
-    after = apply_update(run, update.change, now)
+    after = apply_update(run, update.change, run.now)
     refuses = update.change.open_tasks is OpenTasksChoice.refuse and after.status is RunStatus.completed
     if refuses and run.status not in FINAL and (count := open_tasks.get(run.workflow_run_id)):
-        raise OpenTasks(f"the run has {count} open tasks", current=run, allowed=allowed_for_run(run.status))
+        raise OpenTasks(f"the run has {count} open tasks", current=show_run(run), allowed=allowed_for_run(run.status))
     return after
 
 
-def _ends_tasks(run: WorkflowRun, change: WorkflowRunUpdate) -> bool:
+def _ends_tasks(run: RunRow, change: WorkflowRunUpdate) -> bool:
     return run.status is not RunStatus.completed or change.open_tasks is OpenTasksChoice.cancel
 
 
-async def _cancel_tasks_of(
-    tx: Tx, run_ids: set[UUID], outcomes: list[WorkflowRun | Refusal]
-) -> Sequence[WorkflowRun | Refusal]:
-    """Cancel the open tasks of runs that have ended, and return the outcomes with the progress that follows."""
+async def _cancel_tasks_of(tx: Tx, run_ids: set[UUID], outcomes: list[RunRow | Refusal]) -> list[RunRow | Refusal]:
+    """Cancel the open tasks of runs that have ended, and return the outcomes with the tasks as they stand then."""
     if not run_ids:
         return outcomes
     await cancel_open_tasks(tx, run_ids, Reason.run_ended)
-    progress = {row.workflow_run_id: read_run(row).progress for row in await store.get_runs(tx, list(run_ids))}
+    counts = {row.workflow_run_id: row.task_counts for row in await store.get_runs(tx, list(run_ids))}
     return [
-        outcome.model_copy(update={"progress": progress[outcome.workflow_run_id]})
-        if isinstance(outcome, WorkflowRun) and outcome.workflow_run_id in progress
+        outcome._replace(task_counts=counts[outcome.workflow_run_id])
+        if isinstance(outcome, RunRow) and outcome.workflow_run_id in counts
         else outcome
         for outcome in outcomes
     ]
 
 
-def check_precondition(run: WorkflowRun, precondition: Precondition | None) -> None:
+def check_precondition(run: RunRow, precondition: Precondition | None) -> None:
     """Raise PreconditionFailed if the caller has seen another revision of ``run`` than it has now."""
     if precondition and not precondition.holds_for(run.revision):
         raise PreconditionFailed(
-            f"the run is at revision {run.revision}", current=run, allowed=allowed_for_run(run.status)
+            f"the run is at revision {run.revision}", current=show_run(run), allowed=allowed_for_run(run.status)
         )
 
 
-def changed_row(
-    before: WorkflowRun,
-    after: WorkflowRun,
-    caller: Caller,
-    verb: HistoryVerb,
-    *,
-    why: str | None = None,
-    cancel_due_at: datetime | None = None,
-) -> dict[str, Any]:
-    """Return what is stored when ``before`` becomes ``after``, and of its history ``verb`` and ``why``."""
-    names = ("workflow_run_id", *store.CHANGED_BY_UPDATE)
-    return {name: getattr(after, name) for name in names if name != "tag_texts"} | {
-        "tag_texts": tag_texts(after.tags),
-        "cancel_due_at": cancel_due_at,
-        "from_status": before.status,
-        "verb": verb,
-        "why": why,
-        "actor": caller.name,
-        "request_id": caller.request_id,
-    }
+def change_of(before: RunRow, after: RunRow, caller: Caller, verb: HistoryVerb, *, why: str | None = None) -> RunChange:
+    """Return what is to be stored when ``before`` becomes ``after``, and of its history ``verb`` and ``why``."""
+    return RunChange(after, before.status, verb, caller.name, caller.request_id, why)
 
 
 async def get_run(tx: Tx, workflow_run_id: UUID) -> WorkflowRun:
@@ -147,15 +128,15 @@ async def get_run(tx: Tx, workflow_run_id: UUID) -> WorkflowRun:
     row = await store.get_run(tx, workflow_run_id)
     if row is None:
         raise not_found(workflow_run_id)
-    return read_run(row)
+    return show_run(row)
 
 
-async def lock_run(tx: Tx, workflow_run_id: UUID) -> tuple[WorkflowRun, datetime]:
-    """Return one run, locked, and the database's time. Raises NotFound."""
+async def lock_run(tx: Tx, workflow_run_id: UUID) -> RunRow:
+    """Return one run, locked. Raises NotFound."""
     rows = await store.lock_runs(tx, [workflow_run_id])
     if not rows:
         raise not_found(workflow_run_id)
-    return read_run(rows[0]), rows[0].now
+    return rows[0]
 
 
 async def beat_each(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[RunHeartbeat | Refusal]:
@@ -171,9 +152,8 @@ def _heartbeat_of(row: Any, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
     if row is None:
         return not_found(workflow_run_id)
     if row.heartbeat_seconds is None:
-        run = read_run(row)
         return HeartbeatNotDeclared(
-            "the run was created without heartbeat_seconds", current=run, allowed=allowed_for_run(run.status)
+            "the run was created without heartbeat_seconds", current=show_run(row), allowed=allowed_for_run(row.status)
         )
     return RunHeartbeat.model_construct(
         status=RunStatus(row.status),
@@ -184,7 +164,7 @@ def _heartbeat_of(row: Any, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
 
 async def delete_run(tx: Tx, workflow_run_id: UUID, precondition: Precondition | None) -> None:
     """Delete an ended run with all that hangs on it. Raises NotFound, PreconditionFailed, MoveNotAllowed."""
-    run, _ = await lock_run(tx, workflow_run_id)
+    run = await lock_run(tx, workflow_run_id)
     check_precondition(run, precondition)
     if run.status not in FINAL:
         raise move_refused(run, f"a {run.status} run cannot be deleted; it has to end first")

@@ -8,7 +8,6 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Integer,
-    Row,
     Uuid,
     and_,
     any_,
@@ -21,11 +20,12 @@ from sqlalchemy import (
 
 from app.db.engine import Tx
 from app.domain.moves import OPEN
+from app.domain.records import RunRow
 from app.models import Schedule, WorkflowRun
 from app.models.base import list_of
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
-from app.store.workflow_runs import RUN_COLUMNS
+from app.store.workflow_runs import RUN_COLUMNS, read_runs
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
@@ -77,7 +77,7 @@ _SCHEDULES_OF_RUNS = (
     .distinct()
 )
 _LOCK = (
-    select(*RUN_COLUMNS, func.now().label("now"))
+    select(*RUN_COLUMNS)
     .where(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowRun.schedule_id.is_not(None), _IS_OPEN, _IS_PLANNED)
     .order_by(WorkflowRun.data_interval_end, WorkflowRun.workflow_run_id)
     .with_for_update(key_share=True)
@@ -110,6 +110,6 @@ async def list_schedules_of_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
     return (await tx.execute(_SCHEDULES_OF_RUNS, {"ids": list(ids)})).scalars().all()
 
 
-async def lock_planned_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+async def lock_planned_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
     """SELECT FOR UPDATE those of the runs that are pending and to be executed, in the order of their intervals."""
-    return (await tx.execute(_LOCK, {"ids": list(ids)})).all()
+    return await read_runs(tx, _LOCK, {"ids": list(ids)})

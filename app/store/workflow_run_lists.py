@@ -29,10 +29,11 @@ from sqlalchemy.dialects.postgresql import JSONB, array
 from app.db.engine import Tx
 from app.domain.cursors import Position
 from app.domain.moves import FINAL
+from app.domain.records import RunRow
 from app.models import WorkflowRun
 from app.schemas.workflow_runs import RunStatus
-from app.store.pages import FoundPage, read_page
-from app.store.workflow_runs import RUN_COLUMNS
+from app.store.pages import Page, as_records, read_page
+from app.store.workflow_runs import RUN_COLUMNS, run_of
 
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
 _ID: ColumnElement[Any] = WorkflowRun.workflow_run_id.expression
@@ -177,11 +178,12 @@ def list_statement(order: str, filters: Mapping[str, Any], *, continued: bool) -
     return _page(Shape(order, frozenset(filters), continued, only_open))
 
 
-async def list_runs(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> FoundPage:
+async def list_runs(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page[RunRow]:
     """SELECT up to ``limit`` runs that match, in ``order``, behind the position ``after``."""
     position = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = list_statement(order, filters, continued=after is not None)
-    return await read_page(tx, statement, {**filters, **position}, limit, is_planned=True)
+    page = await read_page(tx, statement, {**filters, **position}, limit, is_planned=True)
+    return as_records(page, run_of)
 
 
 async def count_runs(tx: Tx, groups: tuple[str, ...], filters: Mapping[str, Any]) -> Sequence[Row[Any]]:

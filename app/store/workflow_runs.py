@@ -1,7 +1,6 @@
 """SQL of workflow runs."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +30,8 @@ from sqlalchemy import (
 
 from app.db.engine import Tx
 from app.domain.moves import FINAL
+from app.domain.records import RunChange, RunRow
+from app.domain.tags import tag_texts
 from app.models import Task, WorkflowRun, WorkflowRunHistory
 from app.models.base import ReadJson
 from app.schemas.tasks import TaskStatus
@@ -53,9 +54,9 @@ def _count_tasks() -> ColumnElement[Any]:
     return counted.correlate(WorkflowRun.__table__).scalar_subquery().label("task_counts")
 
 
-_NOT_READ = frozenset({"tag_texts", "cancel_due_at", "workflow_id"})
-RUN_COLUMNS = (*(stored for stored in WorkflowRun.__table__.c if stored.name not in _NOT_READ), _count_tasks())
-"""What a run is read with; the columns left out only serve statements."""
+_COMPUTED = {column.name: column for column in (_count_tasks(), func.now().label("now"))}
+RUN_COLUMNS = tuple(_COMPUTED[name] if name in _COMPUTED else WorkflowRun.__table__.c[name] for name in RunRow._fields)
+"""What a run is read with, in the order of its row."""
 
 _GIVEN_AT_CREATION = (
     "workflow_run_id",
@@ -215,13 +216,7 @@ _BEGIN = _begin_runs()
 _GET = select(*RUN_COLUMNS).where(WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid))
 _GET_MANY = select(*RUN_COLUMNS).where(_HAS_ONE_OF_IDS)
 _LOCK = (
-    select(*RUN_COLUMNS, func.now().label("now"))
-    .where(_HAS_ONE_OF_IDS)
-    .order_by(WorkflowRun.workflow_run_id)
-    .with_for_update(key_share=True)
-)
-_GET_CANCEL_DUE = select(func.coalesce(WorkflowRun.cancel_due_at, func.now())).where(
-    WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid)
+    select(*RUN_COLUMNS).where(_HAS_ONE_OF_IDS).order_by(WorkflowRun.workflow_run_id).with_for_update(key_share=True)
 )
 _SHARE = (
     select(WorkflowRun.workflow_run_id, WorkflowRun.queue, WorkflowRun.completed_at)
@@ -265,30 +260,43 @@ async def begin_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(_BEGIN, as_rows(rows))
 
 
-async def update_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def update_runs(tx: Tx, changes: Sequence[RunChange]) -> None:
     """UPDATE locked runs, each once, and INSERT the history of those whose status changes."""
-    await tx.execute(_UPDATE, as_rows(rows))
+    await tx.execute(_UPDATE, as_rows([_changed_row(change) for change in changes]))
 
 
-async def get_run(tx: Tx, workflow_run_id: UUID) -> Row[Any] | None:
+def _changed_row(change: RunChange) -> dict[str, Any]:
+    run = change.after
+    kept = ("workflow_run_id", "cancel_due_at", *CHANGED_BY_UPDATE)
+    row = {name: getattr(run, name) for name in kept if name != "tag_texts"}
+    history = {name: getattr(change, name) for name in ("from_status", "verb", "why", "actor", "request_id")}
+    return row | history | {"tag_texts": tag_texts(run.tags)}
+
+
+async def get_run(tx: Tx, workflow_run_id: UUID) -> RunRow | None:
     """SELECT one run."""
-    return (await tx.execute(_GET, {"workflow_run_id": workflow_run_id})).one_or_none()
+    return next(iter(await read_runs(tx, _GET, {"workflow_run_id": workflow_run_id})), None)
 
 
-async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
     """SELECT those of the runs that exist."""
-    return (await tx.execute(_GET_MANY, {"ids": ids})).all()
+    return await read_runs(tx, _GET_MANY, {"ids": ids})
 
 
-async def get_cancel_due(tx: Tx, workflow_run_id: UUID) -> datetime:
-    """SELECT until when what runs of a run has to stop, once a cancel was requested."""
-    due: datetime = (await tx.execute(_GET_CANCEL_DUE, {"workflow_run_id": workflow_run_id})).scalar_one()
-    return due
+async def read_runs(tx: Tx, statement: Select[Any], parameters: Mapping[str, Any]) -> list[RunRow]:
+    """SELECT runs by a statement over ``RUN_COLUMNS``."""
+    return [run_of(row) for row in await tx.execute(statement, parameters)]
 
 
-async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other; with `now`."""
-    return (await tx.execute(_LOCK, {"ids": ids})).all()
+def run_of(row: Iterable[Any]) -> RunRow:
+    """Return the run of a row over ``RUN_COLUMNS``."""
+    run = RunRow._make(row)
+    return run._replace(status=RunStatus(run.status))
+
+
+async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
+    """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other."""
+    return await read_runs(tx, _LOCK, {"ids": ids})
 
 
 async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.moves import FINAL, RUN_MOVES
-from app.domain.progress import make_progress
+from app.domain.records import RunRow
 from app.domain.run_changes import apply_update
 from app.errors import Refusal
-from app.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunUpdate
+from app.schemas.workflow_runs import RunStatus, WorkflowRunUpdate
+from tests.factories import run_row
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 TIMES = st.none() | st.integers(-3, 3).map(lambda days: (DAY + timedelta(days=days)).isoformat())
@@ -30,28 +31,17 @@ CHANGES = st.fixed_dictionaries(
 )
 
 
-def new_run() -> WorkflowRun:
-    nothing = dict.fromkeys(WorkflowRun.model_fields)
-    known: dict[str, Any] = {
-        "workflow_run_id": UUID(int=1),
-        "status": RunStatus.pending,
-        "tags": {},
-        "heartbeat_seconds": 60.0,
-        "revision": 1,
-        "created_at": DAY,
-        "updated_at": DAY,
-        "progress": make_progress(None, {}),
-    }
-    return WorkflowRun.model_construct(**{**nothing, **known})
+def new_run() -> RunRow:
+    return run_row(workflow_run_id=UUID(int=1), heartbeat_seconds=60.0, created_at=DAY, updated_at=DAY)
 
 
-def story(changes: list[dict[str, Any]]) -> list[tuple[WorkflowRun, dict[str, Any], WorkflowRun | Refusal]]:
+def story(changes: list[dict[str, Any]]) -> list[tuple[RunRow, dict[str, Any], RunRow | Refusal]]:
     """Return each change with the run before and after it, or its refusal."""
     run, now, told = new_run(), DAY, []
     for change in changes:
         now += timedelta(minutes=1)
         try:
-            after: WorkflowRun | Refusal = apply_update(run, WorkflowRunUpdate.model_validate(change), now)
+            after: RunRow | Refusal = apply_update(run, WorkflowRunUpdate.model_validate(change), now)
         except Refusal as refusal:
             after = refusal
         told.append((run, change, after))
@@ -66,13 +56,13 @@ class TestApplyUpdate:
     @given(STORIES)
     def test_status_moves_only_where_it_may(self, told: list[Any]) -> None:
         for before, _, after in told:
-            if isinstance(after, WorkflowRun) and after.status != before.status:
+            if isinstance(after, RunRow) and after.status != before.status:
                 assert after.status in RUN_MOVES[before.status]
 
     @given(STORIES)
     def test_what_an_ended_run_holds_stays(self, told: list[Any]) -> None:
         for before, _, after in told:
-            if isinstance(after, WorkflowRun) and before.status in FINAL:
+            if isinstance(after, RunRow) and before.status in FINAL:
                 assert (after.status, after.completed_at) == (before.status, before.completed_at)
                 assert (repr(after.result), repr(after.error)) == (repr(before.result), repr(before.error))
                 assert before.started_at in (None, after.started_at)
@@ -80,7 +70,7 @@ class TestApplyUpdate:
     @given(STORIES)
     def test_revision_grows_by_one_exactly_when_something_is_new(self, told: list[Any]) -> None:
         for before, _, after in told:
-            if isinstance(after, WorkflowRun):
+            if isinstance(after, RunRow):
                 assert after.revision == before.revision + (after is not before)
                 assert after.updated_at >= before.updated_at
 
@@ -88,14 +78,14 @@ class TestApplyUpdate:
     def test_same_change_again_is_nothing_new(self, told: list[Any]) -> None:
         for _, change, after in told:
             asks_for_no_time = None in (change.get("started_at", ""), change.get("completed_at", ""))
-            if isinstance(after, WorkflowRun) and not asks_for_no_time:
+            if isinstance(after, RunRow) and not asks_for_no_time:
                 again = apply_update(after, WorkflowRunUpdate.model_validate(change), DAY + timedelta(days=1))
                 assert again is after
 
     @given(STORIES)
     def test_times_always_fit_the_status(self, told: list[Any]) -> None:
         for _, _, after in told:
-            if isinstance(after, WorkflowRun):
+            if isinstance(after, RunRow):
                 assert (after.completed_at is not None) == (after.status in FINAL)
                 assert after.status is not RunStatus.running or after.started_at is not None
                 assert (after.heartbeat_expires_at is not None) == (after.status is RunStatus.running)

@@ -7,12 +7,16 @@ import pytest
 from sqlalchemy import inspect
 
 from app.domain import records
-from app.models import Base, Task, TaskAttempt
+from app.models import Base, Task, TaskAttempt, WorkflowRun
 
-LEFT_OUT: dict[type[Base], set[str]] = {Task: {"sequence", "spec_hash"}}
+LEFT_OUT: dict[type[Base], set[str]] = {WorkflowRun: {"tag_texts"}, Task: {"sequence", "spec_hash"}}
 """Columns that only serve statements."""
-COMPUTED = {"now"}
-RECORDS: dict[type[Base], type[Any]] = {Task: records.TaskRow, TaskAttempt: records.AttemptRow}
+COMPUTED = {"now", "task_counts"}
+RECORDS: dict[type[Base], type[Any]] = {
+    WorkflowRun: records.RunRow,
+    Task: records.TaskRow,
+    TaskAttempt: records.AttemptRow,
+}
 each = pytest.mark.parametrize(("model", "record"), RECORDS.items(), ids=lambda given: given.__name__)
 
 
