@@ -13,6 +13,8 @@ from types import FrameType
 import structlog
 from fastapi import FastAPI
 
+from app.access import api_keys
+from app.access.doorkeeper import Doorkeeper
 from app.api import docs, operations, pages, queues, schedules, steps, tasks, worker_calls, workflow_runs, workflows
 from app.api.kernel import Kernel
 from app.api.observe import Observe
@@ -29,8 +31,6 @@ from app.db.outages import Outage, describe_failure
 from app.db.wakeups import Wakeups
 from app.greeting import write_greeting
 from app.logs import configure_logs, logs_as_text
-from app.services import api_keys
-from app.services.doorkeeper import Doorkeeper
 from app.services.operations import service_version
 from app.services.sightings import Sightings
 from app.settings import Settings

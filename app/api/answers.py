@@ -9,9 +9,9 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.idempotency import Reply
 from app.domain.json_texts import write_json
 from app.domain.preconditions import entity_tag
-from app.services.idempotency import Reply
 from app.services.leases import Answered
 
 Model = TypeVar("Model", bound=BaseModel)

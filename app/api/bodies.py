@@ -13,7 +13,7 @@ from app.domain.highway.document.texts import DocumentUnreadable
 from app.domain.json_names import find_repeated_name
 from app.domain.json_values import DEPTH_MAX, find_unstorable
 from app.errors import NotJson, NotYaml, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-from app.services.threads import EXAMINING
+from app.execution.threads import EXAMINING
 from app.services.workflows import YAML, SentDocument
 
 JSON = "application/json"

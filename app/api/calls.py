@@ -8,14 +8,14 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Header, Query
 from starlette.requests import ClientDisconnect, Request
 
+from app.access.callers import Caller, Visit
+from app.access.idempotency import IdempotencyKey, make_key
 from app.api.bodies import DocumentRequest
 from app.api.heads import asks_for_head
 from app.api.kernel import Kernel, kernel_of
 from app.db.engine import Tx
 from app.domain.preconditions import ENTITY_TAGS, Precondition, read_if_match
 from app.schemas.wire import VISIBLE_ASCII
-from app.services.callers import Caller, Visit
-from app.services.idempotency import IdempotencyKey, make_key
 from app.services.workflows import SentDocument
 
 T = TypeVar("T")

@@ -14,6 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope as ConnectionScope
 
+from app.access.callers import Caller
+from app.access.doorkeeper import ANONYMOUS
 from app.api.bodies import read_document, read_json
 from app.api.kernel import kernel_of
 from app.api.parameters import KnownParameters, check_path
@@ -31,8 +33,6 @@ from app.errors import (
     ValidationFailed,
 )
 from app.schemas.operations import Scope
-from app.services.callers import Caller
-from app.services.doorkeeper import ANONYMOUS
 
 _DOOR_REFUSALS = (HeaderRepeated, ValidationFailed, Unavailable)
 _KEY_REFUSALS = (Unauthenticated, Forbidden, CrossSite)

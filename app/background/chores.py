@@ -3,26 +3,26 @@
 from datetime import timedelta
 from typing import Any
 
+from app.access.idempotency import forget_old_keys
 from app.background.rounds import Chore, Job, Retries, Sweep
 from app.db.engine import Tx
-from app.services.advancing import (
+from app.execution.giving_up import give_up_run, give_up_task, pause_schedule
+from app.execution.planned_runs import begin_planned_runs, find_planned_runs
+from app.execution.reports import (
     RUNS_PER_ROUND,
     advance_due_steps,
     end_runs_past_deadline,
     expire_step_leases,
 )
+from app.moves.tasks import cancel_limited_tasks
 from app.services.claims import record_sightings
 from app.services.deliveries import deliver_events, find_deliveries, give_up_delivery, read_delivery
 from app.services.events import wake_due_tasks
-from app.services.giving_up import give_up_run, give_up_task, pause_schedule
-from app.services.idempotency import forget_old_keys
 from app.services.leases import expire_leases
-from app.services.planned_runs import begin_planned_runs, find_planned_runs
 from app.services.queues import forget_workers, prune_tasks
 from app.services.run_verbs import find_cancelled_runs, finish_cancelled_runs
 from app.services.schedule_firings import fire_schedules
 from app.services.sightings import Sightings
-from app.services.tasks import cancel_limited_tasks
 from app.services.workflow_runs import end_overdue_runs
 from app.settings import Settings
 from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks

@@ -14,8 +14,8 @@ from app.schemas.operations import Scope
 from app.settings import Settings
 
 if TYPE_CHECKING:
+    from app.access.api_keys import KnownKey
     from app.db.engine import Tx
-    from app.services.api_keys import KnownKey
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -33,7 +33,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it: this is the only time it can be seen."""
-    from app.services import api_keys  # noqa: PLC0415 - help and errors need no database code
+    from app.access import api_keys  # noqa: PLC0415 - help and errors need no database code
 
     _check_name(name)
     secret = _in_transaction(lambda tx: api_keys.create_key(tx, name, set(scope)))
@@ -48,8 +48,8 @@ def create(
 @app.command("list")
 def list_all(as_json: AsJson = False) -> None:
     """List all keys, revoked ones too."""
+    from app.access import api_keys  # noqa: PLC0415
     from app.domain.text_tables import write_table  # noqa: PLC0415 - help and errors need no database code
-    from app.services import api_keys  # noqa: PLC0415
 
     keys = _in_transaction(api_keys.list_keys)
     if as_json:
@@ -62,7 +62,7 @@ def list_all(as_json: AsJson = False) -> None:
 @app.command("revoke")
 def revoke(name: Name) -> None:
     """Refuse a key from now on; running services hear of it at once."""
-    from app.services import api_keys  # noqa: PLC0415 - help and errors need no database code
+    from app.access import api_keys  # noqa: PLC0415 - help and errors need no database code
 
     key = _in_transaction(lambda tx: api_keys.revoke_key(tx, name))
     if key is None:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
+from app.access.idempotency import IdempotencyKey, key_reused
 from app.db.engine import Tx
 from app.errors import IdempotencyKeyReused
-from app.services.idempotency import IdempotencyKey, key_reused
 from app.store import claims as store
 from app.store import idempotency_keys as keys_store
 from app.store.idempotency_keys import StoredKey

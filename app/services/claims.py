@@ -9,6 +9,9 @@ from uuid import UUID
 import structlog
 from pydantic_core import from_json
 
+from app.access.api_keys import TOPIC as KEYS
+from app.access.callers import Visit
+from app.access.idempotency import IdempotencyKey
 from app.db.batching import Batching
 from app.db.engine import Tx
 from app.db.failures import is_worth_another_try, may_be_of_one
@@ -16,19 +19,18 @@ from app.db.outages import describe_failure
 from app.db.wakeups import Wakeups, queue_topic
 from app.domain.json_values import fingerprint
 from app.errors import Refusal, ValidationFailed
+from app.execution.reports import complete_work, hold_steps, keep_attempts
+from app.execution.run_memory import MEMORY_MOST
+from app.execution.session import Executions
+from app.moves.tasks import read_task, task_topic
 from app.schemas.tasks import (
     Claim,
     CompletedItem,
     TaskCompletion,
     TaskStatus,
 )
-from app.services.advancing import complete_work, hold_steps, keep_attempts
-from app.services.api_keys import TOPIC as KEYS
-from app.services.callers import Visit
 from app.services.claim_repeats import recall_claims, remember_claims
 from app.services.events import wake_due_tasks
-from app.services.executions import Executions
-from app.services.idempotency import IdempotencyKey
 from app.services.leases import (
     Answered,
     Report,
@@ -40,9 +42,7 @@ from app.services.leases import (
     tasks_of_steps,
     turn_away,
 )
-from app.services.run_memory import MEMORY_MOST
 from app.services.sightings import Sightings
-from app.services.tasks import read_task, task_topic
 from app.store import checkpoints as checkpoints_store
 from app.store import claims as store
 from app.store import due_tasks as due_tasks_store

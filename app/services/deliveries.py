@@ -7,9 +7,9 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.db.failures import may_be_of_one
 from app.domain.highway.engine.actions import EmitEvent
-from app.services.event_waits import WOKEN_MOST, wake_left
-from app.services.executions import Executions
-from app.services.giving_up import give_up_run, give_up_task
+from app.execution.giving_up import give_up_run, give_up_task
+from app.execution.session import Executions
+from app.moves.event_waits import WOKEN_MOST, wake_left
 from app.store import deliveries as store
 from app.store import events as events_store
 from app.store import executions as executions_store

@@ -10,12 +10,12 @@ from app.domain.cursors import read_offset, write_offset
 from app.domain.records import TaskRow
 from app.domain.task_moves import suspend, wake
 from app.errors import NotFound, Refusal, ValidationFailed
+from app.execution.reports import tell_of_event
+from app.execution.session import Executions
+from app.moves import runs as stored_runs
+from app.moves.event_waits import NO_ROOM, deliver_later, hold_back, look, outcome_row, wake_all, wake_waiters
 from app.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQuery
 from app.schemas.tasks import AwaitOutcome, EventAwait, EventAwaited
-from app.services import stored_runs
-from app.services.advancing import tell_of_event
-from app.services.event_waits import NO_ROOM, deliver_later, hold_back, look, outcome_row, wake_all, wake_waiters
-from app.services.executions import Executions
 from app.services.leases import Answered, Report, answered, hold_runs, settle_each, spend
 from app.store import checkpoints as checkpoints_store
 from app.store import due_tasks as due_tasks_store

@@ -19,6 +19,10 @@ from app.domain.records import TaskRow
 from app.domain.retries import Failure, after_failure, count_loss
 from app.domain.task_moves import follow, past_attempt, put_to_sleep, release
 from app.errors import AttemptFailed, Conflict, LeaseLost, Refusal, TaskCancelled
+from app.execution.reports import Ended, fail_work, hold_steps, keep_attempts, lease_error, store_followed
+from app.moves.event_waits import hold_back
+from app.moves.runs import hold_runs_of_steps
+from app.moves.tasks import not_found, read_task, store_ended
 from app.schemas.reasons import Reason
 from app.schemas.tasks import (
     LeaseBody,
@@ -28,10 +32,6 @@ from app.schemas.tasks import (
     TaskSleep,
     TaskStatus,
 )
-from app.services.advancing import Ended, fail_work, hold_steps, keep_attempts, lease_error, store_followed
-from app.services.event_waits import hold_back
-from app.services.stored_runs import hold_runs_of_steps
-from app.services.tasks import not_found, read_task, store_ended
 from app.store import claims as claims_store
 from app.store import due_tasks as due_tasks_store
 from app.store import leases as store

@@ -9,16 +9,17 @@ from uuid import UUID
 from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
+from app.access.callers import Caller
+from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
+from app.moves.tasks import insert_tasks
 from app.schemas.problems import FieldError
 from app.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 from app.services import tasks
-from app.services.callers import Caller
-from app.services.idempotency import IdempotencyKey, Reply, answer_once
 from app.store import workflow_runs as store
 
 _FRESH: Mapping[str, Any] = dict.fromkeys(WorkflowRun.model_fields) | {
@@ -154,7 +155,7 @@ async def _spawn_tasks(
         for number, spec in enumerate(body.tasks)
     ]
     counts: dict[UUID, int] = {}
-    for spawned in await tasks.insert_tasks(tx, new):
+    for spawned in await insert_tasks(tx, new):
         if spawned.created and spawned.workflow_run_id:
             counts[spawned.workflow_run_id] = counts.get(spawned.workflow_run_id, 0) + 1
     return counts

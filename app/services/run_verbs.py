@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from app.access.callers import HOUSEKEEPING, Caller
+from app.access.idempotency import IdempotencyKey, Reply, answer_alone
 from app.db.engine import Tx
 from app.domain.highway.engine.actions import Cancel, Retry
 from app.domain.json_texts import write_json
@@ -11,6 +13,9 @@ from app.domain.moves import FINAL
 from app.domain.run_changes import cancel_run as cancelled
 from app.domain.run_changes import is_executed, move_refused, pause_run, reopen_run, request_cancel
 from app.domain.shown_runs import show_run
+from app.execution.session import Executions
+from app.moves.runs import change_of, lock_run, topic_of
+from app.moves.tasks import cancel_open_tasks, reopen_tasks
 from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import (
     HistoryVerb,
@@ -19,11 +24,7 @@ from app.schemas.workflow_runs import (
     WorkflowRunCancel,
     WorkflowRunRetry,
 )
-from app.services.callers import HOUSEKEEPING, Caller
-from app.services.executions import Executions
-from app.services.idempotency import IdempotencyKey, Reply, answer_alone
-from app.services.tasks import cancel_open_tasks, reopen_tasks
-from app.services.workflow_runs import change_of, get_run, lock_run, topic_of
+from app.services.workflow_runs import get_run
 from app.store import executions as executions_store
 from app.store import run_ends as ends_store
 from app.store import tasks as tasks_store

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
+from app.access.callers import HOUSEKEEPING, Caller
+from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.cron import firings_between
 from app.domain.json_texts import read_json
 from app.errors import MoveNotAllowed, Refusal, ValidationFailed
+from app.execution.session import Start, plan_runs
 from app.schemas.schedules import BACKFILL_MOST, Backfill, Overlap, SlotOutcome
-from app.services.callers import HOUSEKEEPING, Caller
-from app.services.executions import Start, plan_runs
-from app.services.idempotency import IdempotencyKey, Reply, answer_once
 from app.services.stored_schedules import Rhythm, not_found, read_schedules, rhythm_of
 from app.store import schedules as store
 from app.store import workflows as workflows_store

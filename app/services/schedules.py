@@ -12,6 +12,7 @@ from pydantic import MISSING
 from pydantic_core import from_json
 from uuid_utils.compat import uuid7
 
+from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.cron import CronError, parse_cron, previous_firing, read_timezone
 from app.domain.cursors import Position, read_cursor, write_cursor
@@ -37,7 +38,6 @@ from app.schemas.schedules import (
 )
 from app.schemas.wire import PageQuery
 from app.schemas.workflow_runs import check_tag_keys
-from app.services.idempotency import IdempotencyKey, Reply, answer_once
 from app.services.schedule_firings import MISSED_MOST
 from app.services.stored_schedules import not_found, read_schedules, rhythm_of
 from app.store import schedules as store

@@ -11,8 +11,8 @@ from app.domain.highway.language.budgets import make_simulation_budget
 from app.domain.highway.simulation import ScriptRefused
 from app.domain.highway.simulation import simulate as play
 from app.errors import ValidationFailed
+from app.execution.threads import SIMULATING, SIMULATION_SECONDS
 from app.schemas.workflows import WorkflowSimulation
-from app.services.threads import SIMULATING, SIMULATION_SECONDS
 from app.services.workflows import examine
 
 

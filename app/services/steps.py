@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from app.access.callers import Caller
+from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
 from app.domain.highway.compiler.plan import Region
@@ -14,6 +16,8 @@ from app.domain.json_texts import read_json, write_json
 from app.domain.moves import FINAL
 from app.domain.run_changes import is_executed, move_refused
 from app.errors import Refusal, ValidationFailed
+from app.execution.session import Executions, Start
+from app.moves.runs import lock_run
 from app.schemas.steps import (
     RunWarning,
     RunWarningPage,
@@ -24,10 +28,7 @@ from app.schemas.steps import (
     WorkflowStepPage,
 )
 from app.schemas.wire import PageQuery
-from app.services.callers import Caller
-from app.services.executions import Executions, Start
-from app.services.idempotency import IdempotencyKey, Reply, answer_once
-from app.services.workflow_runs import get_run, lock_run
+from app.services.workflow_runs import get_run
 from app.store import steps as store
 from app.store import workflows as workflows_store
 

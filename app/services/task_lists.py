@@ -5,8 +5,8 @@ from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.cursors import Position, read_cursor, write_cursor
+from app.moves.tasks import read_task
 from app.schemas.tasks import RunTaskQuery, TaskPage, TaskQuery, TaskStatus
-from app.services.tasks import read_task
 from app.services.workflow_runs import get_run
 from app.store import task_lists as store
 

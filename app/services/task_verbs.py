@@ -4,25 +4,18 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.access.idempotency import IdempotencyKey, Reply, answer_alone
 from app.db.engine import Tx
 from app.domain.json_texts import write_json
 from app.domain.moves import TASK_FINAL
 from app.domain.records import TaskRow
 from app.errors import MoveNotAllowed, ValidationFailed
+from app.execution.reports import give_up_work, hold_steps
+from app.moves import runs as stored_runs
+from app.moves.tasks import cancel_tasks, insert_tasks, not_found, read_task, refuse_move, reopen_tasks
 from app.schemas.reasons import Reason
 from app.schemas.tasks import Task, TaskRetry, TaskStatus
-from app.services import stored_runs
-from app.services.advancing import give_up_work, hold_steps
-from app.services.idempotency import IdempotencyKey, Reply, answer_alone
-from app.services.tasks import (
-    cancel_tasks,
-    get_task,
-    insert_tasks,
-    not_found,
-    read_task,
-    refuse_move,
-    reopen_tasks,
-)
+from app.services.tasks import get_task
 from app.store import tasks as store
 
 

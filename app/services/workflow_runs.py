@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from app.access.callers import Caller, Visit
+from app.access.watching import watch
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.moves import FINAL, allowed_for_run
@@ -12,7 +14,9 @@ from app.domain.preconditions import Precondition
 from app.domain.records import RunChange, RunRow
 from app.domain.run_changes import apply_update, move_refused
 from app.domain.shown_runs import show_run
-from app.errors import HeartbeatNotDeclared, NotFound, OpenTasks, PreconditionFailed, Refusal
+from app.errors import HeartbeatNotDeclared, OpenTasks, Refusal
+from app.moves.runs import change_of, check_precondition, lock_run, not_found, topic_of
+from app.moves.tasks import cancel_open_tasks
 from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import (
     HistoryVerb,
@@ -22,9 +26,6 @@ from app.schemas.workflow_runs import (
     WorkflowRunUpdate,
 )
 from app.schemas.workflow_runs import OpenTasks as OpenTasksChoice
-from app.services.callers import Caller, Visit
-from app.services.tasks import cancel_open_tasks
-from app.services.watching import watch
 from app.store import run_ends as ends_store
 from app.store import tasks as tasks_store
 from app.store import workflow_runs as store
@@ -38,16 +39,6 @@ class Update:
     change: WorkflowRunUpdate
     caller: Caller
     precondition: Precondition | None = None
-
-
-def topic_of(workflow_run_id: UUID) -> str:
-    """Return the topic on which the end of a run is told."""
-    return f"run:{workflow_run_id}"
-
-
-def not_found(workflow_run_id: UUID) -> NotFound:
-    """Return the refusal for a run that does not exist."""
-    return NotFound(f"there is no workflow run {workflow_run_id}")
 
 
 async def update_each(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun | Refusal]:
@@ -110,33 +101,12 @@ async def _cancel_tasks_of(tx: Tx, run_ids: set[UUID], outcomes: list[RunRow | R
     ]
 
 
-def check_precondition(run: RunRow, precondition: Precondition | None) -> None:
-    """Raise PreconditionFailed if the caller has seen another revision of ``run`` than it has now."""
-    if precondition and not precondition.holds_for(run.revision):
-        raise PreconditionFailed(
-            f"the run is at revision {run.revision}", current=show_run(run), allowed=allowed_for_run(run.status)
-        )
-
-
-def change_of(before: RunRow, after: RunRow, caller: Caller, verb: HistoryVerb, *, why: str | None = None) -> RunChange:
-    """Return what is to be stored when ``before`` becomes ``after``, and of its history ``verb`` and ``why``."""
-    return RunChange(after, before.status, verb, caller.name, caller.request_id, why)
-
-
 async def get_run(tx: Tx, workflow_run_id: UUID) -> WorkflowRun:
     """Return one run as it stands. Raises NotFound."""
     row = await store.get_run(tx, workflow_run_id)
     if row is None:
         raise not_found(workflow_run_id)
     return show_run(row)
-
-
-async def lock_run(tx: Tx, workflow_run_id: UUID) -> RunRow:
-    """Return one run, locked. Raises NotFound."""
-    rows = await store.lock_runs(tx, [workflow_run_id])
-    if not rows:
-        raise not_found(workflow_run_id)
-    return rows[0]
 
 
 async def beat_each(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[RunHeartbeat | Refusal]:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.access.callers import Caller
+from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.json_texts import write_json
 from app.errors import Refusal
+from app.execution.session import Start, start_runs
 from app.schemas.workflows import LATEST, WorkflowStart
-from app.services import executions, workflow_runs, workflows
-from app.services.callers import Caller
-from app.services.idempotency import IdempotencyKey, Reply, answer_once
+from app.services import workflow_runs, workflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ async def _start(tx: Tx, start: RunStart) -> Reply | Refusal:
     if row is None:
         return workflows.not_found(start.name, start.version)
     body = start.body
-    new = executions.Start(
+    new = Start(
         workflow=row,
         inputs=body.inputs,
         tags=body.tags,
@@ -46,6 +47,6 @@ async def _start(tx: Tx, start: RunStart) -> Reply | Refusal:
         strict_templates=body.strict_templates,
         caller=start.caller,
     )
-    (run_id,) = await executions.start_runs(tx, [new])
+    (run_id,) = await start_runs(tx, [new])
     run = await workflow_runs.get_run(tx, run_id)
     return Reply(write_json(run), run_id)

@@ -6,6 +6,8 @@ from typing import Any
 
 from uuid_utils.compat import uuid7
 
+from app.access.callers import Caller
+from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Database, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
 from app.domain.highway.compiler.examination import examine_document
@@ -16,6 +18,8 @@ from app.domain.highway.document.findings import Finding
 from app.domain.highway.document.texts import VERSION, definition_hash, write_yaml
 from app.domain.json_texts import write_json
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
+from app.execution.plans import find_or_make_plan, keep_plan
+from app.execution.threads import DRAWING, EXAMINING
 from app.schemas.problems import FieldError
 from app.schemas.wire import PageQuery
 from app.schemas.workflows import (
@@ -28,11 +32,7 @@ from app.schemas.workflows import (
     WorkflowValidation,
     WorkflowVersions,
 )
-from app.services.callers import Caller
-from app.services.idempotency import IdempotencyKey, Reply, answer_once
-from app.services.plans import find_or_make_plan, keep_plan
 from app.services.schedules import keep_schedule_of_definition
-from app.services.threads import DRAWING, EXAMINING
 from app.store import workflows as store
 
 YAML = "application/yaml"

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.engine import Database, Tx
-from app.services import event_waits
-from app.services.event_waits import wake_waiters
+from app.moves import event_waits
+from app.moves.event_waits import wake_waiters
 from tests.api.json_texts import KEPT
 from tests.factories import (
     QUEUES,

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.services import execution_states, tasks
+from app.execution import run_states
+from app.moves import tasks
 from tests.definitions import register, task
 from tests.executing import children_of, claim_steps, start, status_of, statuses_of, tasks_of
 from tests.factories import address, create_run, report
@@ -59,13 +60,13 @@ async def ended(client: httpx.AsyncClient, name: str = "first") -> Json:
 
 @pytest.fixture
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution_states, "STEPS_AT_ONCE", 3)
+    monkeypatch.setattr(run_states, "STEPS_AT_ONCE", 3)
     monkeypatch.setattr(tasks, "TASKS_AT_ONCE", 2)
 
 
 async def test_they_end_as_few_do(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     few = await ended(client)
-    monkeypatch.setattr(execution_states, "STEPS_AT_ONCE", 3)
+    monkeypatch.setattr(run_states, "STEPS_AT_ONCE", 3)
     monkeypatch.setattr(tasks, "TASKS_AT_ONCE", 2)
     many = await ended(client, "second")
     del few["id"], many["id"]

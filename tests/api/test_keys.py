@@ -8,11 +8,11 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from app.access import api_keys
 from app.api.door import Door, needs
 from app.api.kernel import Kernel
 from app.main import UnsafeStartError, running_kernel
 from app.schemas.operations import Scope
-from app.services import api_keys
 from tests.api.test_conventions import OPERATIONS, Operation
 from tests.conftest import connect, make_settings
 from tests.factories import RUNS, address, code, create_run, history_of, run_body

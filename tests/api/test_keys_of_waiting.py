@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.access import api_keys
 from app.api.kernel import Kernel
-from app.services import api_keys
 from tests.api.test_keys import is_refused, make_key, revoke
 from tests.conftest import make_client
 from tests.factories import RUNS, address, create_run

@@ -2,7 +2,7 @@
 
 import httpx
 
-from app.services.run_memory import MEMORY_MOST
+from app.execution.run_memory import MEMORY_MOST
 from tests.definitions import task
 from tests.executing import claim_steps, start
 from tests.factories import get_task, pointers, report

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.access import api_keys
 from app.api.kernel import Kernel
 from app.schemas.operations import Scope
-from app.services import api_keys
 from tests.factories import QUEUES, RUNS, TASKS, UNKNOWN_ID, code
 
 TASK = f"{TASKS}/{UNKNOWN_ID}"

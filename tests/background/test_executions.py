@@ -6,7 +6,7 @@ import httpx
 from sqlalchemy import text
 
 from app.db.engine import Database
-from app.services.advancing import RUNS_PER_ROUND
+from app.execution.reports import RUNS_PER_ROUND
 from app.services.deliveries import deliver_events, find_deliveries
 from tests.conftest import make_settings
 from tests.definitions import task

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.db.engine import Database
-from app.services import executions
+from app.execution import session as executions
 from tests.definitions import task
 from tests.executing import claim_steps, come_due, ended_run, start, statuses_of, work_off
 from tests.factories import address, get_run, report

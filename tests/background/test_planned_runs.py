@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from app.db.engine import Database
-from app.services.planned_runs import find_planned_runs
+from app.execution.planned_runs import find_planned_runs
 from tests.api.test_schedules import NEW_YEAR, Json, address, backfill, create_schedule, register, scheduled_runs
 from tests.executing import work_off
 from tests.factories import address as address_of

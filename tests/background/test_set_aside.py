@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from app.api.kernel import Kernel
 from app.db.engine import Database
-from app.services.giving_up import pause_schedule
+from app.execution.giving_up import pause_schedule
 from tests.api.test_schedules import (
     NEW_YEAR,
     backfill,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from app.access import api_keys
+from app.access.api_keys import KnownKey, keep_key_of_environment
 from app.db.engine import Tx
 from app.schemas.operations import Scope
-from app.services import api_keys
-from app.services.api_keys import KnownKey, keep_key_of_environment
 from app.settings import Settings
 from app.store import api_keys as store
 

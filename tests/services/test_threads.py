@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import Unavailable
-from app.services.threads import Lane
+from app.execution.threads import Lane
 from tests.waiting import eventually
 
 
@@ -104,7 +104,7 @@ class TestLane:
     def test_work_without_an_end_does_not_keep_the_process(self) -> None:
         program = (
             "import asyncio, threading\n"
-            "from app.services.threads import EXAMINING\n"
+            "from app.execution.threads import EXAMINING\n"
             "begun = threading.Event()\n"
             "def work():\n"
             "    begun.set()\n"

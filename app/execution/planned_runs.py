@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from app.access.callers import HOUSEKEEPING
 from app.db.engine import Tx
 from app.domain.json_texts import read_json
 from app.domain.records import RunRow
 from app.domain.run_changes import end_run
+from app.execution.session import Executions, Start
+from app.moves.runs import change_of
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
-from app.services.callers import HOUSEKEEPING
-from app.services.executions import Executions, Start
-from app.services.workflow_runs import change_of
 from app.store import planned_runs as store
 from app.store import schedules as schedules_store
 from app.store import workflow_runs as runs_store

@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
+from app.access.callers import HOUSEKEEPING, Caller
 from app.db.engine import Tx
 from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, EndChild
 from app.domain.highway.engine.actions import Start as Begin
@@ -18,16 +19,15 @@ from app.domain.highway.engine.effects import Child, Effects, RunEnd
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
 from app.domain.run_changes import end_run
 from app.domain.tags import tag_texts
+from app.execution.plans import get_plan
+from app.execution.run_memory import MemorySize
+from app.execution.run_states import Execution, prefetch
+from app.execution.work_items import apply_to_tasks
+from app.moves.event_waits import deliver_later, wake_waiters
+from app.moves.runs import change_of, lock_run, topic_of
+from app.moves.tasks import cancel_open_tasks
 from app.schemas.reasons import Reason
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
-from app.services.callers import HOUSEKEEPING, Caller
-from app.services.event_waits import deliver_later, wake_waiters
-from app.services.execution_states import Execution, prefetch
-from app.services.execution_tasks import apply_to_tasks
-from app.services.plans import get_plan
-from app.services.run_memory import MemorySize
-from app.services.tasks import cancel_open_tasks
-from app.services.workflow_runs import change_of, lock_run, topic_of
 from app.store import deliveries as deliveries_store
 from app.store import events as events_store
 from app.store import executions as store

@@ -14,10 +14,10 @@ from app.domain.moves import TASK_FINAL
 from app.domain.records import TaskRow
 from app.domain.retries import Sequel
 from app.domain.task_moves import follow, past_attempt, wake
+from app.execution.run_states import Execution
+from app.moves.tasks import cancel_tasks, insert_tasks, reopen_tasks, store_ended
 from app.schemas.reasons import Reason
 from app.schemas.tasks import LOST_MOST, RetryKind, TaskStatus
-from app.services.execution_states import Execution
-from app.services.tasks import cancel_tasks, insert_tasks, reopen_tasks, store_ended
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
+from app.access.api_keys import KnownKey, hash_secret, read_key
 from app.db.engine import Database, Tx
 from app.db.failures import DATABASE_FAILURES
 from app.errors import Forbidden, Unauthenticated
 from app.schemas.operations import Scope
-from app.services.api_keys import KnownKey, hash_secret, read_key
 from app.store import api_keys as store
 
 REMEMBER_SECONDS = 5.0

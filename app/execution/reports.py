@@ -10,12 +10,12 @@ from app.domain.highway.engine.actions import Complete, Deadline, Due, EmitEvent
 from app.domain.records import TaskRow
 from app.domain.retries import Failure, Sequel, count_loss, forgives_loss
 from app.domain.task_moves import past_attempt
+from app.execution.session import Executions
+from app.execution.work_items import as_error, failed_sequel, follow_step
+from app.moves.event_waits import deliver_later
+from app.moves.tasks import store_ended
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
-from app.services.event_waits import deliver_later
-from app.services.execution_tasks import as_error, failed_sequel, follow_step
-from app.services.executions import Executions
-from app.services.tasks import store_ended
 from app.store import executions as store
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store

@@ -8,11 +8,11 @@ from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from app.access.callers import Caller
 from app.db.engine import Tx
 from app.domain.json_values import fingerprint
 from app.errors import IdempotencyKeyReused, Refusal
 from app.schemas.problems import FieldError
-from app.services.callers import Caller
 from app.store import idempotency_keys as store
 from app.store.idempotency_keys import StoredKey
 

@@ -17,9 +17,9 @@ from app.domain.highway.language.budgets import BudgetSpentError, make_action_bu
 from app.domain.highway.language.operators import LOOPS, Operator
 from app.domain.highway.language.paths import TOP, outer_region, scope_of
 from app.domain.json_texts import read_json
+from app.execution.threads import EXECUTING, RUN_SECONDS
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
-from app.services.threads import EXECUTING, RUN_SECONDS
 from app.store import events as events_store
 from app.store import executions as store
 

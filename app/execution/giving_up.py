@@ -8,9 +8,9 @@ from app.db.engine import Tx
 from app.db.failures import may_be_of_one
 from app.db.outages import describe_failure
 from app.domain.highway.engine.actions import EndChild
-from app.services.executions import Executions
-from app.services.tasks import task_topic
-from app.services.workflow_runs import topic_of
+from app.execution.session import Executions
+from app.moves.runs import topic_of
+from app.moves.tasks import task_topic
 from app.store import due_tasks as tasks_store
 from app.store import events as events_store
 from app.store import run_ends as store

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from app.access.api_keys import TOPIC as KEYS
+from app.access.callers import Visit
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
-from app.services.api_keys import TOPIC as KEYS
-from app.services.callers import Visit
 
 Thing = TypeVar("Thing")
 

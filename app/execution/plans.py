@@ -9,7 +9,7 @@ from app.db.engine import Tx
 from app.domain.highway.compiler.compilation import compile_document
 from app.domain.highway.compiler.plan import Plan
 from app.domain.json_texts import JsonText
-from app.services.threads import EXECUTING
+from app.execution.threads import EXECUTING
 from app.store import executions as store
 
 STEPS_MOST = 200_000

@@ -1,0 +1,1 @@
+"""Who calls, and whether they may: keys, callers, answers to repeats, waiting."""

@@ -1,0 +1,68 @@
+"""Workflow runs that are held or moved, for everything that hangs on them."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from app.access.callers import Caller
+from app.db.engine import Tx
+from app.domain.moves import allowed_for_run
+from app.domain.preconditions import Precondition
+from app.domain.records import RunChange, RunRow
+from app.domain.run_changes import move_refused
+from app.domain.shown_runs import show_run
+from app.errors import MoveNotAllowed, NotFound, PreconditionFailed
+from app.schemas.workflow_runs import (
+    HistoryVerb,
+)
+from app.store import executions as executions_store
+from app.store import workflow_runs as store
+
+
+async def hold_runs(tx: Tx, ids: Collection[UUID]) -> Mapping[UUID, Any]:
+    """Return those of the runs that exist, and keep them from being ended or deleted before the transaction ends."""
+    return {row.workflow_run_id: row for row in await store.share_runs(tx, list(ids))} if ids else {}
+
+
+async def hold_runs_of_steps(tx: Tx, task_ids: Collection[UUID]) -> None:
+    """Keep the runs of tasks that are work items of steps from being moved before the transaction ends."""
+    if task_ids and (work := await executions_store.find_work(tx, list(task_ids))):
+        await store.share_runs(tx, sorted(set(work.values())))
+
+
+async def refuse_ended(tx: Tx, workflow_run_id: UUID) -> MoveNotAllowed:
+    """Return the refusal of what needs a run that has not ended."""
+    run = await store.get_run(tx, workflow_run_id)
+    assert run is not None  # noqa: S101 - it is locked
+    return move_refused(run, f"the run has ended as {run.status}; it takes no tasks")
+
+
+def topic_of(workflow_run_id: UUID) -> str:
+    """Return the topic on which the end of a run is told."""
+    return f"run:{workflow_run_id}"
+
+
+def not_found(workflow_run_id: UUID) -> NotFound:
+    """Return the refusal for a run that does not exist."""
+    return NotFound(f"there is no workflow run {workflow_run_id}")
+
+
+def check_precondition(run: RunRow, precondition: Precondition | None) -> None:
+    """Raise PreconditionFailed if the caller has seen another revision of ``run`` than it has now."""
+    if precondition and not precondition.holds_for(run.revision):
+        raise PreconditionFailed(
+            f"the run is at revision {run.revision}", current=show_run(run), allowed=allowed_for_run(run.status)
+        )
+
+
+def change_of(before: RunRow, after: RunRow, caller: Caller, verb: HistoryVerb, *, why: str | None = None) -> RunChange:
+    """Return what is to be stored when ``before`` becomes ``after``, and of its history ``verb`` and ``why``."""
+    return RunChange(after, before.status, verb, caller.name, caller.request_id, why)
+
+
+async def lock_run(tx: Tx, workflow_run_id: UUID) -> RunRow:
+    """Return one run, locked. Raises NotFound."""
+    rows = await store.lock_runs(tx, [workflow_run_id])
+    if not rows:
+        raise not_found(workflow_run_id)
+    return rows[0]
