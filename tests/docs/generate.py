@@ -1,4 +1,4 @@
-"""The parts of docs/reference.md that are written from the code; `python -m tests.docs.generate` rewrites them."""
+"""The parts of the docs that are written from the code; `python -m tests.docs.generate` rewrites them."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,8 +22,11 @@ from app.main import create_app
 from app.schemas.workflow_runs import RunStatus
 from app.services.sightings import Sightings
 from app.settings import Settings
+from tests.docs.rooms import write_rooms
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+DOCS = Path(__file__).parents[2] / "docs"
+REFERENCE = DOCS / "reference.md"
+ARCHITECTURE = DOCS / "inside" / "architecture.md"
 _TYPE_NAMES: Mapping[Any, str] = {
     str: "text",
     SecretStr: "text, secret",
@@ -140,29 +143,34 @@ def write_loops() -> str:
     return _table(("loop", "pause", "does"), rows)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {
-    "settings": write_settings,
-    "routes": write_routes,
-    "moves": write_moves,
-    "problems": write_problems,
-    "metrics": write_metrics,
-    "loops": write_loops,
-    "commands": write_commands,
-    "exits": write_exits,
+PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    REFERENCE: {
+        "settings": write_settings,
+        "routes": write_routes,
+        "moves": write_moves,
+        "problems": write_problems,
+        "metrics": write_metrics,
+        "loops": write_loops,
+        "commands": write_commands,
+        "exits": write_exits,
+    },
+    ARCHITECTURE: {"rooms": write_rooms},
 }
-"""What writes the part between `<!-- begin NAME -->` and `<!-- end NAME -->`."""
+"""What writes the parts of a page between `<!-- begin NAME -->` and `<!-- end NAME -->`."""
 
 
-def rewrite(page: str) -> str:
-    """Return ``page`` with each of its parts as the code has it now."""
-    for name, write in PARTS.items():
+def rewrite(path: Path) -> str:
+    """Return a page with each of its parts as the code has it now."""
+    page = path.read_text()
+    for name, write in PARTS[path].items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
         before, _, rest = page.partition(begin)
         _, found_end, after = rest.partition(end)
-        assert found_end, f"{REFERENCE} has no part {name}"
+        assert found_end, f"{path} has no part {name}"
         page = before + begin + write() + end + after
     return page
 
 
 if __name__ == "__main__":
-    REFERENCE.write_text(rewrite(REFERENCE.read_text()))
+    for path in PARTS:
+        path.write_text(rewrite(path))
