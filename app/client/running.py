@@ -11,7 +11,7 @@ from typing import Any
 from .context import AsyncTaskContext, TaskContext
 from .exceptions import LeaseLost, TaskCancelled
 from .lease import Lease
-from .signals import Suspended, TimeLimitExceeded
+from .signals import RetryLater, Suspended, TimeLimitExceeded
 
 UNWIND_SECONDS = 5.0
 """How long a cancelled async handler may take to clean up while the worker stops."""
@@ -84,6 +84,9 @@ async def _report(lease: Lease, outcome: Outcome) -> None:
         case Suspended():
             log.error("suspended_without_cause", extra=lease.facts())
             await lease.release()
+        case RetryLater():
+            log.info("task_put_off", extra={**lease.facts(), "why": str(outcome.error) or None})
+            await lease.fail(outcome.error)
         case error:
             if not isinstance(error, LeaseLost | TaskCancelled):
                 log.warning("task_failed", extra=lease.facts(), exc_info=error)

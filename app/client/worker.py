@@ -22,6 +22,7 @@ from .functions import find_functions, make_handler
 from .lease import Lease
 from .retries import growing_pause
 from .running import UNWIND_SECONDS, Handler, work_task
+from .worker_logs import show_lines
 
 TASK_NAMES_MAX = 100
 ANSWER_SECONDS = 1.0
@@ -101,7 +102,9 @@ class Worker:
         """Work until SIGTERM, SIGINT or ``stop``. Raises RefusedError when the service refuses the claims.
 
         A second signal gives back what runs and leaves the process within a second, with 128 and the signal's number.
+        Where the program has set up no logging, what happens is told on standard error.
         """
+        show_lines(logging.getLogger("milepost"))
         with _stopping_on_signals(self.stop):
             asyncio.run(self.run_async())
 

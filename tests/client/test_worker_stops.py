@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import httpx
 import pytest
 
 from app.client import AsyncTaskContext, Client, TaskContext
@@ -109,7 +110,7 @@ class TestStop:
             spawned = client.spawn_task("quick", queue=queue)
         wait_until(lambda: client.get_task(spawned.task_id).status is TaskStatus.pending)
 
-    def test_claim_that_waits_does_not_keep_it(self, client: Client, queue: str) -> None:
+    def test_claim_that_waits_does_not_keep_it(self, client: Client, queue: str, service_url: str) -> None:
         worker = make_worker(client, queue, wait_seconds=60)
         worker.task("quick")(lambda ctx, params: "done")
         with working(worker):
@@ -117,6 +118,7 @@ class TestStop:
             worker.stop()
             begun = monotonic()
         assert monotonic() - begun < 30
+        wait_until(lambda: "milepost_waiters 0.0" in httpx.get(f"{service_url}/metrics").text)  # it sees who has gone
         spawned = client.spawn_task("quick", queue=queue)
         assert client.claim_tasks(queue, worker_id="next").tasks[0].task_id == spawned.task_id
 
@@ -255,3 +257,52 @@ class TestCommand:
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert explanation in done.stderr
+
+
+PROGRAM = """
+from app.client import RetryLater, Worker
+
+worker = Worker(queue={queue!r}, wait_seconds=0.5)
+
+@worker.task("charge")
+def charge(ctx, params):
+    if ctx.task.attempt == 1:
+        raise RetryLater("the bank is closed", seconds=0)
+    raise ValueError("no such account")
+
+{before}
+worker.run()
+"""
+
+
+class TestLinesOfAProgram:
+    def run(self, service_url: str, client: Client, queue: str, before: str = "") -> str:
+        """Return what a program says whose worker fails a task, until it is told to stop."""
+        spawned = client.spawn_task("charge", queue=queue, max_attempts=2)
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(queue=queue, before=before)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "MILEPOST_URL": service_url},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert ended(client, spawned.task_id).status is TaskStatus.failed
+            process.send_signal(signal.SIGTERM)
+            return process.communicate(timeout=PATIENCE_SECONDS)[1]
+        finally:
+            process.kill()
+
+    def test_each_tells_what_it_is_about(self, service_url: str, client: Client, queue: str) -> None:
+        said = self.run(service_url, client, queue)
+        assert f" working queue={queue} " in said
+        assert "task_name=charge attempt=1 why='the bank is closed'" in said
+        assert said.count("Traceback") == 1
+        assert " task_failed task_id=" in said
+        assert "task_name=charge attempt=2\nTraceback" in said
+        assert f" stopped queue={queue} " in said
+
+    def test_logging_of_the_program_s_own_is_left_alone(self, service_url: str, client: Client, queue: str) -> None:
+        own = "import logging; logging.basicConfig(format='own: %(message)s', level='WARNING')"
+        said = self.run(service_url, client, queue, own)
+        assert "own: task_failed\n" in said
+        assert "working" not in said
