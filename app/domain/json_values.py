@@ -2,31 +2,30 @@
 
 import math
 from hashlib import sha256
-from typing import Any
 
 from pydantic_core import to_json
 
-from app.domain.json_texts import JsonText
+from app.domain.json_texts import Json, JsonText
 
 DEPTH_MAX = 64
 
 
-def canonical(value: Any) -> str:
+def canonical(value: Json) -> str:
     """Return one text for all JSON texts that mean the same: keys sorted, no blanks, 1.0 as 1."""
     return to_json(_normal(value)).decode()
 
 
-def same_json(one: Any, other: Any) -> bool:
+def same_json(one: Json, other: Json) -> bool:
     """Return whether both are the same JSON value; 1 and 1.0 are, 1 and true are not."""
     return canonical(one) == canonical(other)
 
 
-def fingerprint(value: Any) -> bytes:
+def fingerprint(value: Json) -> bytes:
     """Return 32 bytes that are the same for the same JSON value."""
     return sha256(to_json(_normal(value))).digest()
 
 
-def _normal(value: Any) -> Any:
+def _normal(value: Json) -> Json:
     match value:
         case dict():
             return {key: _normal(value[key]) for key in sorted(value)}
@@ -40,7 +39,7 @@ def _normal(value: Any) -> Any:
             return value
 
 
-def find_unstorable(value: Any, pointer: str = "", depth: int = 0) -> tuple[str, str] | None:
+def find_unstorable(value: Json, pointer: str = "", depth: int = 0) -> tuple[str, str] | None:
     """Return the JSON pointer of the first part that Postgres cannot hold, and why; None if all can be stored."""
     match value:
         case str():
@@ -50,7 +49,7 @@ def find_unstorable(value: Any, pointer: str = "", depth: int = 0) -> tuple[str,
         case dict() | list() if depth >= DEPTH_MAX:
             return pointer, f"is nested deeper than {DEPTH_MAX} levels"
         case dict():
-            members: Any = value.items()
+            members: Json = value.items()
         case list():
             members = enumerate(value)
         case _:

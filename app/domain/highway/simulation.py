@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
-from typing import Any
 
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.engine.actions import (
@@ -24,10 +23,11 @@ from app.domain.highway.engine.effects import Effects, Emit
 from app.domain.highway.engine.state import Emitted, RunFacts, State, StepState, merge
 from app.domain.highway.language.budgets import Budget, BudgetSpentError, current_budget, spending
 from app.domain.highway.language.operators import Operator
+from app.domain.json_texts import Json
 from app.domain.moments import END_OF_TIME, later
 from app.schemas.workflow_runs import RunStatus
 
-RUN: Mapping[str, Any] = {"id": "run-1", "ds": "2025-01-15", "run_date": "2025-01-15"}
+RUN: Mapping[str, Json] = {"id": "run-1", "ds": "2025-01-15", "run_date": "2025-01-15"}
 START_TIME = datetime(2025, 1, 15, 2, tzinfo=UTC)
 _PATHS = (
     "completed",
@@ -63,12 +63,12 @@ class Simulation:
     state: State
     now: datetime
     begun: bool = False
-    result: Any = None
+    result: Json = None
     turns: int = 0
     dues: list[_Moment] = field(default_factory=list)
     """A heap of all moments that steps were due at; those that are so no more are passed over."""
 
-    def take(self, action: Mapping[str, Any]) -> dict[str, Any]:
+    def take(self, action: Mapping[str, Json]) -> dict[str, Json]:
         """Take one action of a script, and return everything that it caused. Raises ActionRefused."""
         match action["do"]:
             case "advance":
@@ -84,7 +84,7 @@ class Simulation:
                 raise ActionRefused("the run has to be started first")
         return show([self._act(read_action(action))])
 
-    def _emit(self, event: str, payload: Any) -> dict[str, Any]:
+    def _emit(self, event: str, payload: Json) -> dict[str, Json]:
         """Emit an event before the run began, or after it has ended: events belong to the queue."""
         if event not in self.state.events:
             before = datetime.min.replace(tzinfo=UTC) if not self.begun else self.now
@@ -107,7 +107,7 @@ class Simulation:
                 heappush(self.dues, (step.due_at, is_over_time, -depth, step.path))
         return outcome.effects
 
-    def _advance(self, seconds: float) -> dict[str, Any]:
+    def _advance(self, seconds: float) -> dict[str, Json]:
         """Let time pass: everything that comes due happens at its own moment. Raises ActionRefused."""
         until = later(self.now, seconds)
         if until == END_OF_TIME:
@@ -140,9 +140,9 @@ class Simulation:
         step = self.state.steps[moment[-1]]
         return step if step.due_at == moment[0] else None
 
-    def final(self) -> dict[str, Any]:
+    def final(self) -> dict[str, Json]:
         """Return how everything stands at the end."""
-        final: dict[str, Any] = {
+        final: dict[str, Json] = {
             "run_status": self.state.run.status if self.begun else RunStatus.pending,
             "tasks": {step.path: step.status for step in self.state.steps.values()},
         }
@@ -151,14 +151,14 @@ class Simulation:
 
 def simulate(
     plan: Plan,
-    script: Sequence[Mapping[str, Any]],
-    inputs: Any = None,
-    run: Mapping[str, Any] | None = None,
+    script: Sequence[Mapping[str, Json]],
+    inputs: Json = None,
+    run: Mapping[str, Json] | None = None,
     start_time: datetime | None = None,
     *,
     strict_templates: bool = False,
     budget: Budget | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Return the script with what each action caused, and how everything stands at the end. Raises ScriptRefused."""
     now = start_time or START_TIME
     facts = RunFacts(
@@ -179,7 +179,7 @@ def simulate(
     return {"steps": steps, "final": simulation.final()}
 
 
-def read_action(action: Mapping[str, Any]) -> Action:
+def read_action(action: Mapping[str, Json]) -> Action:
     """Return the action that a step of a script says."""
     match action["do"]:
         case "start":
@@ -197,21 +197,21 @@ def read_action(action: Mapping[str, Any]) -> Action:
     raise ActionRefused(f"there is no action {action['do']!r}")
 
 
-def show(all_effects: Sequence[Effects]) -> dict[str, Any]:
+def show(all_effects: Sequence[Effects]) -> dict[str, Json]:
     """Return what actions caused, as a trace shows it: only what there was."""
-    then: dict[str, list[Any]] = {}
+    then: dict[str, list[Json]] = {}
     for effects in all_effects:
         for name, things in _show(effects).items():
             then.setdefault(name, []).extend(things)
     then["unresolved"] = list(dict.fromkeys(then.get("unresolved", [])))
-    shown: dict[str, Any] = {name: things for name, things in then.items() if things}
+    shown: dict[str, Json] = {name: things for name, things in then.items() if things}
     ends = [effects.run.status for effects in all_effects if effects.run is not None]
     return {**shown, "run": ends[-1]} if ends else shown
 
 
-def _show(effects: Effects) -> dict[str, list[Any]]:
+def _show(effects: Effects) -> dict[str, list[Json]]:
     optional = ("args", "kwargs", "idempotency_key")
-    listed: dict[str, list[Any]] = {
+    listed: dict[str, list[Json]] = {
         "runnable": [
             {"task": item.path, "attempt": item.attempt, "function": item.function}
             | {name: value for name in optional if (value := getattr(item, name))}

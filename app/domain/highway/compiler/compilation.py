@@ -5,7 +5,6 @@ The document has passed `check_form`. A member that is null counts as absent.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.domain.highway.compiler.checks import check_cycles, check_events, check_paths
 from app.domain.highway.compiler.links import Linker
@@ -15,6 +14,7 @@ from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.compiler.planner import Planner
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.document.texts import VERSION
+from app.domain.json_texts import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Compiled:
     warnings: list[Finding]
 
 
-def compile_document(document: Mapping[str, Any]) -> Compiled:
+def compile_document(document: Mapping[str, Json]) -> Compiled:
     """Return the plan of a document, and what is found about its structure."""
     reader = Reader()
     reader.read(document)

@@ -1,13 +1,13 @@
 """Everything that is found about a document: its form and its structure, all at once."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from app.domain.highway.compiler.compilation import compile_document
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.document.checks import FINDINGS_MAX, check_form
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.document.repair import repair_document
+from app.domain.json_texts import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Examined:
     plan: Plan | None
 
 
-def examine_document(document: Any) -> Examined:
+def examine_document(document: Json) -> Examined:
     """Return what is found about any JSON that is meant to be a definition."""
     errors = check_form(document)
     if not errors:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from app.domain.highway.compiler.outline import RawRegion, RawStep, scopes_around
 from app.domain.highway.compiler.plan import Branches
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.operators import ROUTERS, Operator
+from app.domain.json_texts import Json
 
 T = TypeVar("T")
 
@@ -258,7 +259,7 @@ def first_of_each(named: Iterable[tuple[T, str]]) -> Iterator[tuple[T, str]]:
             yield where, name
 
 
-def targets_of(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+def targets_of(spec: Mapping[str, Json]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the targets of a router and where they stand in its node."""
     if spec["operator_type"] == Operator.condition:
         for member in ("if_true", "if_false"):

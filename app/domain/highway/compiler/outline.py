@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from app.domain.highway.compiler.plan import Retry
 from app.domain.highway.document.checks import named_in_bodies
@@ -10,10 +9,11 @@ from app.domain.highway.document.findings import Finding, pointer_to
 from app.domain.highway.language.durations import parse_duration
 from app.domain.highway.language.operators import FORKING, LOOPS, WORK, Operator
 from app.domain.highway.language.paths import TOP
+from app.domain.json_texts import Json
 
 Place = tuple[str | int, ...]
 """Where something stands in the document, member by member."""
-Nodes = dict[str, tuple[Mapping[str, Any], Place]]
+Nodes = dict[str, tuple[Mapping[str, Json], Place]]
 """Nodes of the document and where they stand, by task id."""
 STEPS_MOST = 50_000
 """How many steps a definition may have, together with the copies of handlers that are called in inner scopes."""
@@ -28,7 +28,7 @@ class RawStep:
     task_id: str
     scope: str
     operator: Operator
-    spec: Mapping[str, Any]
+    spec: Mapping[str, Json]
     place: Place
     retry: Retry | None
     is_summoned: bool = False
@@ -106,7 +106,7 @@ class Reader:
         self.is_too_large = False
         self._count = 0
 
-    def read(self, document: Mapping[str, Any]) -> None:
+    def read(self, document: Mapping[str, Json]) -> None:
         """Read a whole document."""
         tasks = document.get("tasks") or {}
         if not tasks:
@@ -144,7 +144,7 @@ class Reader:
         region: RawRegion,
         scope: RawScope,
         task_id: str,
-        node: Mapping[str, Any],
+        node: Mapping[str, Json],
         place: Place,
         own: Nodes,
         *,
@@ -170,8 +170,8 @@ class Reader:
         return step
 
     def _read_branches(self, region: RawRegion, scope: RawScope, step: RawStep, own: Nodes) -> None:
-        workflows: Mapping[str, Any] = step.spec.get("branch_workflows", {})
-        listed: Mapping[str, Any] = step.spec.get("branches", {})
+        workflows: Mapping[str, Json] = step.spec.get("branch_workflows", {})
+        listed: Mapping[str, Json] = step.spec.get("branches", {})
         names = dict.fromkeys(workflows or listed)
         region.branches[step.name] = tuple(f"{step.name}.{branch}" for branch in names)
         for branch in names:
@@ -180,7 +180,7 @@ class Reader:
                 workflow = _without_nulls(workflows[branch])
                 inner.default_retry = read_retry(workflow.get("default_retry_policy")) or scope.default_retry
                 place = (*step.place, "branch_workflows", branch, "tasks")
-                tasks: Mapping[str, Any] = workflow.get("tasks", {})
+                tasks: Mapping[str, Json] = workflow.get("tasks", {})
                 nodes: Nodes = {task_id: (_without_nulls(node), (*place, task_id)) for task_id, node in tasks.items()}
             else:
                 nodes = self._named_tasks(step, branch, own)
@@ -198,7 +198,7 @@ class Reader:
         return {name: own[name] for name in names if name in own and name != step.task_id}
 
     def _read_body(self, region: RawRegion, scope: RawScope, step: RawStep) -> None:
-        body: Sequence[Mapping[str, Any]] = step.spec.get("loop_body", [])
+        body: Sequence[Mapping[str, Json]] = step.spec.get("loop_body", [])
         if not body:
             detail = f"{step.task_id} is a loop without steps in its body."
             self.errors.append(Finding("empty_loop_body", step.pointer("loop_body"), detail))
@@ -257,7 +257,7 @@ def scopes_around(region: RawRegion, scope: str) -> Iterator[tuple[RawRegion, st
             yield inside, name
 
 
-def read_retry(policy: Mapping[str, Any] | None) -> Retry | None:
+def read_retry(policy: Mapping[str, Json] | None) -> Retry | None:
     """Return the retry policy that a member of the document is; None without one."""
     if policy is None:
         return None
@@ -269,7 +269,7 @@ def read_retry(policy: Mapping[str, Any] | None) -> Retry | None:
     )
 
 
-def _without_nulls(node: Any) -> dict[str, Any]:
+def _without_nulls(node: Json) -> dict[str, Json]:
     """Return the members of a node; of a copy of a step in a loop, whose form is nobody's business, maybe none."""
     return {name: value for name, value in node.items() if value is not None} if isinstance(node, Mapping) else {}
 

@@ -1,11 +1,11 @@
 """Steps that belong together by what one reads: a fork and its join, an activity and the wait for its event."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from app.domain.highway.compiler.outline import RawRegion, RawStep, scopes_around
 from app.domain.highway.language.expressions import paths_in
 from app.domain.highway.language.operators import WAIT_FOR_BRANCHES, Operator
+from app.domain.json_texts import Json
 
 
 def find_forks(region: RawRegion) -> dict[str, str | None]:
@@ -52,7 +52,7 @@ def _find_keyed(region: RawRegion, scope: str, operator: Operator, result_key: s
     yield from sorted(found, key=lambda step: around.index(step.scope) if step.scope in around else len(around))
 
 
-def _names_read(value: Any, member: str | None = None) -> list[str]:
+def _names_read(value: Json, member: str | None = None) -> list[str]:
     """Return the names that the templates in ``value`` read, or read ``member`` of."""
     paths = [path[1:] if path[0] == "results" and len(path) > 1 else path for path in paths_in(value)]
     return [str(path[0]) for path in paths if member is None or path[1:2] == (member,)]

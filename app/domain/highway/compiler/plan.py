@@ -8,10 +8,10 @@ region: `extract`, or `fork.left.load`.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from app.domain.highway.language.operators import Operator, TriggerRule
 from app.domain.highway.language.paths import TOP, name_in
+from app.domain.json_texts import Json
 
 Node = tuple[str, bool | None]
 """A step, and whether its end is meant and not its start; None: the end of what a router may choose."""
@@ -93,7 +93,7 @@ class Step:
     scope: str
     """Name of the scope in its region: `TOP`, or such as `fork.left`."""
     operator: Operator
-    spec: Mapping[str, Any]
+    spec: Mapping[str, Json]
     """The node as the document has it, without nulls."""
     needs: tuple[Need, ...] = ()
     trigger: TriggerRule = TriggerRule.all_success
@@ -179,7 +179,7 @@ class Plan:
 
     name: str
     version: str
-    variables: Mapping[str, Any]
+    variables: Mapping[str, Json]
     regions: dict[str, Region]
     deadline_seconds: float | None = None
     deadline_action: str = "fail"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.domain.highway.document.checks_of_expressions import check_cron, check_date
 from app.domain.highway.document.checks_of_steps import check_members_of_step, check_retry_policy, operator_of
@@ -26,6 +26,7 @@ from app.domain.highway.document.checks_of_values import (
 )
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.operators import FORKING, LOOPS, Operator
+from app.domain.json_texts import Json
 from app.domain.json_values import DEPTH_MAX, escape_pointer
 
 FINDINGS_MAX = 1000
@@ -52,7 +53,7 @@ _BRANCH: Mapping[str, Check] = {**_WORKFLOW, "name": check_text, "version": chec
 """A branch is exported as a workflow too, under a name that nobody chose."""
 
 
-def check_form(document: Any) -> list[Finding]:
+def check_form(document: Json) -> list[Finding]:
     """Return what is wrong with the form of a document, in its own order; empty if all is right.
 
     At most the first 1000 are found. A member that is null is absent. The copies of the steps of a loop that stand
@@ -66,7 +67,7 @@ def check_form(document: Any) -> list[Finding]:
     return list(islice(findings, FINDINGS_MAX))
 
 
-def named_in_bodies(steps: Iterable[Any]) -> set[str]:
+def named_in_bodies(steps: Iterable[Json]) -> set[str]:
     """Return the ids of all steps that the loops among ``steps`` have in their bodies, however deep.
 
     The builder also copies them beside the loop; what has such an id there is no step of its own.
@@ -79,18 +80,18 @@ def named_in_bodies(steps: Iterable[Any]) -> set[str]:
     return named
 
 
-def _id_of(step: Any) -> Any:
+def _id_of(step: Json) -> Json:
     return step.get("task_id") if isinstance(step, dict) else None
 
 
-def _body_of(step: Any) -> Sequence[Any]:
+def _body_of(step: Json) -> Sequence[Json]:
     if not isinstance(step, dict) or operator_of(step) not in LOOPS:
         return ()
     body = step.get("loop_body")
     return body if isinstance(body, list) else ()
 
 
-def _is_too_deep(document: Any) -> bool:
+def _is_too_deep(document: Json) -> bool:
     level = [document]
     for _ in range(DEPTH_MAX):
         level = [member for value in level for member in _members_of(value)]
@@ -99,7 +100,7 @@ def _is_too_deep(document: Any) -> bool:
     return any(isinstance(value, dict | list) for value in level)
 
 
-def _members_of(value: Any) -> Iterable[Any]:
+def _members_of(value: Json) -> Iterable[Json]:
     match value:
         case dict():
             return value.values()
@@ -110,7 +111,7 @@ def _members_of(value: Any) -> Iterable[Any]:
 
 
 def _check_workflow(
-    workflow: Mapping[str, Any], pointer: str, fields: Mapping[str, Check], required: Mapping[str, str]
+    workflow: Mapping[str, Json], pointer: str, fields: Mapping[str, Check], required: Mapping[str, str]
 ) -> Iterator[Finding]:
     yield from check_members(workflow, pointer, fields, required)
     tasks = workflow.get("tasks")
@@ -127,8 +128,8 @@ def _check_workflow(
 class _Placed(NamedTuple):
     """A step where it stands, with the id it has or should have."""
 
-    task_id: Any
-    step: Any
+    task_id: Json
+    step: Json
     pointer: str
 
 
@@ -169,7 +170,7 @@ def _check_own_id(placed: _Placed) -> Iterable[Finding]:
     return check_step_id(placed.task_id, f"{placed.pointer}/task_id") if isinstance(placed.step, dict) else ()
 
 
-def _check_step(step: Any, pointer: str) -> Iterator[Finding]:
+def _check_step(step: Json, pointer: str) -> Iterator[Finding]:
     if not isinstance(step, dict):
         yield Finding("bad_value", pointer, f"must be a step, which is an object, not {show(step)}")
         return
@@ -184,7 +185,7 @@ def _check_step(step: Any, pointer: str) -> Iterator[Finding]:
         yield from _check_choices(step, pointer)
 
 
-def _check_body(body: Any, pointer: str) -> Iterator[Finding]:
+def _check_body(body: Json, pointer: str) -> Iterator[Finding]:
     if body is None:
         return
     if not isinstance(body, list):
@@ -203,7 +204,7 @@ def _check_body(body: Any, pointer: str) -> Iterator[Finding]:
             yield Finding("bad_name", f"{placed.pointer}/task_id", detail)
 
 
-def _check_branch(workflow: Any, pointer: str) -> Iterator[Finding]:
+def _check_branch(workflow: Json, pointer: str) -> Iterator[Finding]:
     if isinstance(workflow, dict):
         yield from _check_workflow(workflow, pointer, _BRANCH, {"tasks": "bad_value"})
     else:
@@ -213,7 +214,7 @@ def _check_branch(workflow: Any, pointer: str) -> Iterator[Finding]:
 _check_branches = object_of(_check_branch, "workflows, one for each branch", check_step_id)
 
 
-def _check_choices(step: Mapping[str, Any], pointer: str) -> Iterator[Finding]:
+def _check_choices(step: Mapping[str, Json], pointer: str) -> Iterator[Finding]:
     """Yield the branches of a multi_choice that have steps and no condition."""
     conditions, workflows = step.get("branches"), step.get("branch_workflows")
     if not isinstance(conditions, dict) or not isinstance(workflows, dict):

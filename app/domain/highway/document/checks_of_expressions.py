@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import regex
 
@@ -23,6 +22,7 @@ from app.domain.highway.language.conditions import ConditionSyntaxError, parse_c
 from app.domain.highway.language.durations import DurationError, parse_duration, parse_wait
 from app.domain.highway.language.expressions import has_template, parse_number
 from app.domain.highway.language.guards import CHECKS, PATTERN_LENGTH_MAX
+from app.domain.json_texts import Json
 from app.schemas.tasks import TEN_YEARS_SECONDS
 
 _NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ TYPES = (
 _REASON_LENGTH_MAX = 300
 
 
-def check_condition(value: Any, pointer: str) -> Iterable[Finding]:
+def check_condition(value: Json, pointer: str) -> Iterable[Finding]:
     """Find a condition that does not follow the grammar."""
     if not isinstance(value, str):
         return (Finding("bad_condition", pointer, f"must be a text such as {{{{x}}}} > 1, not {show(value)}"),)
@@ -59,7 +59,7 @@ def check_condition(value: Any, pointer: str) -> Iterable[Finding]:
     return ()
 
 
-def check_wait(value: Any, pointer: str) -> Iterable[Finding]:
+def check_wait(value: Json, pointer: str) -> Iterable[Finding]:
     """Find a wait that is no duration, time of day or date; with a template in it only its run can tell."""
     if isinstance(value, str) and has_template(value):
         return ()
@@ -76,7 +76,7 @@ def duration_from(least: float, *, excluded: bool = False) -> Check:
     """Return a check for a duration of ``least`` seconds, or of more if that is ``excluded``, up to ten years."""
     wanted = f"{'longer than' if excluded else 'at least'} {least:g} seconds and at most ten years"
 
-    def check(value: Any, pointer: str) -> Iterable[Finding]:
+    def check(value: Json, pointer: str) -> Iterable[Finding]:
         if not (isinstance(value, str) or is_number(value)):
             return (_refuse_duration(value, pointer),)
         try:
@@ -90,17 +90,17 @@ def duration_from(least: float, *, excluded: bool = False) -> Check:
     return check
 
 
-def _refuse_duration(value: Any, pointer: str) -> Finding:
+def _refuse_duration(value: Json, pointer: str) -> Finding:
     return Finding(
         "bad_duration", pointer, f"must be a duration such as PT30S or a number of seconds, not {show(value)}"
     )
 
 
-def _say(value: Any, error: Exception) -> str:
+def _say(value: Json, error: Exception) -> str:
     return f"{show(value)}: {cut(str(error), _REASON_LENGTH_MAX)}"
 
 
-def check_cron(value: Any, pointer: str) -> Iterable[Finding]:
+def check_cron(value: Json, pointer: str) -> Iterable[Finding]:
     """Find a cron expression that has not five fields, that is wrong in one of them, or that never fires."""
     if not isinstance(value, str):
         return (Finding("bad_cron", pointer, f"must be a text such as 0 2 * * *, not {show(value)}"),)
@@ -111,7 +111,7 @@ def check_cron(value: Any, pointer: str) -> Iterable[Finding]:
     return ()
 
 
-def check_date(value: Any, pointer: str) -> Iterable[Finding]:
+def check_date(value: Json, pointer: str) -> Iterable[Finding]:
     """Find what is no ISO 8601 date and time; without an offset it is UTC."""
     try:
         moment = datetime.fromisoformat(value)
@@ -123,14 +123,14 @@ def check_date(value: Any, pointer: str) -> Iterable[Finding]:
     return ()
 
 
-def _check_range(value: Any) -> str | None:
+def _check_range(value: Json) -> str | None:
     match value:
         case [least, most] if _are_comparable(least, most):
             return None
     return "in_range needs a list of two numbers or two texts, the least and the greatest"
 
 
-def _are_comparable(*ends: Any) -> bool:
+def _are_comparable(*ends: Json) -> bool:
     if all(isinstance(end, str) for end in ends):
         return True
     return all(is_number(end) or (isinstance(end, str) and _may_be_number(end)) for end in ends)
@@ -140,17 +140,17 @@ def _may_be_number(text: str) -> bool:
     return parse_number(text) is not None or has_template(text)
 
 
-def _check_set(value: Any) -> str | None:
+def _check_set(value: Json) -> str | None:
     return None if isinstance(value, list) else "in_set needs a list"
 
 
-def _check_type(value: Any) -> str | None:
+def _check_type(value: Json) -> str | None:
     if isinstance(value, str) and (value.lower() in TYPES or has_template(value)):
         return None
     return f"type_check needs one of {', '.join(TYPES)}"
 
 
-def _check_pattern(value: Any) -> str | None:
+def _check_pattern(value: Json) -> str | None:
     if not isinstance(value, str) or len(value) > PATTERN_LENGTH_MAX:
         return f"matches_regex needs a text of at most {PATTERN_LENGTH_MAX} characters"
     if has_template(value):
@@ -164,7 +164,7 @@ def _check_pattern(value: Any) -> str | None:
     return None
 
 
-_CHECKS_OF_GUARD_VALUES: Mapping[str, Callable[[Any], str | None]] = {
+_CHECKS_OF_GUARD_VALUES: Mapping[str, Callable[[Json], str | None]] = {
     "in_range": _check_range,
     "in_set": _check_set,
     "matches_regex": _check_pattern,
@@ -179,7 +179,7 @@ _GUARD: Mapping[str, Check] = {
 _REQUIRED_OF_GUARD = {"variable": "bad_value", "check": "bad_value"}
 
 
-def check_guard(value: Any, pointer: str) -> Iterator[Finding]:
+def check_guard(value: Json, pointer: str) -> Iterator[Finding]:
     """Find what is wrong with a precondition or postcondition, its value included, which depends on its check."""
     if not isinstance(value, dict):
         yield Finding("bad_value", pointer, f"must be an object, not {show(value)}")

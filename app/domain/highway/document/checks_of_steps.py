@@ -1,7 +1,6 @@
 """What the members of a step may be, for each operator."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from app.domain.highway.document.checks_of_expressions import check_condition, check_guard, check_wait, duration_from
 from app.domain.highway.document.checks_of_values import (
@@ -26,6 +25,7 @@ from app.domain.highway.document.checks_of_values import (
 )
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.operators import JoinMode, Operator, TriggerRule
+from app.domain.json_texts import Json
 
 _RETRIES_MAX = 9_999
 _FACTOR_MAX = 1000
@@ -53,7 +53,7 @@ _check_circuit_breaker_policy = object_with(
 )
 
 
-def _check_function(value: Any, pointer: str) -> Iterable[Finding]:
+def _check_function(value: Json, pointer: str) -> Iterable[Finding]:
     if isinstance(value, str) and (not value or value.isspace()):
         return (Finding("missing_function", pointer, "must name the function that workers do, and is blank"),)
     return check_text(value, pointer)
@@ -161,13 +161,13 @@ REQUIRED: Mapping[Operator, Mapping[str, str]] = {
 _OPERATORS: Mapping[str, Operator] = {operator.value: operator for operator in Operator}
 
 
-def operator_of(step: Mapping[str, Any]) -> Operator | None:
+def operator_of(step: Mapping[str, Json]) -> Operator | None:
     """Return what kind of step it is; None if that is missing or unknown."""
     name = step.get("operator_type")
     return _OPERATORS.get(name) if isinstance(name, str) else None
 
 
-def check_members_of_step(step: Mapping[str, Any], pointer: str) -> Iterator[Finding]:
+def check_members_of_step(step: Mapping[str, Json], pointer: str) -> Iterator[Finding]:
     """Yield what is wrong with the members of a step, except for the steps that it contains."""
     operator = operator_of(step)
     if operator:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from math import inf
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.highway.document.findings import Finding
+from app.domain.json_texts import Json
 from app.domain.json_values import escape_pointer
 from app.schemas.tasks import TEN_YEARS_SECONDS
 from app.schemas.wire import WorkflowName, WorkflowVersion
 
-Check = Callable[[Any, str], Iterable[Finding]]
+Check = Callable[[Json, str], Iterable[Finding]]
 """Takes a value that is not null and its JSON pointer."""
 
 COUNT_MAX = 2_147_483_647
@@ -31,7 +31,7 @@ _NAME = TypeAdapter[str](WorkflowName)
 _VERSION = TypeAdapter[str](WorkflowVersion)
 
 
-def show(value: Any) -> str:
+def show(value: Json) -> str:
     """Return a value as it may stand in a message: at most about 100 characters, containers by their kind."""
     match value:
         case dict():
@@ -51,10 +51,10 @@ def cut(text: str, length: int = _SHOWN_MAX) -> str:
     return text if len(text) <= length else text[:length] + "..."
 
 
-def must_be(wanted: str, test: Callable[[Any], bool], code: str = "bad_value") -> Check:
+def must_be(wanted: str, test: Callable[[Json], bool], code: str = "bad_value") -> Check:
     """Return a check that a value passes ``test``; ``wanted`` says in words what would be right."""
 
-    def check(value: Any, pointer: str) -> Iterable[Finding]:
+    def check(value: Json, pointer: str) -> Iterable[Finding]:
         return () if test(value) else (Finding(code, pointer, f"must be {wanted}, not {show(value)}"),)
 
     return check
@@ -82,7 +82,7 @@ def number_above(least: float, most: float) -> Check:
 def list_of(check: Check, wanted: str) -> Check:
     """Return a check for a list whose items all pass ``check``."""
 
-    def check_list(value: Any, pointer: str) -> Iterator[Finding]:
+    def check_list(value: Json, pointer: str) -> Iterator[Finding]:
         if not isinstance(value, list):
             yield Finding("bad_value", pointer, f"must be a list of {wanted}, not {show(value)}")
             return
@@ -95,7 +95,7 @@ def list_of(check: Check, wanted: str) -> Check:
 def object_of(check: Check, wanted: str, check_name: Check | None = None) -> Check:
     """Return a check for an object of any names, whose names pass ``check_name`` and whose values pass ``check``."""
 
-    def check_object(value: Any, pointer: str) -> Iterator[Finding]:
+    def check_object(value: Json, pointer: str) -> Iterator[Finding]:
         if not isinstance(value, dict):
             yield Finding("bad_value", pointer, f"must be an object of {wanted}, not {show(value)}")
             return
@@ -111,7 +111,7 @@ def object_of(check: Check, wanted: str, check_name: Check | None = None) -> Che
 def object_with(fields: Mapping[str, Check], required: Mapping[str, str] | None = None) -> Check:
     """Return a check for an object of these members; ``required`` names the code for each that may not be absent."""
 
-    def check_object(value: Any, pointer: str) -> Iterator[Finding]:
+    def check_object(value: Json, pointer: str) -> Iterator[Finding]:
         if not isinstance(value, dict):
             yield Finding("bad_value", pointer, f"must be an object, not {show(value)}")
             return
@@ -121,7 +121,7 @@ def object_with(fields: Mapping[str, Check], required: Mapping[str, str] | None 
 
 
 def check_members(
-    value: Mapping[str, Any], pointer: str, fields: Mapping[str, Check], required: Mapping[str, str]
+    value: Mapping[str, Json], pointer: str, fields: Mapping[str, Check], required: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Yield what is wrong with the members of an object; null is the same as absent, as in the hash."""
     for name, code in required.items():
@@ -144,24 +144,24 @@ def _explain_unknown(name: str, known: tuple[str, ...]) -> str:
     return "is not known here"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Json) -> bool:
     """Return whether a value is a finite number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: Json) -> bool:
     return isinstance(value, str)
 
 
-def _is_filled(value: Any) -> bool:
+def _is_filled(value: Json) -> bool:
     return isinstance(value, str) and not (not value or value.isspace())
 
 
-def _is_step_id(value: Any) -> bool:
+def _is_step_id(value: Json) -> bool:
     return _is_filled(value) and len(value) <= _STEP_ID_MAX and not any(mark in value for mark in _PATH_MARKS)
 
 
-def _is_valid(adapter: TypeAdapter[str], value: Any) -> bool:
+def _is_valid(adapter: TypeAdapter[str], value: Json) -> bool:
     try:
         adapter.validate_python(value, strict=True)
     except ValidationError:
@@ -169,7 +169,7 @@ def _is_valid(adapter: TypeAdapter[str], value: Any) -> bool:
     return True
 
 
-def check_anything(_value: Any, _pointer: str) -> Iterable[Finding]:
+def check_anything(_value: Json, _pointer: str) -> Iterable[Finding]:
     """Find nothing: any value is right, or it is looked at elsewhere."""
     return ()
 
@@ -194,7 +194,7 @@ _check_version_text = must_be(
 )
 
 
-def check_workflow_version(value: Any, pointer: str) -> Iterable[Finding]:
+def check_workflow_version(value: Json, pointer: str) -> Iterable[Finding]:
     """Find a version that is no valid text, in particular one without quotes, which YAML reads as a number."""
     if is_number(value):
         return (Finding("bad_name", pointer, f'must be a text, not the number {show(value)}; quote it, as in "2.0.0"'),)

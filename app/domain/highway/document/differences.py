@@ -1,18 +1,18 @@
 """Differences between two versions of a definition, step by step."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from app.domain.highway.document.checks import named_in_bodies
 from app.domain.highway.document.texts import VERSION
+from app.domain.json_texts import Json
 from app.domain.json_values import escape_pointer, same_json
 from app.schemas.workflows import DocumentChange, StepChange, WorkflowDifferences
 
 _NOT_COMPARED = ("version", "tasks")
-Steps = dict[str, Mapping[str, Any]]
+Steps = dict[str, Mapping[str, Json]]
 
 
-def compare_documents(before: Mapping[str, Any], after: Mapping[str, Any]) -> WorkflowDifferences:
+def compare_documents(before: Mapping[str, Json], after: Mapping[str, Json]) -> WorkflowDifferences:
     """Return what is different in ``after``; both have been registered under one name.
 
     A member that is null is absent. Lists are compared as a whole. What stands in a branch or in the body of a loop
@@ -35,13 +35,13 @@ def compare_documents(before: Mapping[str, Any], after: Mapping[str, Any]) -> Wo
     )
 
 
-def _steps_of(document: Mapping[str, Any]) -> Steps:
+def _steps_of(document: Mapping[str, Json]) -> Steps:
     steps: Steps = {}
     _collect(document.get("tasks") or {}, "", steps)
     return steps
 
 
-def _collect(tasks: Mapping[str, Any], prefix: str, steps: Steps) -> None:
+def _collect(tasks: Mapping[str, Json], prefix: str, steps: Steps) -> None:
     """Add the steps of one level, and of the levels in them, under their paths."""
     copies = named_in_bodies(tasks.values())
     for task_id, node in tasks.items():
@@ -56,11 +56,11 @@ def _collect(tasks: Mapping[str, Any], prefix: str, steps: Steps) -> None:
         _collect({step["task_id"]: step for step in node.get("loop_body") or ()}, f"{path}[].", steps)
 
 
-def _without(node: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _without(node: Mapping[str, Json], names: tuple[str, ...]) -> dict[str, Json]:
     return {name: value for name, value in node.items() if name not in names}
 
 
-def _changes(before: Any, after: Any, pointer: str = "") -> Iterator[DocumentChange]:
+def _changes(before: Json, after: Json, pointer: str = "") -> Iterator[DocumentChange]:
     """Yield the innermost members that are not the same."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):

@@ -4,31 +4,31 @@ What is repaired is never executed.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from app.domain.highway.language.operators import JoinMode, Operator, TriggerRule
+from app.domain.json_texts import Json
 
 _DEPTH_MAX = 64
 _KEPT = ("on_success_task_id", "on_failure_task_id", "result_key", "event_name")
-_HARMLESS: Mapping[str, Any] = {"function": "any.function", "event_name": "any_{{event}}"}
+_HARMLESS: Mapping[str, Json] = {"function": "any.function", "event_name": "any_{{event}}"}
 
 
-def repair_document(document: Any) -> dict[str, Any]:
+def repair_document(document: Json) -> dict[str, Json]:
     """Return a document that can be compiled, with everything that names a task as it stands."""
     tasks = document.get("tasks") if isinstance(document, Mapping) else None
     return {"name": "any", "tasks": _repair_tasks(tasks, _DEPTH_MAX)}
 
 
-def _repair_tasks(tasks: Any, depth: int) -> dict[str, Any]:
+def _repair_tasks(tasks: Json, depth: int) -> dict[str, Json]:
     if not isinstance(tasks, Mapping) or depth <= 0:
         return {}
     return {str(task_id): _repair_step(str(task_id), node, depth) for task_id, node in tasks.items()}
 
 
-def _repair_step(task_id: str, node: Any, depth: int) -> dict[str, Any]:
-    given: Mapping[str, Any] = node if isinstance(node, Mapping) else {}
+def _repair_step(task_id: str, node: Json, depth: int) -> dict[str, Json]:
+    given: Mapping[str, Json] = node if isinstance(node, Mapping) else {}
     operator = _one_of(given.get("operator_type"), Operator, Operator.task)
-    step: dict[str, Any] = {
+    step: dict[str, Json] = {
         **_HARMLESS,
         **{name: given[name] for name in _KEPT if isinstance(given.get(name), str)},
         "task_id": task_id,
@@ -43,7 +43,7 @@ def _repair_step(task_id: str, node: Any, depth: int) -> dict[str, Any]:
     return step | _repair_inside(operator, given, depth)
 
 
-def _repair_inside(operator: str, given: Mapping[str, Any], depth: int) -> dict[str, Any]:
+def _repair_inside(operator: str, given: Mapping[str, Json], depth: int) -> dict[str, Json]:
     if operator in (Operator.foreach, Operator.while_):
         body = given.get("loop_body")
         nodes = body if isinstance(body, list) else []
@@ -62,21 +62,21 @@ def _repair_inside(operator: str, given: Mapping[str, Any], depth: int) -> dict[
     }
 
 
-def _repair_branches(operator: str, branches: Mapping[str, Any]) -> dict[str, Any]:
+def _repair_branches(operator: str, branches: Mapping[str, Json]) -> dict[str, Json]:
     if operator == Operator.parallel:
         return {str(name): _texts(names) for name, names in branches.items()}
     given = {str(name): branch if isinstance(branch, Mapping) else {} for name, branch in branches.items()}
     return {name: {"condition": "true", "tasks": _texts(branch.get("tasks"))} for name, branch in given.items()}
 
 
-def _one_of(value: Any, known: type[Operator | TriggerRule | JoinMode], otherwise: str) -> str:
+def _one_of(value: Json, known: type[Operator | TriggerRule | JoinMode], otherwise: str) -> str:
     return value if isinstance(value, str) and value in {member.value for member in known} else otherwise
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: Json) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
-def _texts_by_name(value: Any) -> dict[str, str]:
+def _texts_by_name(value: Json) -> dict[str, str]:
     members = value.items() if isinstance(value, Mapping) else ()
     return {str(name): text for name, text in members if isinstance(text, str)}

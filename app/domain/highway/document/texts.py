@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from app.domain.json_texts import Json
 from app.domain.json_values import DEPTH_MAX, find_unstorable
 
 VERSION = "2.0.0"
@@ -32,7 +33,7 @@ class DocumentUnreadable(ValueError):
     """A text is not one YAML or JSON document that can be kept; says why, with line and column where they are known."""
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str) -> Json:
     """Return the JSON value that a YAML text means, as highway-dsl's own reader would, but safely.
 
     Times stay the texts that they are written as, scalar keys become texts as in JSON, aliases become copies.
@@ -54,7 +55,7 @@ def read_yaml(text: str) -> Any:
     return builder.root
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str) -> Json:
     """Return the JSON value of a text; names that stand twice in an object are refused. Raises DocumentUnreadable."""
     try:
         value = json.loads(text, object_pairs_hook=_read_object, parse_constant=_refuse_constant)
@@ -81,13 +82,13 @@ class _Dumper(_DUMPER):  # type: ignore[misc]
         return True
 
 
-def write_yaml(document: Mapping[str, Any]) -> str:
+def write_yaml(document: Mapping[str, Json]) -> str:
     """Return a YAML text that is read as ``document`` again, its members in their order."""
     text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     return text
 
 
-def canonical_json(document: Any) -> bytes:
+def canonical_json(document: Json) -> bytes:
     """Return one JSON text for all exports of a workflow.
 
     Keys are sorted, those whose value is null are left out, there are no blanks, and the text is UTF-8.
@@ -98,12 +99,12 @@ def canonical_json(document: Any) -> bytes:
     return text.encode()
 
 
-def definition_hash(document: Any) -> str:
+def definition_hash(document: Json) -> str:
     """Return the SHA-256 of the canonical JSON as 64 hexadecimal digits."""
     return sha256(canonical_json(document)).hexdigest()
 
 
-def _without_nulls(value: Any) -> Any:
+def _without_nulls(value: Json) -> Json:
     match value:
         case dict():
             return {key: _without_nulls(member) for key, member in value.items() if member is not None}
@@ -113,8 +114,8 @@ def _without_nulls(value: Any) -> Any:
             return value
 
 
-def _read_object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
+def _read_object(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
+    members: dict[str, Json] = {}
     for key, member in pairs:
         if key in members:
             raise DocumentUnreadable(f"the name {_show(key)} stands twice in one object")
@@ -122,7 +123,7 @@ def _read_object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Json:
     raise DocumentUnreadable(f"{name} is not JSON")
 
 
@@ -139,7 +140,7 @@ def _show(text: str) -> str:
 class _Open:
     """A list or an object whose end was not yet read."""
 
-    members: Any
+    members: Json
     anchor: str | None
     key: str | None = None
     """The key whose value comes next."""
@@ -149,11 +150,11 @@ class _Builder:
     """Makes a value from the events of a YAML parser, without recursion and without the parser's own types."""
 
     def __init__(self) -> None:
-        self.root: Any = None
+        self.root: Json = None
         self.has_root = False
         self._has_begun = False
         self._open: list[_Open] = []
-        self._anchors: dict[str, Any] = {}
+        self._anchors: dict[str, Json] = {}
         self._copies = 0
 
     def take(self, event: Any) -> None:
@@ -207,7 +208,7 @@ class _Builder:
             raise _refuse("a key must be a text", event.start_mark)
         if len(self._open) >= DEPTH_MAX:
             raise _refuse(f"the document is nested deeper than {DEPTH_MAX} levels", event.start_mark)
-        members: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+        members: Json = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._open.append(_Open(members, event.anchor))
 
     def _expects_key(self) -> bool:
@@ -221,7 +222,7 @@ class _Builder:
             raise _refuse(f"the key {_show(key)} stands twice in one object", event.start_mark)
         self._open[-1].key = key
 
-    def _add(self, value: Any, anchor: str | None) -> None:
+    def _add(self, value: Json, anchor: str | None) -> None:
         if anchor:
             self._anchors[anchor] = value
         if not self._open:

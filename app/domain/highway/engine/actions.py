@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from app.domain.highway.engine.effects import Effects
 from app.domain.highway.engine.state import Changes
+from app.domain.json_texts import Json
 from app.schemas.workflow_runs import RunStatus
 
 
@@ -21,8 +21,8 @@ class Complete:
     """A worker has done a work item."""
 
     path: str
-    result: Any = None
-    memory: Mapping[str, Any] = field(default_factory=dict)
+    result: Json = None
+    memory: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Fail:
     """An attempt at a work item has failed."""
 
     path: str
-    error: Any = None
+    error: Json = None
     retryable: bool = True
     pause_seconds: float | None = None
     """Until the next attempt, if the worker said so."""
@@ -43,7 +43,7 @@ class EmitEvent:
     """An event was emitted from outside."""
 
     event: str
-    payload: Any = None
+    payload: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class EndChild:
     path: str
     child: str
     status: str
-    result: Any = None
+    result: Json = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from app.domain.highway.engine.events import DROPPED, fail_waits
 from app.domain.highway.engine.run_retry import as_waiting, begin_anew, reopen_scope
@@ -19,6 +18,7 @@ from app.domain.highway.engine.steps import (
     run_out_of_time,
 )
 from app.domain.highway.engine.turn import Turn
+from app.domain.json_texts import Json
 from app.schemas.steps import StepStatus
 
 
@@ -55,10 +55,10 @@ def complete_branches(turn: Turn, state: StepState, container: StepState) -> Non
         complete(turn, state, _branch_results(turn, container), **{SIZE: size})
 
 
-def _branch_results(turn: Turn, container: StepState) -> dict[str, dict[str, Any]]:
+def _branch_results(turn: Turn, container: StepState) -> dict[str, dict[str, Json]]:
     """Return the results of a container's branches: by branch and task."""
     region = turn.plan.region(container.region)
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Json]] = {}
     for name in container.facts.get("begun", ()):
         branch = region.scopes[name].branch or ""
         of_branch = results.setdefault(branch, {})

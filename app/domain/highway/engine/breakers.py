@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from app.domain.highway.language.durations import parse_duration
+from app.domain.json_texts import Json
 
 _THRESHOLD = 5
 _SUCCESSES = 2
@@ -22,13 +22,13 @@ class BreakerPolicy:
     catch: Sequence[str] | None
     ignore: Sequence[str]
 
-    def counts(self, error: Any) -> bool:
+    def counts(self, error: Json) -> bool:
         """Return whether ``error`` is a failure for the breaker, by its name."""
         name = str(error.get("name") or error.get("type") or "") if isinstance(error, Mapping) else ""
         return name not in self.ignore and (self.catch is None or name in self.catch)
 
 
-def read_policy(spec: Mapping[str, Any] | None) -> BreakerPolicy | None:
+def read_policy(spec: Mapping[str, Json] | None) -> BreakerPolicy | None:
     """Return the policy that a step's `circuit_breaker_policy` is; None without one."""
     if not spec:
         return None
@@ -42,14 +42,14 @@ def read_policy(spec: Mapping[str, Any] | None) -> BreakerPolicy | None:
     )
 
 
-def closes_at(breaker: Mapping[str, Any] | None, now: datetime) -> datetime | None:
+def closes_at(breaker: Mapping[str, Json] | None, now: datetime) -> datetime | None:
     """Return until when an open breaker lets nothing through; None: it lets attempts through ``now``."""
     opened = breaker and breaker.get("open_until")
     until = datetime.fromisoformat(opened) if opened else None
     return until if until is not None and until > now else None
 
 
-def count_failure(breaker: Mapping[str, Any] | None, policy: BreakerPolicy, now: datetime) -> Mapping[str, Any]:
+def count_failure(breaker: Mapping[str, Json] | None, policy: BreakerPolicy, now: datetime) -> Mapping[str, Json]:
     """Return the breaker after one more failure."""
     before = breaker or {}
     failures = before.get("failures", 0) + 1
@@ -58,7 +58,7 @@ def count_failure(breaker: Mapping[str, Any] | None, policy: BreakerPolicy, now:
     return {"open_until": (now + timedelta(seconds=policy.isolation_seconds)).isoformat(), "successes": 0}
 
 
-def count_success(breaker: Mapping[str, Any] | None, policy: BreakerPolicy) -> Mapping[str, Any]:
+def count_success(breaker: Mapping[str, Json] | None, policy: BreakerPolicy) -> Mapping[str, Json]:
     """Return the breaker after one more success: what counts are failures without a success between them."""
     before = breaker or {}
     if not before.get("open_until"):

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from app.domain.json_texts import Json
 from app.schemas.workflow_runs import RunStatus
 
 
@@ -14,8 +14,8 @@ class Runnable:
     path: str
     attempt: int
     function: str
-    args: list[Any]
-    kwargs: Mapping[str, Any]
+    args: list[Json]
+    kwargs: Mapping[str, Json]
     idempotency_key: str | None = None
 
 
@@ -42,7 +42,7 @@ class Emit:
     """An event is emitted; ``is_new``: for the first time."""
 
     event: str
-    payload: Any
+    payload: Json
     is_new: bool = True
 
 
@@ -53,7 +53,7 @@ class Child:
     path: str
     child: str
     workflow: str
-    inputs: Any
+    inputs: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class RunEnd:
     """The run has ended."""
 
     status: RunStatus
-    result: Any = None
-    error: Any = None
+    result: Json = None
+    error: Json = None
     reason: str | None = None
 
 

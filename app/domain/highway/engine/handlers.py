@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import path_near
+from app.domain.json_texts import Json
 from app.schemas.steps import StepStatus
 
 
@@ -23,7 +23,7 @@ def call_handler(turn: Turn, owner: StepState) -> None:
         _call(turn, owner, name, called)
 
 
-def _call(turn: Turn, owner: StepState, name: str, called: Mapping[str, Any]) -> None:
+def _call(turn: Turn, owner: StepState, name: str, called: Mapping[str, Json]) -> None:
     """Start the handler called ``name`` in the owner's scope; called again, it is another step."""
     step = turn.plan.region(owner.region).steps[name]
     there = turn.draft.scope(owner.scope)
@@ -42,6 +42,6 @@ def _may_be_called(handler: StepState) -> bool:
     return handler.status is StepStatus.waiting and "called" not in handler.facts
 
 
-def _message_of(error: Any) -> Any:
+def _message_of(error: Json) -> Json:
     """Return what a handler is told of an error: its message, if it is an object that has one."""
     return error["message"] if isinstance(error, Mapping) and "message" in error else error

@@ -1,26 +1,26 @@
 """What the names in templates and conditions stand for, seen from a step."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.engine.state import Draft, Frame, StepState
 from app.domain.highway.language.expressions import Segment
 from app.domain.highway.language.paths import TOP, outer_region, scope_of
+from app.domain.json_texts import Json
 
 _DENIED = frozenset({"ENV", "secrets"})
 _OWN_RESULT = ("output", "result")
 _OF_RUN = frozenset({"ds", "data_interval_start", "data_interval_end"})
 _OF_FAILURE = frozenset({"failed_task_id", "error_message"})
 
-Found = tuple[Any, int] | None
+Found = tuple[Json, int] | None
 """A value and how many segments of a path named it; None: there is none."""
 
 
 class Names:
     """The context of a step: loop variables, results of other steps, variables, inputs and the facts of the run."""
 
-    def __init__(self, plan: Plan, draft: Draft, state: StepState, own: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, plan: Plan, draft: Draft, state: StepState, own: Mapping[str, Json] | None = None) -> None:
         self._plan = plan
         self._draft = draft
         self._state = state
@@ -47,7 +47,7 @@ class Names:
         values = self._namespace(head)
         return (values[key], 2) if isinstance(values, Mapping) and key in values else None
 
-    def _namespace(self, head: str) -> Any:
+    def _namespace(self, head: str) -> Json:
         run = self._draft.run
         match head:
             case "workflow":
@@ -120,5 +120,5 @@ class Names:
         yield self._draft.frame(TOP)
 
 
-def _has(value: Any, member: Segment) -> bool:
+def _has(value: Json, member: Segment) -> bool:
     return isinstance(value, Mapping) and member in value

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from app.domain.highway.engine.effects import RunEnd
 from app.domain.highway.engine.sizes import is_too_large, size_together, too_large
@@ -10,6 +9,7 @@ from app.domain.highway.engine.state import Frame, StepState
 from app.domain.highway.engine.steps import begin_scope, drop
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import TOP
+from app.domain.json_texts import Json
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 
@@ -70,7 +70,7 @@ def end_top(turn: Turn, *, has_failed: bool) -> None:
     finish_run(turn, RunEnd(RunStatus.failed, results or None, error, reason))
 
 
-def _as_error(error: Any) -> dict[str, Any]:
+def _as_error(error: Json) -> dict[str, Json]:
     if isinstance(error, Mapping):
         message = f"{error.get('name') or error.get('type') or 'error'}: {error.get('message', '')}"
         return {"message": message, "cause": dict(error)}

@@ -1,11 +1,11 @@
 """A run that has ended is opened again: what failed starts again, and what that held up waits again."""
 
 from dataclasses import replace
-from typing import Any
 
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import TOP
+from app.domain.json_texts import Json
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 
@@ -59,7 +59,7 @@ def _is_done(state: StepState) -> bool:
     return state.status is StepStatus.completed and state.facts.get("submitted") not in _UNDONE
 
 
-def _kept_call(state: StepState) -> dict[str, Any]:
+def _kept_call(state: StepState) -> dict[str, Json]:
     """Return the call of a handler that nobody will repeat: who called it has completed, and stays so."""
     called = state.facts.get("called")
     return {"called": called} if called is not None and "failed_task_id" not in called else {}

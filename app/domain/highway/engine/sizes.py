@@ -5,9 +5,9 @@ Each step remembers how large its result is, so that one that is too large is ne
 
 from collections.abc import Iterable
 from json import dumps
-from typing import Any
 
 from app.domain.highway.engine.state import StepState
+from app.domain.json_texts import Json
 
 RESULT_BYTES_MOST = 16 * 1024 * 1024
 """Bytes of JSON."""
@@ -16,7 +16,7 @@ SIZE = "size"
 Steps that completed under earlier versions have none."""
 
 
-def size_of(value: Any) -> int:
+def size_of(value: Json) -> int:
     """Return how many bytes of JSON a value is."""
     return len(dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from app.domain.highway.language.operators import Operator
+from app.domain.json_texts import Json
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import RunStatus
 
@@ -26,8 +26,8 @@ class StepState:
     operator: Operator
     status: StepStatus = StepStatus.waiting
     attempt: int = 0
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    error: Any = None
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    error: Json = None
     due_at: datetime | None = None
     awaits: str | None = None
     started_at: datetime | None = None
@@ -49,12 +49,12 @@ class StepState:
 class Frame:
     """The variables of a region, and the steps whose results its names stand for."""
 
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Json] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     """Path of the step by `result_key`."""
     ids: Mapping[str, str] = field(default_factory=dict)
     """Path of the step by `task_id`."""
-    value: Any = None
+    value: Json = None
     """What the iteration came to."""
 
 
@@ -62,11 +62,11 @@ class Frame:
 class RunFacts:
     """What is known of the run as a whole."""
 
-    inputs: Any = None
-    run: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Json = None
+    run: Mapping[str, Json] = field(default_factory=dict)
     """What `{{run.KEY}}` reads."""
-    memory: Mapping[str, Any] = field(default_factory=dict)
-    breakers: Mapping[str, Any] = field(default_factory=dict)
+    memory: Mapping[str, Json] = field(default_factory=dict)
+    breakers: Mapping[str, Json] = field(default_factory=dict)
     """Circuit breakers by function."""
     strict_templates: bool = False
     started_at: datetime | None = None
@@ -78,7 +78,7 @@ class RunFacts:
 class Emitted:
     """An event that was emitted."""
 
-    payload: Any
+    payload: Json
     at: datetime
 
 
@@ -117,13 +117,13 @@ class State:
     run: RunFacts
     is_whole: bool = True
     scopes: dict[str, dict[str, StepState]] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Json] = field(default_factory=dict)
     frames: dict[str, Frame] = field(default_factory=dict)
     events: dict[str, Emitted | None] = field(default_factory=dict)
     awaiting: dict[str, set[str]] = field(default_factory=dict)
     """Paths (and scopes) of the steps that wait for an event, as far as loaded."""
     open_below: dict[str, list[StepState]] = field(default_factory=dict)
-    values: dict[str, list[Any]] = field(default_factory=dict)
+    values: dict[str, list[Json]] = field(default_factory=dict)
     steps: dict[str, StepState] = field(default_factory=dict)
     """Every step that is known, by its path."""
 
@@ -151,7 +151,7 @@ class Changes:
 
     run: RunFacts | None = None
     steps: dict[str, StepState] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Json] = field(default_factory=dict)
     frames: dict[str, Frame] = field(default_factory=dict)
     events: dict[str, Emitted] = field(default_factory=dict)
     scopes: set[str] = field(default_factory=set)
@@ -172,7 +172,7 @@ class Draft:
         """Return what is known of the run."""
         return self.changes.run or self._state.run
 
-    def change_run(self, **facts: Any) -> None:
+    def change_run(self, **facts: Json) -> None:
         """Change facts of the run."""
         self.changes.run = replace(self.run, **facts)
 
@@ -215,7 +215,7 @@ class Draft:
         if step.awaits is not None:
             self._awaits.setdefault(step.awaits, set()).add(step.path)
 
-    def result(self, path: str) -> Any:
+    def result(self, path: str) -> Json:
         """Return the result of the step at ``path``. Raises NotLoaded."""
         for results in (self.changes.results, self._state.results):
             if path in results:
@@ -241,7 +241,7 @@ class Draft:
             raise NotLoaded(Part.event, name)
         return self._state.events.get(name)
 
-    def keep_event(self, name: str, payload: Any, at: datetime) -> Emitted:
+    def keep_event(self, name: str, payload: Json, at: datetime) -> Emitted:
         """Note the first emit of an event."""
         self.changes.events[name] = Emitted(payload, at)
         return self.changes.events[name]
@@ -273,7 +273,7 @@ class Draft:
             if path.startswith(prefix) and (step.is_open or step.facts.get("submitted") == "open")
         ]
 
-    def values(self, loop: str, count: int) -> list[Any]:
+    def values(self, loop: str, count: int) -> list[Json]:
         """Return the values of the iterations of a loop, in their order. Raises NotLoaded."""
         paths = [f"{loop}[{index}]" for index in range(count)]
         known = [self.changes.frames.get(path) or self._state.frames.get(path) for path in paths]

@@ -16,6 +16,7 @@ from app.domain.highway.language.budgets import BudgetSpentError
 from app.domain.highway.language.guards import failed_guard
 from app.domain.highway.language.paths import path_near
 from app.domain.highway.language.storable_values import UnstorableError, check_values
+from app.domain.json_texts import Json
 from app.schemas.steps import StepStatus
 
 
@@ -53,7 +54,7 @@ def is_kept_out(turn: Turn, state: StepState) -> bool:
     return message is not None
 
 
-def resolve_work(turn: Turn, state: StepState, values: Mapping[str, Any]) -> dict[str, Any] | None:
+def resolve_work(turn: Turn, state: StepState, values: Mapping[str, Json]) -> dict[str, Json] | None:
     """Return ``values`` resolved; None, and the step fails, if that is not to be.
 
     It is not if a value cannot be stored, or if one is missing and templates are strict.
@@ -86,7 +87,7 @@ def within_budget(turn: Turn, state: StepState) -> Iterator[None]:
             fail(turn, now, {"name": "BudgetExceeded", "message": f"the step was given up: {spent}"})
 
 
-def complete(turn: Turn, state: StepState, result: Any = None, **facts: Any) -> None:
+def complete(turn: Turn, state: StepState, result: Json = None, **facts: Json) -> None:
     """Complete a step with its result, unless a postcondition of it does not hold: then it fails."""
     with within_budget(turn, state):
         message = broken_postcondition(turn, state, result)
@@ -96,7 +97,7 @@ def complete(turn: Turn, state: StepState, result: Any = None, **facts: Any) -> 
             fail(turn, state, {"name": "PostconditionFailed", "message": message})
 
 
-def succeed(turn: Turn, state: StepState, result: Any, **facts: Any) -> None:
+def succeed(turn: Turn, state: StepState, result: Json, **facts: Json) -> None:
     """Complete a step."""
     write_result(turn, state, result)
     turn.effects.completed.append(state.path)
@@ -105,7 +106,7 @@ def succeed(turn: Turn, state: StepState, result: Any, **facts: Any) -> None:
     end(turn, state, StepStatus.completed, **facts)
 
 
-def fail(turn: Turn, state: StepState, error: Any, **facts: Any) -> None:
+def fail(turn: Turn, state: StepState, error: Json, **facts: Json) -> None:
     """Fail a step."""
     turn.effects.failed.append(state.path)
     end(turn, state, StepStatus.failed, error, **facts)
@@ -119,7 +120,7 @@ def set_aside(turn: Turn, state: StepState, status: StepStatus) -> None:
     end(turn, state, status)
 
 
-def end(turn: Turn, state: StepState, status: StepStatus, error: Any = None, **facts: Any) -> None:
+def end(turn: Turn, state: StepState, status: StepStatus, error: Json = None, **facts: Json) -> None:
     """End a step, call its handler, and look at what waits for it."""
     kept = {name: value for name, value in state.facts.items() if name != "again"}
     ended = replace(
@@ -172,7 +173,7 @@ def whole_number(seconds: float) -> float:
     return int(seconds) if float(seconds).is_integer() else seconds
 
 
-def timed_out(message: str) -> dict[str, Any]:
+def timed_out(message: str) -> dict[str, Json]:
     """Return the error of what had not ended in time."""
     return {"name": "TimeoutError", "message": message}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from app.domain.highway.engine.names import Names
 from app.domain.highway.engine.state import StepState
@@ -11,21 +10,22 @@ from app.domain.highway.language.guards import failed_guard
 from app.domain.highway.language.operators import Operator
 from app.domain.highway.language.paths import outer_region
 from app.domain.highway.language.templates import resolve
+from app.domain.json_texts import Json
 
 
-def names_of(turn: Turn, state: StepState, own: Mapping[str, Any] | None = None) -> Names:
+def names_of(turn: Turn, state: StepState, own: Mapping[str, Json] | None = None) -> Names:
     """Return what names stand for, seen from a step."""
     return Names(turn.plan, turn.draft, state, own)
 
 
-def resolve_at(turn: Turn, state: StepState, value: Any) -> Any:
+def resolve_at(turn: Turn, state: StepState, value: Json) -> Json:
     """Return ``value`` with its templates resolved; those without a value are noted."""
     resolved = resolve(value, names_of(turn, state))
     turn.effects.unresolved += [(state.path, text) for text in resolved.unresolved]
     return resolved.value
 
 
-def broken_postcondition(turn: Turn, state: StepState, result: Any) -> str | None:
+def broken_postcondition(turn: Turn, state: StepState, result: Json) -> str | None:
     """Return the message of the first postcondition that ``result`` does not meet."""
     step = turn.step_of(state)
     guards = step.spec.get("postconditions")
@@ -37,7 +37,7 @@ def broken_postcondition(turn: Turn, state: StepState, result: Any) -> str | Non
     return failed_guard(guards, names_of(turn, state, own))
 
 
-def write_result(turn: Turn, state: StepState, result: Any) -> None:
+def write_result(turn: Turn, state: StepState, result: Json) -> None:
     """Keep a step's result under its names, in the frame that its region writes to."""
     step = turn.step_of(state)
     turn.draft.changes.results[state.path] = result

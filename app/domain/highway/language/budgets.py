@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+
+from app.domain.json_texts import Json
 
 MATCH_SECONDS_MOST = 0.1
 """How long one search for a regular expression may take."""
@@ -116,7 +117,7 @@ def make_simulation_budget(is_over: Callable[[], bool]) -> Budget:
     return Budget(400_000, 4_000_000, 32 * 1024 * 1024, is_patient=True, is_over=is_over)
 
 
-def measure(value: Any) -> int:
+def measure(value: Json) -> int:
     """Return about how many characters of JSON a value is, and count them. Raises BudgetSpentError."""
     budget = current_budget()
     size = _size_of(value)
@@ -128,7 +129,7 @@ def measure(value: Any) -> int:
         depth += 1
         if depth > _NESTED_MOST:
             raise BudgetSpentError(f"a value is nested deeper than {_NESTED_MOST} levels")
-        inner: list[Any] = []
+        inner: list[Json] = []
         for holder in level:
             members = holder.values() if isinstance(holder, dict) else holder
             size = sum(map(_size_of, members)) + (sum(map(len, holder)) if isinstance(holder, dict) else 0)
@@ -139,6 +140,6 @@ def measure(value: Any) -> int:
     return total
 
 
-def _size_of(value: Any) -> int:
+def _size_of(value: Json) -> int:
     """Return about how many characters a value takes, without those inside of it."""
     return len(value) if isinstance(value, str) else 4 * (1 + len(value)) if isinstance(value, list | dict) else 4

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from app.domain.highway.language.budgets import current_budget
 from app.domain.highway.language.expressions import (
@@ -19,6 +19,7 @@ from app.domain.highway.language.expressions import (
     whole_template,
 )
 from app.domain.highway.language.templates import UNKNOWN, Context, as_text, follow, read_json, resolve, value_of
+from app.domain.json_texts import Json
 
 DEPTH_MAX = 50
 
@@ -108,14 +109,14 @@ def evaluate(text: str, context: Context) -> bool:
     return is_true(_value(parse_condition(text), context))
 
 
-def is_true(value: Any) -> bool:
+def is_true(value: Json) -> bool:
     """Return whether a value is true: neither null, false, 0, "", "false" in any case, nor an empty list or object."""
     if isinstance(value, str):
         return value.lower() not in {"", "false"}
     return value is not UNKNOWN and bool(value)
 
 
-def equals(left: Any, right: Any) -> bool:
+def equals(left: Json, right: Json) -> bool:
     """Return whether two values are equal: a number also to a numeric text, a boolean also to its name in any case.
 
     null and what has no value equal only null. Lists and objects are equal if they are the same JSON; 1 is 1.0.
@@ -132,7 +133,7 @@ def equals(left: Any, right: Any) -> bool:
     return _are_same(left, right)
 
 
-def compare(left: Any, right: Any) -> int | None:
+def compare(left: Json, right: Json) -> int | None:
     """Return -1, 0 or 1 as `left` is less than, equal to or more than `right`; None: there is no order between them.
 
     Numbers and numeric texts are ordered as numbers, other texts by their characters. Nothing else has an order.
@@ -143,7 +144,7 @@ def compare(left: Any, right: Any) -> int | None:
     return _order(left, right) if isinstance(left, str) and isinstance(right, str) else None
 
 
-def _order(left: Any, right: Any) -> int | None:
+def _order(left: Json, right: Json) -> int | None:
     if left < right:
         return -1
     if left > right:
@@ -151,13 +152,13 @@ def _order(left: Any, right: Any) -> int | None:
     return 0 if left == right else None  # not a number has no order
 
 
-def _number_of(value: Any) -> int | float | None:
+def _number_of(value: Json) -> int | float | None:
     if isinstance(value, str):
         return parse_number(value.strip())
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _are_same(left: Any, right: Any) -> bool:
+def _are_same(left: Json, right: Json) -> bool:
     # Without recursion, because values that workers report may be nested deeply.
     budget = current_budget()
     pairs = [(left, right)]
@@ -177,7 +178,7 @@ def _are_same(left: Any, right: Any) -> bool:
     return True
 
 
-def _contains(whole: Any, part: Any) -> bool:
+def _contains(whole: Json, part: Json) -> bool:
     """Return whether a list has an equal element, an object the key, or a text the text; JSON text is what it says."""
     match read_json(whole) if isinstance(whole, str) else whole:
         case list() as items:
@@ -189,7 +190,7 @@ def _contains(whole: Any, part: Any) -> bool:
     return False
 
 
-def _value(node: Condition, context: Context) -> Any:
+def _value(node: Condition, context: Context) -> Json:
     match node:
         case Literal(value):
             return value
@@ -220,7 +221,7 @@ def _value_of_text(text: str, context: Context) -> str | None:
     return as_text(resolved.value)
 
 
-def _holds(left: Any, operator: str, right: Any) -> bool:
+def _holds(left: Json, operator: str, right: Json) -> bool:
     match operator:
         case "==":
             return equals(left, right)

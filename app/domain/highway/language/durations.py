@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from app.domain.highway.language.expressions import parse_number
+from app.domain.json_texts import Json
 
 DAY_SECONDS = 86_400
 DURATION_SECONDS_MAX = 36_525 * DAY_SECONDS
@@ -54,7 +54,7 @@ def parse_duration(value: str | float) -> float:
     return float(seconds)
 
 
-def parse_wait(value: Any, now: datetime) -> datetime:
+def parse_wait(value: Json, now: datetime) -> datetime:
     """Return when a wait that begins `now` ends, in UTC.
 
     `value` is a duration, `time:HH:MM[:SS]` (the next such time in UTC, never `now` itself), or a date and time as ISO
@@ -117,7 +117,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _show(value: Any) -> str:
+def _show(value: Json) -> str:
     # Half a surrogate pair could not be sent to anybody.
     shown = value[:40].encode(errors="replace").decode() if isinstance(value, str) else None
     return f"`{shown}`" if shown is not None else f"A value of type {type(value).__name__}"

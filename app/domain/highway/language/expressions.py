@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from app.domain.json_texts import Json
 
 Segment = str | int
 """One step of a path: a name, or an index into a list (from the end if negative)."""
@@ -39,7 +41,7 @@ Read = tuple[T, int] | None  # what was read and where it ends; None: it is not 
 class Literal:
     """A value that is written down in an expression."""
 
-    value: Any
+    value: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def read_path(text: str, at: int) -> Read[Path]:
     return tuple(segments), at
 
 
-def read_literal(text: str, at: int, depth: int = 0) -> Read[Any]:
+def read_literal(text: str, at: int, depth: int = 0) -> Read[Json]:
     """Read a value as JSON writes it; texts also in single quotes, constants also as Python writes them."""
     if quoted := _QUOTED.match(text, at):
         return unquote(quoted[0]), quoted.end()
@@ -162,7 +164,7 @@ def read_literal(text: str, at: int, depth: int = 0) -> Read[Any]:
     return None
 
 
-def _read_member(text: str, at: int, depth: int) -> Read[tuple[str, Any]]:
+def _read_member(text: str, at: int, depth: int) -> Read[tuple[str, Json]]:
     if (key := _QUOTED.match(text, at)) is None:
         return None
     at = skip_blanks(text, key.end())
@@ -206,7 +208,7 @@ def parse_number(text: str) -> int | float | None:
     return number if math.isfinite(number) else None
 
 
-def paths_in(value: Any) -> Iterator[Path]:
+def paths_in(value: Json) -> Iterator[Path]:
     """Yield the paths that the templates in `value` read, those of defaults left out."""
     if isinstance(value, str):
         for piece in parse_template(value):

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import NoneType
-from typing import Any
 
 import regex
 
@@ -12,6 +11,7 @@ from app.domain.highway.language.budgets import current_budget, measure
 from app.domain.highway.language.conditions import compare, equals
 from app.domain.highway.language.expressions import has_template, whole_template
 from app.domain.highway.language.templates import UNKNOWN, Context, as_text, look_up, resolve
+from app.domain.json_texts import Json
 
 PATTERN_LENGTH_MAX = 1000
 """Characters of a pattern; a longer one matches nothing."""
@@ -34,7 +34,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def failed_guard(guards: Sequence[Mapping[str, Any]], context: Context) -> str | None:
+def failed_guard(guards: Sequence[Mapping[str, Json]], context: Context) -> str | None:
     """Return the message of the first guard that does not hold, else None; one is made if it has no `message`.
 
     A guard is `{variable, check, value, message}`, where `value` may hold templates. A variable without a value is null
@@ -50,7 +50,7 @@ def failed_guard(guards: Sequence[Mapping[str, Any]], context: Context) -> str |
     return None
 
 
-def _find_value(variable: str, context: Context) -> Any:
+def _find_value(variable: str, context: Context) -> Json:
     if (expression := whole_template(variable)) is not None:
         return look_up(expression, context)
     if has_template(variable):
@@ -59,26 +59,26 @@ def _find_value(variable: str, context: Context) -> Any:
     return look_up(variable, context)
 
 
-def _exists(value: Any, _: Any) -> bool:
+def _exists(value: Json, _: Json) -> bool:
     return value is not UNKNOWN
 
 
-def _is_not_null(value: Any, _: Any) -> bool:
+def _is_not_null(value: Json, _: Json) -> bool:
     return value is not UNKNOWN and value is not None
 
 
-def _differs(value: Any, expected: Any) -> bool:
+def _differs(value: Json, expected: Json) -> bool:
     return not equals(value, expected)
 
 
-def _is_in_range(value: Any, expected: Any) -> bool:
+def _is_in_range(value: Json, expected: Json) -> bool:
     match expected:
         case [least, most]:
             return compare(value, least) in {0, 1} and compare(value, most) in {-1, 0}
     return False
 
 
-def _matches(value: Any, expected: Any) -> bool:
+def _matches(value: Json, expected: Json) -> bool:
     if not _is_not_null(value, expected) or not isinstance(expected, str):
         return False
     budget = current_budget()
@@ -121,16 +121,16 @@ def _count_parts(text: str) -> int:
     return single * nested
 
 
-def _has_type(value: Any, expected: Any) -> bool:
+def _has_type(value: Json, expected: Json) -> bool:
     types = _TYPES.get(expected.lower(), ()) if isinstance(expected, str) else ()
     return isinstance(value, types) and (bool in types or not isinstance(value, bool))
 
 
-def _is_in_set(value: Any, expected: Any) -> bool:
+def _is_in_set(value: Json, expected: Json) -> bool:
     return isinstance(expected, list) and any(equals(value, member) for member in expected)
 
 
-_CHECKS: Mapping[str, Callable[[Any, Any], bool]] = {
+_CHECKS: Mapping[str, Callable[[Json, Json], bool]] = {
     "exists": _exists,
     "not_null": _is_not_null,
     "equals": equals,

@@ -1,9 +1,9 @@
 """What steps make of templates, as far as it can be stored: names of events and values."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from app.domain.highway.language.templates import as_text
+from app.domain.json_texts import Json
 from app.domain.json_values import find_unstorable
 
 EVENT_NAME_LENGTH_MAX = 255
@@ -20,7 +20,7 @@ class UnstorableError(ValueError):
         self.error = {"name": name, "message": message}
 
 
-def read_event_name(value: Any) -> str:
+def read_event_name(value: Json) -> str:
     """Return what a resolved event name is. Raises UnstorableError where no event can be called like that."""
     name = as_text(value)
     if not name.strip():
@@ -34,7 +34,7 @@ def read_event_name(value: Any) -> str:
     return name
 
 
-def check_values(values: Mapping[str, Any]) -> None:
+def check_values(values: Mapping[str, Json]) -> None:
     """Raise UnstorableError if one of the values cannot be stored."""
     for name, value in values.items():
         if found := find_unstorable(value, f"/{name}"):

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from app.domain.highway.language.budgets import current_budget, measure
 from app.domain.highway.language.expressions import (
@@ -19,6 +19,7 @@ from app.domain.highway.language.expressions import (
     parse_number,
     parse_template,
 )
+from app.domain.json_texts import Json
 from app.domain.json_values import find_unstorable
 
 RANGE_LENGTH_MAX = 100_000
@@ -36,7 +37,7 @@ _JSON_START = re.compile(r"\s*+[\[{]")
 class Context(Protocol):
     """Where templates find their values."""
 
-    def find(self, path: Sequence[Segment]) -> tuple[Any, int] | None:
+    def find(self, path: Sequence[Segment]) -> tuple[Json, int] | None:
         """Return the value that the first segments of `path` name and how many those were; None: there is none."""
 
 
@@ -52,12 +53,12 @@ UNKNOWN: Final = _Unknown.UNKNOWN
 class Resolved:
     """A value with its templates replaced."""
 
-    value: Any
+    value: Json
     unresolved: tuple[str, ...] = ()
     """Expressions without a value, trimmed, each once, in the order of the text."""
 
 
-def resolve(value: Any, context: Context) -> Resolved:
+def resolve(value: Json, context: Context) -> Resolved:
     """Return `value` with the templates in all its texts replaced, through lists and the values of objects.
 
     A text that is one template and nothing else takes the native value; within a text a value becomes text. What has no
@@ -67,7 +68,7 @@ def resolve(value: Any, context: Context) -> Resolved:
     return Resolved(resolving.resolve_value(value), tuple(resolving.unresolved))
 
 
-def look_up(expression: str, context: Context) -> Any:
+def look_up(expression: str, context: Context) -> Json:
     """Return the value of an expression (what stands between the braces, or a bare path), or UNKNOWN."""
     match parse_template("{{" + expression + "}}"):
         case (Expression() as parsed,):
@@ -75,12 +76,12 @@ def look_up(expression: str, context: Context) -> Any:
     return UNKNOWN
 
 
-def as_text(value: Any) -> str:
+def as_text(value: Json) -> str:
     """Return how `value` is embedded in a text: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def value_of(expression: Expression, context: Context) -> Any:
+def value_of(expression: Expression, context: Context) -> Json:
     """Return the value of a parsed expression, or UNKNOWN."""
     match expression.source:
         case None:
@@ -95,7 +96,7 @@ def value_of(expression: Expression, context: Context) -> Any:
     return value
 
 
-def follow(path: Path, context: Context) -> Any:
+def follow(path: Path, context: Context) -> Json:
     """Return the value at the end of `path`, or UNKNOWN."""
     value, known = context.find(path) or (UNKNOWN, len(path))
     for position in range(known, len(path)):
@@ -103,12 +104,12 @@ def follow(path: Path, context: Context) -> Any:
     return value
 
 
-def _operand(operand: Literal | Path, context: Context) -> Any:
+def _operand(operand: Literal | Path, context: Context) -> Json:
     # A copy, because the parsed expression is kept and its values would be shared by everybody.
     return deepcopy(operand.value) if isinstance(operand, Literal) else follow(operand, context)
 
 
-def _step(value: Any, segment: Segment, *, last: bool) -> Any:
+def _step(value: Json, segment: Segment, *, last: bool) -> Json:
     inside = read_json(value) if isinstance(value, str) else value
     match inside:
         case dict() if segment in inside:
@@ -124,7 +125,7 @@ def _list_index(segment: Segment) -> int | None:
     return int(segment) if isinstance(segment, int) or _INDEX.fullmatch(segment) else None
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str) -> Json:
     """Return the object or list that `text` is the JSON of, else `text` itself. Raises BudgetSpentError."""
     if not _JSON_START.match(text):
         return text
@@ -133,7 +134,7 @@ def read_json(text: str) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _read_json_cached(text: str) -> Any:
+def _read_json_cached(text: str) -> Json:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -141,7 +142,7 @@ def _read_json_cached(text: str) -> Any:
     return value if find_unstorable(value) is None else text
 
 
-def _count_up(bounds: Sequence[Any]) -> Any:
+def _count_up(bounds: Sequence[Json]) -> Json:
     start, end = (_whole_number(bound) for bound in (0, *bounds)[-2:])
     # Not len() of the range, which cannot hold any length.
     if start is None or end is None or end - start > RANGE_LENGTH_MAX:
@@ -150,7 +151,7 @@ def _count_up(bounds: Sequence[Any]) -> Any:
     return list(range(start, end))
 
 
-def _whole_number(value: Any) -> int | None:
+def _whole_number(value: Json) -> int | None:
     number = parse_number(value.strip()) if isinstance(value, str) else value
     if isinstance(number, bool) or not isinstance(number, int | float) or number % 1:
         return None
@@ -163,11 +164,11 @@ class _Resolving:
 
     context: Context
     room: int = RESOLVED_LENGTH_MAX
-    known: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    known: dict[str, tuple[Json, int]] = field(default_factory=dict)
     """Values and how many characters each takes at least, by expression."""
     unresolved: dict[str, None] = field(default_factory=dict)
 
-    def resolve_value(self, value: Any) -> Any:
+    def resolve_value(self, value: Json) -> Json:
         match value:
             case str():
                 return self.resolve_text(value)
@@ -177,7 +178,7 @@ class _Resolving:
                 return [self.resolve_value(member) for member in value]
         return value
 
-    def resolve_text(self, text: str) -> Any:
+    def resolve_text(self, text: str) -> Json:
         current_budget().take_characters(len(text))
         match parse_template(text):
             case (Expression() as whole,):
@@ -195,7 +196,7 @@ class _Resolving:
         current_budget().take_characters(_EMBEDDED_COST * self.known[expression.text][1])
         return as_text(value)
 
-    def find(self, expression: Expression) -> Any:
+    def find(self, expression: Expression) -> Json:
         """Return its value; UNKNOWN if it has none, or there is no room left for it."""
         name = expression.text
         if name not in self.known:

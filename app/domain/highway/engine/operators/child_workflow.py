@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from app.domain.highway.engine.actions import ActionRefused, EndChild
 from app.domain.highway.engine.effects import Child
@@ -11,6 +10,7 @@ from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import complete, fail, mark_started, resolve_work, run_out_of_time
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.engine.values import write_result
+from app.domain.json_texts import Json
 from app.domain.json_values import find_unstorable
 from app.schemas.steps import StepStatus
 
@@ -21,7 +21,7 @@ _UNSTORABLE_CHILD = {"status": StepStatus.failed.value, "result": None}
 def start(turn: Turn, state: StepState) -> None:
     """Start a run for each child."""
     spec = turn.step_of(state).spec
-    children: Mapping[str, Any] = spec.get("children", {})
+    children: Mapping[str, Json] = spec.get("children", {})
     inputs = resolve_work(turn, state, {name: child.get("inputs") or {} for name, child in children.items()})
     if inputs is None:
         return
@@ -68,7 +68,7 @@ def end_child(turn: Turn, state: StepState, end: EndChild) -> None:
     fail(turn, after, {"name": "ChildFailed", "message": f"not completed: {', '.join(failed)}"})
 
 
-def _results_of_children(turn: Turn, state: StepState) -> dict[str, Any]:
+def _results_of_children(turn: Turn, state: StepState) -> dict[str, Json]:
     """Return how each child has ended; what is still open is about to be cancelled."""
     open_child = {"status": StepStatus.cancelled.value, "result": None}
     ended = state.facts.get("children", {})

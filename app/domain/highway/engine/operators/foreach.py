@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from app.domain.highway.engine.iterations import (
     begin_iteration,
@@ -22,6 +21,7 @@ from app.domain.highway.engine.turn import Turn
 from app.domain.highway.engine.values import names_of
 from app.domain.highway.language.expressions import has_template, whole_template
 from app.domain.highway.language.templates import UNKNOWN, look_up, read_json, resolve
+from app.domain.json_texts import Json
 
 ITEMS_MOST = 50_000
 """How many items a parallel loop may have."""
@@ -68,7 +68,7 @@ def reopen(turn: Turn, state: StepState) -> None:
     reopen_iterations(turn, state, _go_on)
 
 
-def _items(turn: Turn, state: StepState, items: str) -> Any:
+def _items(turn: Turn, state: StepState, items: str) -> Json:
     """Return what a loop goes through: what a path or a template names; JSON text is what it says."""
     expression = whole_template(items)
     if expression is None and has_template(items):
@@ -87,7 +87,7 @@ def _find_too_many(turn: Turn, loop: StepState, items: int) -> str | None:
     return f"more than {STEPS_MOST} steps would come into being at once" if turn.came > STEPS_MOST else None
 
 
-def _keep_items(turn: Turn, loop: StepState, items: Sequence[Any], begun: int) -> None:
+def _keep_items(turn: Turn, loop: StepState, items: Sequence[Json], begun: int) -> None:
     """Keep the items: those of iterations that begin now in their frames, the others together with some more."""
     for index in range(begun):
         _make_frame(turn, loop, index, items[index])
@@ -96,13 +96,13 @@ def _keep_items(turn: Turn, loop: StepState, items: Sequence[Any], begun: int) -
         turn.draft.changes.frames[_path_of_items(loop, number)] = Frame(variables={"items": kept})
 
 
-def _find_item(turn: Turn, loop: StepState, index: int) -> Any:
+def _find_item(turn: Turn, loop: StepState, index: int) -> Json:
     """Return the item of an iteration that has not begun. Raises NotLoaded."""
     number, place = divmod(index - loop.facts["kept"], ITEMS_A_FRAME)
     return turn.draft.frame(_path_of_items(loop, number)).variables["items"][place]
 
 
-def _make_frame(turn: Turn, loop: StepState, index: int, item: Any) -> None:
+def _make_frame(turn: Turn, loop: StepState, index: int, item: Json) -> None:
     turn.draft.changes.frames[f"{loop.path}[{index}]"] = Frame(variables={"item": item, "index": index})
 
 
@@ -148,6 +148,6 @@ def _path_of_items(loop: StepState, number: int) -> str:
     return f"{loop.path}[..{number}]"
 
 
-def _read_list(value: Any) -> Any:
+def _read_list(value: Json) -> Json:
     """Return the list that a text is the JSON of; any other value as it is."""
     return read_json(value) if isinstance(value, str) else value

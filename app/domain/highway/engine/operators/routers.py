@@ -1,13 +1,13 @@
 """Steps that choose which of their targets starts, by a condition or by a value."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import complete, mark_started, resolve_work
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.engine.values import names_of
 from app.domain.highway.language.conditions import evaluate
+from app.domain.json_texts import Json
 
 
 def start_condition(turn: Turn, state: StepState) -> None:
@@ -29,6 +29,6 @@ def start_switch(turn: Turn, state: StepState) -> None:
     _choose(turn, state, cases.get(text, spec.get("default")), text)
 
 
-def _choose(turn: Turn, state: StepState, target: str | None, value: Any) -> None:
+def _choose(turn: Turn, state: StepState, target: str | None, value: Json) -> None:
     chosen = None if target is None else turn.step_of(state).targets[target]
     complete(turn, mark_started(turn, state), value, chosen=chosen)

@@ -1,7 +1,6 @@
 """Steps that wait for an event, or for the report of an activity."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from app.domain.highway.engine.effects import Awaiting
 from app.domain.highway.engine.events import DROPPED, read_event
@@ -10,6 +9,7 @@ from app.domain.highway.engine.steps import complete, fail, mark_started, resolv
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import scope_of
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
+from app.domain.json_texts import Json
 
 
 def start(turn: Turn, state: StepState) -> None:
@@ -30,7 +30,7 @@ def start(turn: Turn, state: StepState) -> None:
     mark_started(turn, state, awaits=event, due_at=None if timeout is None else turn.after(timeout))
 
 
-def _counts(turn: Turn, spec: Mapping[str, Any], emitted: Emitted) -> bool:
+def _counts(turn: Turn, spec: Mapping[str, Json], emitted: Emitted) -> bool:
     """Return whether a wait accepts an event that was emitted before it began."""
     began = turn.draft.run.started_at
     return spec.get("metadata", {}).get("after") != "run" or began is None or emitted.at >= began

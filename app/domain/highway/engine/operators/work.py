@@ -17,9 +17,10 @@ from app.domain.highway.engine.values import broken_postcondition, write_result
 from app.domain.highway.language.budgets import BudgetSpentError
 from app.domain.highway.language.operators import REFLEXIVE_LOOP, Operator
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
+from app.domain.json_texts import Json
 from app.schemas.steps import StepStatus
 
-_ARGUMENTS: Mapping[str, Any] = {"generator_kwargs": {}, "verifier_kwargs": {}}
+_ARGUMENTS: Mapping[str, Json] = {"generator_kwargs": {}, "verifier_kwargs": {}}
 _CORRECTION = "correction_prompt_template"
 _TURNS = 3
 _PAUSE_MOST = 10 * 365 * 86_400.0
@@ -103,7 +104,7 @@ def _submit(turn: Turn, state: StepState, due_at: Any) -> None:
     turn.draft.put(replace(turn.current(state), due_at=due_at))
 
 
-def _finish(turn: Turn, state: StepState, result: Any) -> None:
+def _finish(turn: Turn, state: StepState, result: Json) -> None:
     """Take the result of an attempt."""
     try:
         message = broken_postcondition(turn, state, result)
@@ -125,7 +126,7 @@ def _finish(turn: Turn, state: StepState, result: Any) -> None:
 
 
 def _fail_attempt(
-    turn: Turn, state: StepState, error: Any, *, retryable: bool = True, pause: float | None = None
+    turn: Turn, state: StepState, error: Json, *, retryable: bool = True, pause: float | None = None
 ) -> None:
     """End an attempt that failed: another one follows after a pause (in seconds), or the step has failed."""
     step = turn.step_of(state)
@@ -138,13 +139,13 @@ def _fail_attempt(
     _try_again(turn, state, error, _pause(retry.delay_seconds, retry.factor, tries) if pause is None else pause)
 
 
-def _lose_attempt(turn: Turn, state: StepState, error: Any) -> None:
+def _lose_attempt(turn: Turn, state: StepState, error: Json) -> None:
     """End an attempt whose worker was lost: it counts neither as a try nor for the breaker; another one follows."""
     lost = state.facts.get("lost", 0) + 1
     _try_again(turn, replace(state, facts={**state.facts, "lost": lost}), error, 0)
 
 
-def _try_again(turn: Turn, state: StepState, error: Any, pause: float) -> None:
+def _try_again(turn: Turn, state: StepState, error: Json, pause: float) -> None:
     seconds = whole_number(pause)
     turn.effects.retry_in.append(RetryIn(state.path, seconds, state.attempt + 1))
     facts = {**state.facts, "again": True}
@@ -152,7 +153,7 @@ def _try_again(turn: Turn, state: StepState, error: Any, pause: float) -> None:
     turn.draft.put(replace(state, status=status, error=error, due_at=turn.after(seconds), facts=facts))
 
 
-def _fail_finally(turn: Turn, state: StepState, error: Any) -> None:
+def _fail_finally(turn: Turn, state: StepState, error: Json) -> None:
     if state.facts.get("submitted") != "open":
         fail(turn, state, error)
         return
@@ -161,7 +162,7 @@ def _fail_finally(turn: Turn, state: StepState, error: Any) -> None:
     fail_waits(turn, state, error)
 
 
-def _count(turn: Turn, state: StepState, error: Any) -> None:
+def _count(turn: Turn, state: StepState, error: Json) -> None:
     """Tell the circuit breaker of the step's function how an attempt ended; ``error`` is None after a success."""
     step = turn.step_of(state)
     policy = breakers.read_policy(step.spec.get("circuit_breaker_policy"))
@@ -181,7 +182,7 @@ def _function_of(step: Step) -> str:
     return REFLEXIVE_LOOP if step.operator is Operator.reflexive else str(step.spec["function"])
 
 
-def _work_of(step: Step) -> dict[str, Any]:
+def _work_of(step: Step) -> dict[str, Json]:
     """Return what of a step is resolved for its work item."""
     named = _ARGUMENTS if step.operator is Operator.reflexive else {"args": [], "kwargs": {}}
     return {name: step.spec.get(name, empty) for name, empty in named.items()} | {
@@ -189,7 +190,7 @@ def _work_of(step: Step) -> dict[str, Any]:
     }
 
 
-def _as_kwargs(step: Step, work: Mapping[str, Any]) -> dict[str, Any]:
+def _as_kwargs(step: Step, work: Mapping[str, Json]) -> dict[str, Json]:
     """Return what a worker needs for a reflexive step; what it corrects with is a template of its own."""
     kwargs = {"generator": step.spec["generator"], "verifier": step.spec["verifier"]}
     kwargs |= {name: work[name] for name in _ARGUMENTS} | {"max_turns": step.spec.get("max_turns", _TURNS)}
