@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import main
 from app.api.kernel import Kernel
+from app.db import engine
 from app.db.embedded import Cluster, start_embedded
 from app.db.engine import Database, Tx, read_url
 from app.db.failures import is_worth_another_try
@@ -28,14 +29,20 @@ from app.db.migrations import upgrade
 from app.main import create_app
 from app.models import Base
 from app.settings import Settings
+from app.store.locks import Rank
 from tests.contract import Contract
 from tests.leftovers import clear_up, remove_at_end, watch
+from tests.lock_order import BROKEN, OrderedTx
 
 SERVER = "MILEPOST_TEST_SERVER_URL"
 """Where the Postgres of this run is; set by the run itself, or from outside to test another server."""
 TEMPLATE = "milepost_template"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "400"}
-_EMPTY = select(1).add_cte(*(table.delete().cte(f"of_{table.name}") for table in Base.metadata.sorted_tables))
+_EMPTY = (
+    select(1)
+    .add_cte(*(table.delete().cte(f"of_{table.name}") for table in Base.metadata.sorted_tables))
+    .execution_options(locks=max(Rank))
+)
 PATIENT = {"database_timeout_seconds": 60}
 """Settings of a service on a machine that is busy with other work: requests wait for their turn."""
 
@@ -43,6 +50,8 @@ if sys.platform != "win32" and sys.version_info < (3, 14):  # later there are no
     import uvloop
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the loop that the service runs on
+
+engine.Tx = OrderedTx  # type: ignore[misc]  # every transaction of a test keeps the order of locks
 
 _cluster: Cluster | None = None
 _home: Path | None = None
@@ -106,6 +115,14 @@ def _create_database(name: str, template: str = "template0") -> None:
     with connect(os.environ[SERVER]) as server:
         server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+
+
+@pytest.fixture(autouse=True)
+def order_of_locks() -> Iterator[None]:
+    """Fail a test in which a transaction took its locks in another order than all others, whoever noticed."""
+    BROKEN.clear()
+    yield
+    assert not BROKEN
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,7 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
     scopes = {request.key.scope for request in requests if request.key}
     stored = await store.get_keys(tx, list(scopes)) if tx.is_wary else {}
     outcomes: dict[int, Reply | Refusal] = {}
+    new: dict[bytes, StoredKey] = {}
     left = list(range(len(requests)))
     while left:
         chosen = _first_of_each(requests, left, stored)
@@ -79,11 +80,12 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
             outcomes |= await _replay_refused(tx, requests, {i: outcomes[i] for i in chosen})
         answered = _answered([requests[i] for i in chosen], replies)
         stored |= answered
-        if answered:
-            await store.insert_keys(tx, sorted(answered.values()))
+        new |= answered
         left = [i for i in left if i not in outcomes]
         outcomes |= {i: replay for i in left if (replay := _replay(requests[i].key, stored)) is not None}
         left = [i for i in left if i not in outcomes]
+    if new:
+        await store.insert_keys(tx, sorted(new.values()))
     return [outcomes[i] for i in range(len(requests))]
 
 

@@ -15,6 +15,7 @@ from app.store import due_tasks as tasks_store
 from app.store import events as events_store
 from app.store import run_ends as store
 from app.store import schedules as schedules_store
+from app.store import workflow_runs as runs_store
 
 
 async def give_up_run(tx: Tx, workflow_run_id: UUID, why: str) -> None:
@@ -22,6 +23,7 @@ async def give_up_run(tx: Tx, workflow_run_id: UUID, why: str) -> None:
 
     The run that started it is told; where that one cannot take it, it is ended as well.
     """
+    await _lock_line(tx, workflow_run_id)
     ended: UUID | None = workflow_run_id
     while ended is not None and await store.give_up_run(tx, ended, _error(why)):
         await store.end_execution(tx, ended)
@@ -32,6 +34,14 @@ async def give_up_run(tx: Tx, workflow_run_id: UUID, why: str) -> None:
         ended = None
         if parent is not None and (failure := await _try_to_tell(tx, parent)) is not None:
             ended, why = parent.run_id, f"it could not be told that a child has ended: {failure}"
+
+
+async def _lock_line(tx: Tx, workflow_run_id: UUID) -> None:
+    """Lock a run with those that started it, which may have to be told or ended once its tasks are locked."""
+    line = [workflow_run_id]
+    while (parent := await store.get_parent(tx, line[-1])) is not None:
+        line.append(parent.run_id)
+    await runs_store.lock_run_rows(tx, line)
 
 
 async def _try_to_tell(tx: Tx, parent: store.Parent) -> str | None:

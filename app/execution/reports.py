@@ -38,10 +38,7 @@ class Ended:
 
 
 async def hold_steps(tx: Tx, task_ids: Sequence[UUID]) -> tuple[Executions, dict[UUID, UUID]]:
-    """Lock the runs of those of the tasks that are work items of steps; the run of each such task.
-
-    Comes before any task is locked.
-    """
+    """Lock the runs of those of the tasks that are work items of steps; the run of each such task."""
     executions = Executions(tx)
     work = await store.find_work(tx, task_ids) if task_ids else {}
     if work:

@@ -89,7 +89,7 @@ async def start_runs(tx: Tx, starts: Sequence[Start]) -> Sequence[UUID]:
 
 
 class Executions:
-    """The executed runs that one transaction is about. They are locked before anything else is, in order."""
+    """The executed runs that one transaction is about, locked as `store/locks.py` says."""
 
     def __init__(self, tx: Tx, caller: Caller = HOUSEKEEPING) -> None:
         self.tx = tx
@@ -119,6 +119,15 @@ class Executions:
         for row in await store.lock_executions(self.tx, sorted(lines - self.runs.keys())):
             plan = await get_plan(self.tx, row.workflow_id)
             self.runs[row.workflow_run_id] = Execution(row, plan)
+
+    async def lock_with_children(self, run_id: UUID) -> None:
+        """Lock an executed run with all open runs below it: what ends them all locks tasks only after that."""
+        await self.lock([run_id])
+        waiting = [run_id] if run_id in self.runs else []
+        while waiting:
+            children = await store.list_open_children(self.tx, waiting.pop(), None)
+            await self.lock(children)
+            waiting += children
 
     async def prefetch(self, steps: Iterable[tuple[UUID, str]]) -> None:
         """Load at once what most actions on steps of locked runs need; each loads what else it needs."""
@@ -308,15 +317,19 @@ class Executions:
     async def _emit(self) -> None:
         """Store what steps have emitted, wake the tasks that await it, and send it on its way to other runs.
 
-        In the order of the names: two transactions that emit the same ones do not wait for each other.
+        In the order of the names, and all before the first task is woken: two transactions that emit the same ones, or
+        wake the same task, do not wait for each other.
         """
         for queue in sorted({run.row.queue for run, _, _ in self._emitted}):
             await queues_store.insert_queue(self.tx, queue)
+        new: list[tuple[Execution, str, Any, bool]] = []
         for run, name, payload in sorted(self._emitted, key=lambda emitted: (emitted[0].row.queue, emitted[1])):
             queue = run.row.queue
             is_alone = await events_store.try_lock_name(self.tx, queue, name, is_shared=False)
-            if await events_store.insert_event(self.tx, queue, name, None, payload) is None:
-                continue
+            if await events_store.insert_event(self.tx, queue, name, None, payload) is not None:
+                new.append((run, name, payload, is_alone))
+        for run, name, payload, is_alone in new:
+            queue = run.row.queue
             are_left = await wake_waiters(self.tx, queue, name, None, payload)
             others = await store.list_runs_awaiting(self.tx, queue, name, None)
             if set(others) - {run.run_id} or not is_alone or are_left:

@@ -117,8 +117,8 @@ async def cancel_open_tasks(tx: Tx, run_ids: Collection[UUID], reason: Reason, *
     if len(rows) <= TASKS_AT_ONCE:
         await cancel_tasks(tx, rows, reason)
         return
-    await events_store.delete_waits_of_runs(tx, ids)
     tx.ready.update(await store.cancel_tasks_of_runs(tx, ids, reason, running_too=running_too))
+    await events_store.delete_waits_of_runs(tx, ids)
 
 
 async def store_ended(tx: Tx, ended: Sequence[TaskRow]) -> None:

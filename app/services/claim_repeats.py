@@ -38,7 +38,7 @@ NOTHING = Recalled({}, {}, ())
 async def recall_claims(tx: Tx, keys: Mapping[int, IdempotencyKey]) -> Recalled:
     """Return what is known of the claims with these ``keys``, and let the next ones of each key wait for this one.
 
-    Comes before anything else is locked. Tasks that have been reported or lost since are left out; a claim of which
+    Comes first, as `store/locks.py` says. Tasks that have been reported or lost since are left out; a claim of which
     nothing is left is one that nobody has made yet.
     """
     if not keys:

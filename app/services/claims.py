@@ -169,7 +169,7 @@ async def _complete_steps(
     that brings more memory than the run can take. And return all whose leases were found to last: of the others of them
     the step is completed, and so is the task, also if its lease runs out before that is written.
     """
-    rows = await tasks_store.lock_tasks(tx, [task_id for task_id, _ in reports])
+    rows = await tasks_store.lock_tasks(tx, [task_id for task_id, _ in reports if task_id in work])
     held = [
         (report, task)
         for (task_id, token), report in reports.items()

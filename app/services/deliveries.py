@@ -48,7 +48,7 @@ async def find_deliveries(tx: Tx, most: int) -> Sequence[Delivery]:
 async def deliver_events(tx: Tx, deliveries: Sequence[Delivery]) -> int:
     """Wake tasks and tell runs of events that may have been emitted; how many were told, or a round if some are left.
 
-    All runs are locked first, then the names: by then who had begun to await or to emit one of them has committed.
+    Once the names are locked, who had begun to await or to emit one of them has committed.
     """
     rows = await store.lock_some_deliveries(tx, sorted({delivery.delivery_id for delivery in deliveries}))
     executions = Executions(tx)

@@ -87,8 +87,7 @@ def tasks_of_steps(reports: Sequence[Report[Any]]) -> list[UUID]:
 async def hold_runs(tx: Tx, reports: Sequence[Report[Any]]) -> None:
     """Keep the runs of those tasks that are work items from being moved before the transaction ends.
 
-    Comes before several tasks are locked: whoever moves a run may lock more of its tasks than it began with, in
-    another order. One task alone is in nobody's way.
+    One task alone is in nobody's way; before several are locked it is needed, as `store/locks.py` says.
     """
     if len(reports) > 1:
         await hold_runs_of_steps(tx, tasks_of_steps(reports))

@@ -37,7 +37,8 @@ async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, call
     A run that nobody works on any more is cancelled at once; one that is cancelled already stays as it is, and so does
     one that was asked to end no later.
     """
-    executions = await _lock_executions(tx, [workflow_run_id], caller)
+    executions = Executions(tx, caller)
+    await executions.lock_with_children(workflow_run_id)
     run = await lock_run(tx, workflow_run_id)
     if run.status is RunStatus.cancelled:
         return show_run(run)
@@ -74,7 +75,7 @@ async def finish_cancelled_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
 
 
 async def _lock_executions(tx: Tx, ids: Sequence[UUID], caller: Caller) -> Executions:
-    """Lock those of the runs that the service executes, before anything else: with them the runs that started them."""
+    """Lock those of the runs that the service executes, with the runs that started them."""
     executions = Executions(tx, caller)
     await executions.lock(ids)
     return executions

@@ -292,7 +292,7 @@ async def keep_schedule_of_definition(tx: Tx, workflow: Any, document: Mapping[s
     """
     if not document.get("schedule"):
         return
-    before = await store.lock_schedule_of_definition(tx, workflow.workflow_name)
+    before = (await store.lock_schedules_of_definitions(tx, [workflow.workflow_name])).get(workflow.workflow_name)
     now = await store.read_now(tx) if before is None else before.now
     start_at = _read_start(document.get("start_date"))
     settings: dict[str, Any] = {

@@ -80,7 +80,7 @@ async def rerun_each(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusa
 
 
 async def _rerun_each(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusal]:
-    await Executions(tx).lock({rerun.workflow_run_id for rerun in reruns})  # all at once, in their order
+    await Executions(tx).lock({rerun.workflow_run_id for rerun in reruns})  # all at once, as their rank wants it
     return [await _try_rerun(tx, rerun) for rerun in reruns]
 
 

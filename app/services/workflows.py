@@ -33,6 +33,7 @@ from app.schemas.workflows import (
     WorkflowVersions,
 )
 from app.services.schedules import keep_schedule_of_definition
+from app.store import schedules as schedules_store
 from app.store import workflows as store
 
 YAML = "application/yaml"
@@ -149,7 +150,9 @@ async def register_each(tx: Tx, registrations: Sequence[Registration]) -> Sequen
 async def _register_each(tx: Tx, registrations: Sequence[Registration]) -> Sequence[Reply | Refusal]:
     outcomes: dict[int, Reply | Refusal] = {}
     places = range(len(registrations))
-    # In one order everywhere, so that two transactions do not wait for each other.
+    if bring := [registration.plan.name for registration in registrations if registration.sent.value.get("schedule")]:
+        await schedules_store.lock_schedules_of_definitions(tx, set(bring))  # before the versions, as their ranks are
+    # By name everywhere: who inserts the same is waited for.
     for place in sorted(places, key=lambda place: (registrations[place].plan.name, registrations[place].plan.version)):
         outcomes[place] = await _register(tx, registrations[place])
     return [outcomes[place] for place in places]
@@ -270,6 +273,8 @@ async def _read_workflow(database: Database, name: str, version: str) -> Any:
 
 async def delete_workflow(tx: Tx, name: str, version: str) -> None:
     """Delete a version that no run executes, with the schedule that it brought. Raises NotFound, MoveNotAllowed."""
+    if (found := await store.get_workflow(tx, name, version)) is not None:
+        await schedules_store.lock_schedules_of_version(tx, found.workflow_id)
     row = await store.lock_workflow(tx, name, version)
     if row is None:
         raise not_found(name, version)

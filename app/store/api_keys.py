@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Row, Text, Uuid, bindparam, func, select, update
+from sqlalchemy import ARRAY, LargeBinary, Row, Text, Uuid, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.models import ApiKey
+from app.store.locks import Rank
 
 _PUBLIC = (ApiKey.api_key_id, ApiKey.name, ApiKey.scopes, ApiKey.created_at, ApiKey.revoked_at)
 _INSERT = (
@@ -21,6 +22,7 @@ _INSERT = (
     )
     .on_conflict_do_nothing()
     .returning(*_PUBLIC)
+    .execution_options(locks=Rank.api_keys.new)
 )
 _GET_BY_HASH = select(*_PUBLIC).where(ApiKey.secret_hash == bindparam("secret_hash", type_=LargeBinary))
 _ANY = select(select(ApiKey.api_key_id).exists())
@@ -30,6 +32,7 @@ _REVOKE = (
     .where(ApiKey.name == bindparam("of_name", type_=Text))
     .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
     .returning(*_PUBLIC)
+    .execution_options(locks=Rank.api_keys)
 )
 _SENT_HASH = bindparam("sent_hash", type_=LargeBinary)
 _NAMED_BY_HASH = ApiKey.name == "environment-" + func.left(func.encode(ApiKey.secret_hash, "hex"), 8)
@@ -49,11 +52,20 @@ _PUT_FROM_ENVIRONMENT = (
         where=ApiKey.is_from_environment.is_(True),
     )
     .returning(ApiKey.api_key_id)
+    .execution_options(locks=Rank.api_keys)
+)
+_others = (
+    select(ApiKey.api_key_id)
+    .where(ApiKey.secret_hash != _SENT_HASH, ApiKey.revoked_at.is_(None), ApiKey.is_from_environment | _NAMED_BY_HASH)
+    .order_by(ApiKey.api_key_id)
+    .with_for_update()
+    .cte("others")
 )
 _REVOKE_OTHERS_FROM_ENVIRONMENT = (
     update(ApiKey)
-    .where(ApiKey.secret_hash != _SENT_HASH, ApiKey.revoked_at.is_(None), ApiKey.is_from_environment | _NAMED_BY_HASH)
+    .where(ApiKey.api_key_id == any_(func.array(select(_others.c.api_key_id).scalar_subquery())))
     .values(revoked_at=func.now())
+    .execution_options(locks=Rank.api_keys)
 )
 
 

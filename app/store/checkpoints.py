@@ -10,6 +10,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from app.db.engine import Tx
 from app.models import Checkpoint
+from app.store.locks import Rank
 from app.store.pages import FoundPage, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import BYTES_MOST, size_of
@@ -35,16 +36,20 @@ _insert = insert(Checkpoint).from_select(
     .where(_others.c.names < NAMES_MOST, _others.c.bytes + size_of(_item.c.state) <= BYTES_MOST)
     .order_by(_item.c.task_id, _item.c.name),
 )
-_PUT = _insert.on_conflict_do_update(
-    index_elements=["task_id", "name"],
-    set_={
-        "state": _insert.excluded.state,
-        "attempt": _insert.excluded.attempt,
-        "run_id": _insert.excluded.run_id,
-        "updated_at": func.now(),
-    },
-    where=~Checkpoint.is_outcome,
-).returning(*_COLUMNS)
+_PUT = (
+    _insert.on_conflict_do_update(
+        index_elements=["task_id", "name"],
+        set_={
+            "state": _insert.excluded.state,
+            "attempt": _insert.excluded.attempt,
+            "run_id": _insert.excluded.run_id,
+            "updated_at": func.now(),
+        },
+        where=~Checkpoint.is_outcome,
+    )
+    .returning(*_COLUMNS)
+    .execution_options(locks=Rank.tasks.held)
+)
 _OF_TASK = Checkpoint.task_id == bindparam("of_task", type_=Uuid)
 _named = _others_of(bindparam("of_task", type_=Uuid), bindparam("of_name", type_=Text))
 _HAS_ROOM = select(

@@ -38,6 +38,7 @@ from app.domain.lease_tokens import STEP_VERSION
 from app.models import Checkpoint, Queue, Task
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_CLAIMS
+from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like, seconds
 from app.store.sizes import size_of
 
@@ -179,14 +180,14 @@ def _claim(*, named: bool) -> Select[Any]:
         )
         .cte("task")
     )
-    return select(task).order_by(task.c.place)
+    return select(task).order_by(task.c.place).execution_options(locks=Rank.tasks.skipped)
 
 
 def _hold_leased(item: CTE) -> CTE:
-    """Return the tasks whose lease ``item`` names, locked in the order of their ids as everywhere; with the moment.
+    """Return the tasks whose lease ``item`` names, locked; with the moment.
 
-    An update alone locks in the order of its plan: two of them, or one and a cancel of the run, could wait for each
-    other. Who has waited for a lock is dated by the moment after it.
+    An update alone locks in the order of its plan, and not of ids as `locks.py` wants it. Who has waited for a lock is
+    dated by the moment after it.
     """
     held = select(Task.task_id, Task.lease_token).where(
         Task.task_id == item.c.task_id, Task.lease_token == item.c.lease_token, Task.status == _RUNNING
@@ -215,6 +216,7 @@ _COMPLETE = (
         revision=Task.revision + 1,
     )
     .returning(Task.task_id, Task.queue, Task.lease_token)
+    .execution_options(locks=Rank.tasks)
 )
 _beat = rows_like(
     Task,
@@ -241,6 +243,7 @@ _BEAT = (
         Task.attempt,
         _beating.c.at.label("server_time"),
     )
+    .execution_options(locks=Rank.tasks)
 )
 _lease = rows_like(Task, ("task_id", "lease_token"), column("claimer", Integer), column("place", Integer))
 _GET_CLAIMED = (
@@ -278,6 +281,7 @@ _LOCK_QUEUE = (
     select(Queue.max_concurrency)
     .where(Queue.queue == bindparam("of_queue", type_=Text))
     .with_for_update(key_share=True)
+    .execution_options(locks=Rank.queues)
 )
 _COUNT_RUNNING = select(func.count()).where(Task.queue == bindparam("of_queue", type_=Text), Task.status == _RUNNING)
 

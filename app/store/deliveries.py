@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.models import EventDelivery
+from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
 
 _MOST = bindparam("most", type_=Integer)
@@ -20,14 +21,18 @@ _LOCK_DELIVERIES = (
     .order_by(EventDelivery.delivery_id)
     .limit(_MOST)
     .with_for_update(skip_locked=True)
+    .execution_options(locks=Rank.deliveries.skipped)
 )
 _LOCK_SOME_DELIVERIES = (
     select(*EventDelivery.__table__.c)
     .where(EventDelivery.delivery_id == any_(_KEYS))
     .order_by(EventDelivery.delivery_id)
     .with_for_update()
+    .execution_options(locks=Rank.deliveries)
 )
-_DELETE_DELIVERIES = delete(EventDelivery).where(EventDelivery.delivery_id == any_(_KEYS))
+_DELETE_DELIVERIES = (
+    delete(EventDelivery).where(EventDelivery.delivery_id == any_(_KEYS)).execution_options(locks=Rank.deliveries.held)
+)
 
 
 async def insert_deliveries(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:

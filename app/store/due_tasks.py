@@ -32,6 +32,7 @@ from app.models import Task, TaskAttempt
 from app.models.base import list_of
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
+from app.store.locks import Rank
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.tasks import lock_statement, read_tasks
 
@@ -53,15 +54,16 @@ def _find(chore: str, due_at: SQLORMExpression[Any], *conditions: ColumnElement[
         .order_by(due_at)
         .limit(_MOST)
         .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(locks=Rank.tasks.skipped)
     )
 
 
 _FIND_EXPIRED = _find("expire_leases", Task.lease_expires_at, *_IS_EXPIRED)
 _FIND_DUE = _find("wake_due_tasks", Task.due_at, *_IS_DUE)
 _FIND_LIMITED = _find("cancel_limited_tasks", Task.limit_at, *_IS_LIMITED)
-_LOCK_EXPIRED = lock_statement(_HAS_ONE_OF_IDS, *_IS_EXPIRED, order=Task.lease_expires_at)
-_LOCK_DUE = lock_statement(_HAS_ONE_OF_IDS, *_IS_DUE, order=Task.due_at)
-_LOCK_LIMITED = lock_statement(_HAS_ONE_OF_IDS, *_IS_LIMITED, order=Task.limit_at)
+_LOCK_EXPIRED = lock_statement(_HAS_ONE_OF_IDS, *_IS_EXPIRED, order=Task.task_id)
+_LOCK_DUE = lock_statement(_HAS_ONE_OF_IDS, *_IS_DUE, order=Task.task_id)
+_LOCK_LIMITED = lock_statement(_HAS_ONE_OF_IDS, *_IS_LIMITED, order=Task.task_id)
 _ENDED_AT = func.greatest(func.now(), Task.started_at, Task.updated_at)
 _OWNER = select(Task.workflow_run_id, Task.step).where(Task.task_id == bindparam("of_task", type_=Uuid))
 _ATTEMPT = ("run_id", "task_id", "attempt", "status", "claimed_by", "lease_token", "started_at", "ended_at", "error")
@@ -88,12 +90,15 @@ _KEEP_ATTEMPT = (
 def _end(*conditions: ColumnElement[bool], **values: ColumnElement[Any] | None) -> Any:
     """Return the statement that ends open tasks, whatever they hold."""
     nothing = ("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")
+    open_tasks = select(Task.task_id).where(*conditions, _IS_OPEN).order_by(Task.task_id)
+    to_end = open_tasks.with_for_update(key_share=True).cte("to_end")
     return (
         update(Task)
-        .where(*conditions, _IS_OPEN)
+        .where(Task.task_id == any_(func.array(select(to_end.c.task_id).scalar_subquery())))
         .values(dict.fromkeys(nothing))
         .values(completed_at=_ENDED_AT, updated_at=_ENDED_AT, revision=Task.revision + 1, **values)
         .returning(Task.task_id, Task.queue)
+        .execution_options(locks=Rank.tasks)
     )
 
 

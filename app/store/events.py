@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSON, insert
 from app.db.engine import Tx
 from app.models import Event, EventWait, Task
 from app.store.advisory_locks import GROUPS_OF_EVENT_NAMES
+from app.store.locks import Rank
 from app.store.pages import FoundPage, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import size_of
@@ -39,19 +40,29 @@ LOCKED_MOST = 100
 """How many names are locked one by one; more would fill Postgres's table of locks: their groups are locked instead."""
 _GROUPS = 1024
 _NUMBERS = bindparam("numbers", type_=ARRAY(Integer))
-_LOCK_GROUPS = select(func.pg_advisory_xact_lock(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number")))
+_LOCK_GROUPS = select(
+    func.pg_advisory_xact_lock(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number"))
+).execution_options(locks=Rank.event_names)
 _SHARE_GROUPS = select(
     func.count(func.pg_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number")))
 ).scalar_subquery()
-_LOCK_NAMES = select(
-    func.pg_advisory_xact_lock(
-        func.hashtextextended(func.unnest(bindparam("locks", type_=ARRAY(Text))).column_valued("name"), 0)
+_LOCK_NAMES = (
+    select(
+        func.pg_advisory_xact_lock(
+            func.hashtextextended(func.unnest(bindparam("locks", type_=ARRAY(Text))).column_valued("name"), 0)
+        )
     )
-).where(_SHARE_GROUPS >= 0)
+    .where(_SHARE_GROUPS >= 0)
+    .execution_options(locks=Rank.event_names)
+)
 _TRY_NAME = func.hashtextextended(bindparam("lock", type_=Text), 0)
 _TRY_GROUP = func.pg_try_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, bindparam("number", type_=Integer))
-_TRY_LOCK = select(case((_TRY_GROUP, func.pg_try_advisory_xact_lock(_TRY_NAME)), else_=False))
-_TRY_SHARE = select(case((_TRY_GROUP, func.pg_try_advisory_xact_lock_shared(_TRY_NAME)), else_=False))
+_TRY_LOCK = select(case((_TRY_GROUP, func.pg_try_advisory_xact_lock(_TRY_NAME)), else_=False)).execution_options(
+    locks=Rank.event_names.skipped
+)
+_TRY_SHARE = select(
+    case((_TRY_GROUP, func.pg_try_advisory_xact_lock_shared(_TRY_NAME)), else_=False)
+).execution_options(locks=Rank.event_names.skipped)
 _EMIT = (
     insert(Event)
     .values(
@@ -62,6 +73,7 @@ _EMIT = (
     )
     .on_conflict_do_nothing()
     .returning(*_PUBLIC)
+    .execution_options(locks=Rank.events.new)
 )
 _OF_QUEUE = Event.queue == _QUEUE
 _VISIBLE = or_(Event.workflow_run_id.is_(None), Event.workflow_run_id == _RUN)
@@ -109,17 +121,19 @@ _LIST_SATISFIED = _LIST_WAITERS.join(Task, Task.task_id == EventWait.task_id).wh
 _OF_WAITING_RUN = EventWait.workflow_run_id == _RUN
 _AMONG = EventWait.task_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
 _IDS_OF_RUNS = bindparam("ids", type_=ARRAY(Uuid))
-_DELETE_WAITS_OF_RUNS = delete(EventWait).where(
-    EventWait.task_id.in_(select(Task.task_id).where(Task.workflow_run_id == any_(_IDS_OF_RUNS)))
+_DELETE_WAITS_OF_RUNS = (
+    delete(EventWait)
+    .where(EventWait.task_id.in_(select(Task.task_id).where(Task.workflow_run_id == any_(_IDS_OF_RUNS))))
+    .execution_options(locks=Rank.tasks.held)
 )
-_DELETE_WAITS = delete(EventWait).where(EventWait.task_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-_DELETE_OF_QUEUE = delete(Event).where(_OF_QUEUE)
+_DELETE_WAITS = delete(EventWait).where(_AMONG).execution_options(locks=Rank.tasks.held)
+_DELETE_OF_QUEUE = delete(Event).where(_OF_QUEUE).execution_options(locks=Rank.queues.held)
 
 
 async def lock_names(tx: Tx, names: Collection[tuple[str, str]]) -> None:
     """Lock event names, each with its queue, until the end of the transaction: who awaits and who emits take turns.
 
-    All at once and in one order, before any task is locked. Without it an await and an emit at the same moment would
+    All at once and in one order. Without it an await and an emit at the same moment would
     not see each other. Who locks many names locks their groups, and everybody else shares the groups of his.
     """
     keys = sorted({f"{queue}/{name}" for queue, name in names})

@@ -37,6 +37,7 @@ from app.models import (
     WorkflowWarning,
 )
 from app.models.base import ReadJson
+from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
 
@@ -93,6 +94,7 @@ _LOCK = (
     .where(_EITHER_ID)
     .order_by(WorkflowRun.workflow_run_id)
     .with_for_update(key_share=True, of=(WorkflowRun, WorkflowExecution))
+    .execution_options(locks=Rank.runs)
 )
 _GET_DOCUMENT = select(Workflow.document).where(Workflow.workflow_id == bindparam("of_workflow", type_=Uuid))
 _KEPT = ("workflow_run_id", "memory", "breakers", "deadline_at")
@@ -101,6 +103,7 @@ _UPDATE = (
     update(WorkflowExecution)
     .where(WorkflowExecution.workflow_run_id == _kept.c.workflow_run_id)
     .values({name: _kept.c[name] for name in _KEPT[1:]})
+    .execution_options(locks=Rank.runs.held)
 )
 _STATE = (
     WorkflowStep.workflow_run_id,
@@ -157,6 +160,7 @@ _SWEEP = (
         awaits=None,
         completed_at=func.now(),
     )
+    .execution_options(locks=Rank.runs.held)
 )
 _SWEEP_SUBMITTED = (
     update(WorkflowStep)
@@ -165,6 +169,7 @@ _SWEEP_SUBMITTED = (
         facts=cast(cast(WorkflowStep.facts, JSONB).concat(func.jsonb_build_object("submitted", "dropped")), JSON),
         due_at=None,
     )
+    .execution_options(locks=Rank.runs.held)
 )
 _LIST_AWAITING = select(*_STATE).where(_OF_RUN, WorkflowStep.awaits == bindparam("name", type_=Text))
 _GET_RESULTS = select(WorkflowStep.path, WorkflowStep.result).where(_OF_RUN, WorkflowStep.path == any_(_PATHS))
@@ -194,7 +199,7 @@ _insert_frames = insert(WorkflowFrame).from_select(_SAVED_FRAME, select(*(_frame
 _SAVE_FRAMES = _insert_frames.on_conflict_do_update(
     index_elements=["workflow_run_id", "path"],
     set_={name: _insert_frames.excluded[name] for name in ("variables", "names", "value")},
-)
+).execution_options(locks=Rank.runs.held)
 _SAVED_STEP = (
     "workflow_run_id",
     "path",
@@ -222,6 +227,7 @@ _UPDATE_STEPS = (
     .where(WorkflowStep.workflow_run_id == _changed.c.workflow_run_id, WorkflowStep.path == _changed.c.path)
     .values({name: _changed.c[name] for name in _CHANGED})
     .values(result=case((_changed.c.has_result, _changed.c.result), else_=WorkflowStep.result))
+    .execution_options(locks=Rank.runs.held)
 )
 _WARNED = ("workflow_run_id", "path", "code", "expression")
 _warning = rows_like(WorkflowWarning, _WARNED)

@@ -25,11 +25,16 @@ from sqlalchemy.dialects.postgresql import insert
 from app.db.engine import Tx
 from app.models import IdempotencyKey
 from app.store.advisory_locks import KEYS_OF_REQUESTS
+from app.store.locks import Rank
 from app.store.recordsets import as_bytes, as_rows, rows_like
 
 _STORED = ("scope", "body", "answer")
 _new = rows_like(IdempotencyKey, _STORED)
-_INSERT = insert(IdempotencyKey).from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
+_INSERT = (
+    insert(IdempotencyKey)
+    .from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
+    .execution_options(locks=Rank.answers)
+)
 _PUT = (
     insert(IdempotencyKey)
     .from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
@@ -37,6 +42,7 @@ _PUT = (
         index_elements=["scope"],
         set_={"answer": literal_column("excluded.answer"), "created_at": func.now()},
     )
+    .execution_options(locks=Rank.answers)
 )
 _wanted = func.json_array_elements_text(cast(bindparam("scopes", type_=Text), JSON)).column_valued("wanted")
 _GET = select(IdempotencyKey.scope, IdempotencyKey.body, IdempotencyKey.answer).where(
@@ -46,7 +52,7 @@ _LOCK = select(
     func.pg_advisory_xact_lock(
         KEYS_OF_REQUESTS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
     )
-)
+).execution_options(locks=Rank.requests)
 _old = (
     select(IdempotencyKey.scope)
     .where(IdempotencyKey.created_at < func.now() - bindparam("age", type_=Interval))
@@ -55,7 +61,11 @@ _old = (
     .with_for_update(skip_locked=True)
     .cte("old")
 )
-_PRUNE = delete(IdempotencyKey).where(IdempotencyKey.scope == any_(func.array(select(_old.c.scope).scalar_subquery())))
+_PRUNE = (
+    delete(IdempotencyKey)
+    .where(IdempotencyKey.scope == any_(func.array(select(_old.c.scope).scalar_subquery())))
+    .execution_options(locks=Rank.answers.skipped)
+)
 
 
 class StoredKey(NamedTuple):

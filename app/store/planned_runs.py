@@ -23,6 +23,7 @@ from app.domain.moves import OPEN
 from app.domain.records import RunRow
 from app.models import Schedule, WorkflowRun
 from app.models.base import list_of
+from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.workflow_runs import RUN_COLUMNS, read_runs
@@ -42,6 +43,7 @@ _PLAN = (
     update(WorkflowRun)
     .where(WorkflowRun.workflow_run_id == _planned.c.workflow_run_id)
     .values({name: _planned.c[name] for name in _PLANNED[1:]})
+    .execution_options(locks=Rank.runs.held)
 )
 _of_schedules = (
     select(WorkflowRun.schedule_id, func.count().filter(_IS_RUNNING).label("running"))
@@ -70,6 +72,7 @@ _FIND = (
     .order_by(WorkflowRun.data_interval_end, WorkflowRun.workflow_run_id)
     .limit(_MOST)
     .with_for_update(key_share=True, skip_locked=True)
+    .execution_options(locks=Rank.runs.skipped)
 )
 _SCHEDULES_OF_RUNS = (
     select(WorkflowRun.schedule_id)
@@ -79,8 +82,9 @@ _SCHEDULES_OF_RUNS = (
 _LOCK = (
     select(*RUN_COLUMNS)
     .where(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowRun.schedule_id.is_not(None), _IS_OPEN, _IS_PLANNED)
-    .order_by(WorkflowRun.data_interval_end, WorkflowRun.workflow_run_id)
+    .order_by(WorkflowRun.workflow_run_id)
     .with_for_update(key_share=True)
+    .execution_options(locks=Rank.runs)
 )
 
 
@@ -112,4 +116,5 @@ async def list_schedules_of_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
 
 async def lock_planned_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
     """SELECT FOR UPDATE those of the runs that are pending and to be executed, in the order of their intervals."""
-    return await read_runs(tx, _LOCK, {"ids": list(ids)})
+    runs = await read_runs(tx, _LOCK, {"ids": list(ids)})
+    return sorted(runs, key=lambda run: (run.data_interval_end or run.now, run.workflow_run_id))

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Row, Text, any_, bindparam, delete, func, literal_column, select, update
+from sqlalchemy import ARRAY, Row, Text, any_, bindparam, delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.domain.moves import TASK_OPEN
 from app.models import Queue, QueueWorker, Task
 from app.models.base import list_of
+from app.store.locks import Rank
 from app.store.pages import FoundPage, read_page
 
 _QUEUE = bindparam("of_queue", type_=Text)
@@ -18,9 +19,15 @@ _COLUMNS = tuple(Queue.__table__.c)
 _LIST = (
     select(*_COLUMNS).where(Queue.queue > bindparam("after", type_=Text)).order_by(Queue.queue).limit(bindparam("most"))
 )
-_LOCK = select(*_COLUMNS).where(Queue.queue == _QUEUE).with_for_update()
+_LOCK = select(*_COLUMNS).where(Queue.queue == _QUEUE).with_for_update().execution_options(locks=Rank.queues)
 _GET = select(*_COLUMNS).where(Queue.queue == _QUEUE)
-_INSERT = insert(Queue).values(queue=_QUEUE).on_conflict_do_nothing().returning(*_COLUMNS)
+_INSERT = (
+    insert(Queue)
+    .values(queue=_QUEUE)
+    .on_conflict_do_nothing()
+    .returning(*_COLUMNS)
+    .execution_options(locks=Rank.queues.new)
+)
 _REVIVE = (
     insert(Queue)
     .from_select(
@@ -31,6 +38,7 @@ _REVIVE = (
     )
     .on_conflict_do_nothing()
     .returning(Queue.queue)
+    .execution_options(locks=Rank.queues.new)
 )
 _SETTINGS = ("paused", "max_concurrency", "default_lease_seconds", "retention_seconds")
 _UPDATE = (
@@ -39,8 +47,9 @@ _UPDATE = (
     .values({**{name: bindparam(f"new_{name}", type_=Queue.__table__.c[name].type) for name in _SETTINGS}})
     .values(updated_at=func.now())
     .returning(*_COLUMNS)
+    .execution_options(locks=Rank.queues)
 )
-_DELETE = delete(Queue).where(Queue.queue == _QUEUE)
+_DELETE = delete(Queue).where(Queue.queue == _QUEUE).execution_options(locks=Rank.queues.held)
 _COUNT_OPEN = (
     select(
         Task.queue,
@@ -68,8 +77,18 @@ _SEE_WORKERS = (
         .order_by(_seen_rows.c.queue, _seen_rows.c.id),
     )
     .on_conflict_do_update(index_elements=["queue", "worker_id"], set_={"seen_at": func.now()})
+    .execution_options(locks=Rank.workers)
 )
-_FORGET_WORKERS = delete(QueueWorker).where(QueueWorker.seen_at < func.now() - literal_column("interval '1 day'"))
+_long_gone = (
+    select(QueueWorker.queue, QueueWorker.worker_id)
+    .where(QueueWorker.seen_at < func.now() - literal_column("interval '1 day'"))
+    .with_for_update(skip_locked=True)
+)
+_FORGET_WORKERS = (
+    delete(QueueWorker)
+    .where(tuple_(QueueWorker.queue, QueueWorker.worker_id).in_(_long_gone))
+    .execution_options(locks=Rank.workers.skipped)
+)
 
 
 async def list_queues(tx: Tx, after: str, limit: int) -> FoundPage:

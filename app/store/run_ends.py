@@ -32,6 +32,7 @@ from app.models import Task, WorkflowExecution, WorkflowRun, WorkflowStep
 from app.schemas.reasons import Reason
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
+from app.store.locks import Rank
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.workflow_runs import as_column, history_of
 
@@ -97,7 +98,7 @@ def _end(
         reason=why,
         request_id=cast(null(), Text),
     )
-    return select(run.c.workflow_run_id).add_cte(history)
+    return select(run.c.workflow_run_id).add_cte(history).execution_options(locks=Rank.runs.skipped)
 
 
 def _expire(reason: Reason, error: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
@@ -140,6 +141,7 @@ _LOCK_CANCELLED = (
     .where(_HAS_ONE_OF_IDS, *_IS_TO_BE_CANCELLED)
     .order_by(WorkflowRun.workflow_run_id)
     .with_for_update(key_share=True, skip_locked=True)
+    .execution_options(locks=Rank.runs.skipped)
 )
 _is_asked_to_cancel = WorkflowRun.cancel_requested_at.is_not(None)
 _GIVE_UP = _end(
@@ -169,8 +171,14 @@ _END_STEPS = (
         due_at=None,
         awaits=None,
     )
+    .execution_options(locks=Rank.runs.held)
 )
-_END_EXECUTION = update(WorkflowExecution).where(WorkflowExecution.workflow_run_id == _RUN).values(deadline_at=None)
+_END_EXECUTION = (
+    update(WorkflowExecution)
+    .where(WorkflowExecution.workflow_run_id == _RUN)
+    .values(deadline_at=None)
+    .execution_options(locks=Rank.runs.held)
+)
 _CANCEL_CHILDREN = (
     update(WorkflowRun)
     .where(WorkflowRun.parent_workflow_run_id == _RUN, WorkflowRun.completed_at.is_(None))
@@ -181,6 +189,7 @@ _CANCEL_CHILDREN = (
         updated_at=func.greatest(func.now(), WorkflowRun.updated_at),
         revision=WorkflowRun.revision + 1,
     )
+    .execution_options(locks=Rank.runs.held)
 )
 _GET_PARENT = (
     select(

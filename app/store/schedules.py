@@ -35,6 +35,7 @@ from app.models import Schedule, ScheduleSlot, WorkflowRun
 from app.models.base import list_of
 from app.schemas.schedules import Overlap, SlotOutcome
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
+from app.store.locks import Rank
 from app.store.pages import FoundPage, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
@@ -78,18 +79,32 @@ def _values(names: Sequence[str]) -> dict[str, Any]:
 
 
 _NOW = select(func.now())
-_INSERT = insert(Schedule).values(_values(_GIVEN)).returning(*_COLUMNS)
+_INSERT = insert(Schedule).values(_values(_GIVEN)).returning(*_COLUMNS).execution_options(locks=Rank.schedules.new)
 _GET = select(*_WITH_NOW).where(Schedule.schedule_id == _ID)
-_LOCK = select(*_WITH_NOW).where(Schedule.schedule_id == any_(_IDS)).order_by(Schedule.schedule_id).with_for_update()
-_LOCK_NAME = select(
-    func.pg_advisory_xact_lock(NAMES_OF_SCHEDULED_WORKFLOWS, func.hashtext(bindparam("name", type_=Text)))
-)
-_LOCK_OF_DEFINITION = (
+_LOCK = (
     select(*_WITH_NOW)
-    .where(Schedule.workflow_name == bindparam("name", type_=Text), Schedule.workflow_id.is_not(None))
-    .order_by(Schedule.schedule_id.desc())
-    .limit(1)
+    .where(Schedule.schedule_id == any_(_IDS))
+    .order_by(Schedule.schedule_id)
     .with_for_update()
+    .execution_options(locks=Rank.schedules)
+)
+_NAMES = bindparam("names", type_=ARRAY(Text))
+_LOCK_NAMES = select(
+    func.pg_advisory_xact_lock(NAMES_OF_SCHEDULED_WORKFLOWS, func.hashtext(func.unnest(_NAMES).column_valued("name")))
+).execution_options(locks=Rank.scheduled_names)
+_LOCK_OF_DEFINITIONS = (
+    select(*_WITH_NOW)
+    .where(Schedule.workflow_name == any_(_NAMES), Schedule.workflow_id.is_not(None))
+    .order_by(Schedule.schedule_id)
+    .with_for_update()
+    .execution_options(locks=Rank.schedules)
+)
+_LOCK_OF_VERSION = (
+    select(Schedule.schedule_id)
+    .where(Schedule.workflow_id == bindparam("of_workflow", type_=Uuid))
+    .order_by(Schedule.schedule_id)
+    .with_for_update()
+    .execution_options(locks=Rank.schedules)
 )
 _UPDATE = (
     update(Schedule)
@@ -98,14 +113,16 @@ _UPDATE = (
     .values(paused_reason=case((bindparam("new_paused", type_=Boolean), Schedule.paused_reason), else_=None))
     .values(updated_at=func.now(), revision=Schedule.revision + 1)
     .returning(*_COLUMNS)
+    .execution_options(locks=Rank.schedules.held)
 )
 _PAUSE = (
     update(Schedule)
     .where(Schedule.schedule_id == _ID, Schedule.paused.is_(False))
     .values(paused=True, paused_reason=bindparam("why", type_=Text))
     .values(updated_at=func.now(), revision=Schedule.revision + 1)
+    .execution_options(locks=Rank.schedules)
 )
-_DELETE = delete(Schedule).where(Schedule.schedule_id == _ID)
+_DELETE = delete(Schedule).where(Schedule.schedule_id == _ID).execution_options(locks=Rank.schedules.held)
 _IS_DUE = (
     Schedule.next_fire_at <= func.now(),
     Schedule.paused.is_(False),
@@ -114,8 +131,9 @@ _IS_DUE = (
 _LOCK_DUE = (
     select(*_WITH_NOW)
     .where(Schedule.schedule_id == any_(_IDS), *_IS_DUE)
-    .order_by(Schedule.next_fire_at, Schedule.schedule_id)
+    .order_by(Schedule.schedule_id)
     .with_for_update(of=Schedule)
+    .execution_options(locks=Rank.schedules)
 )
 _FIND_DUE = (
     select(Schedule.schedule_id)
@@ -123,6 +141,7 @@ _FIND_DUE = (
     .order_by(Schedule.next_fire_at, Schedule.schedule_id)
     .limit(bindparam("most"))
     .with_for_update(of=Schedule, skip_locked=True)
+    .execution_options(locks=Rank.schedules.skipped)
 )
 """Those that wait for room are left out: however many they are, they do not stand in the way of the others."""
 _COUNT_OPEN_RUNS = (
@@ -135,6 +154,7 @@ _MOVE = (
     update(Schedule)
     .where(Schedule.schedule_id == _fired.c.schedule_id)
     .values(next_fire_at=_fired.c.next_fire_at, last_fire_at=_fired.c.last_fire_at)
+    .execution_options(locks=Rank.schedules.held)
 )
 _newest_fired = (
     select(func.max(ScheduleSlot.fire_at))
@@ -147,6 +167,7 @@ _RAISE_LAST_FIRINGS = (
     update(Schedule)
     .where(Schedule.schedule_id == any_(_IDS))
     .values(last_fire_at=func.greatest(Schedule.last_fire_at, _newest_fired))
+    .execution_options(locks=Rank.schedules.held)
 )
 _SLOT_NAMES = ("schedule_id", "fire_at", "workflow_run_id", "outcome")
 _slots = rows_like(ScheduleSlot, _SLOT_NAMES)
@@ -170,7 +191,7 @@ _REFIRE_SLOTS = _INSERT_SLOTS.on_conflict_do_update(
         "outcome": literal_column("excluded.outcome"),
         "at": func.now(),
     },
-)
+).execution_options(locks=Rank.schedules.held)
 _candidates = rows_like(ScheduleSlot, ("schedule_id", "fire_at"))
 _LIST_DEALT = select(ScheduleSlot.schedule_id, ScheduleSlot.fire_at, ScheduleSlot.workflow_run_id).join(
     _candidates,
@@ -218,13 +239,19 @@ async def lock_schedules(tx: Tx, schedule_ids: Collection[UUID]) -> Sequence[Row
     return (await tx.execute(_LOCK, {"ids": list(schedule_ids)})).all()
 
 
-async def lock_schedule_of_definition(tx: Tx, workflow_name: str) -> Row[Any] | None:
-    """SELECT the schedule that a version of a definition brought FOR UPDATE, and the time.
+async def lock_schedules_of_definitions(tx: Tx, workflow_names: Collection[str]) -> dict[str, Row[Any]]:
+    """SELECT the schedules that versions of definitions brought FOR UPDATE, and the time; the newest by name.
 
     Who looks for the same is waited for: together they would find none, and each make one.
     """
-    await tx.execute(_LOCK_NAME, {"name": workflow_name})
-    return (await tx.execute(_LOCK_OF_DEFINITION, {"name": workflow_name})).one_or_none()
+    names = {"names": sorted(workflow_names)}
+    await tx.execute(_LOCK_NAMES, names)
+    return {row.workflow_name: row for row in await tx.execute(_LOCK_OF_DEFINITIONS, names)}
+
+
+async def lock_schedules_of_version(tx: Tx, workflow_id: UUID) -> None:
+    """SELECT the schedules FOR UPDATE that are deleted with a version of a definition."""
+    await tx.execute(_LOCK_OF_VERSION, {"of_workflow": workflow_id})
 
 
 async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, limit: int) -> FoundPage:
@@ -257,7 +284,8 @@ async def find_due_schedules(tx: Tx, most: int) -> Sequence[UUID]:
 
 async def lock_due_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """SELECT those of the schedules that may fire FOR UPDATE, and the time; the longest due first."""
-    return (await tx.execute(_LOCK_DUE, {"ids": list(schedule_ids)})).all()
+    rows = (await tx.execute(_LOCK_DUE, {"ids": list(schedule_ids)})).all()
+    return sorted(rows, key=lambda row: (row.next_fire_at, row.schedule_id))
 
 
 async def count_open_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> Mapping[UUID, int]:

@@ -25,6 +25,7 @@ from sqlalchemy.orm import SQLORMExpression
 
 from app.db.engine import Tx
 from app.models import SetAsideRow
+from app.store.locks import Rank
 from app.store.recordsets import seconds
 
 LAST_PAUSE_SECONDS = 600.0
@@ -48,15 +49,19 @@ _insert = insert(SetAsideRow).values(
     retry_at=func.now() + cast("1 second", INTERVAL),
 )
 _failures = SetAsideRow.failures + 1
-_SET_ASIDE = _insert.on_conflict_do_update(
-    index_elements=["chore", "row_key"],
-    set_={
-        "failures": _failures,
-        "error": _insert.excluded.error,
-        "retry_at": func.now() + _pause(_failures),
-    },
-).returning(SetAsideRow.failures)
-_FORGET = delete(SetAsideRow).where(_IS_IT)
+_SET_ASIDE = (
+    _insert.on_conflict_do_update(
+        index_elements=["chore", "row_key"],
+        set_={
+            "failures": _failures,
+            "error": _insert.excluded.error,
+            "retry_at": func.now() + _pause(_failures),
+        },
+    )
+    .returning(SetAsideRow.failures)
+    .execution_options(locks=Rank.set_aside_rows)
+)
+_FORGET = delete(SetAsideRow).where(_IS_IT).execution_options(locks=Rank.set_aside_rows)
 _due = (
     select(SetAsideRow.chore, SetAsideRow.row_key)
     .where(SetAsideRow.retry_at <= func.now())
@@ -69,6 +74,7 @@ _TAKE_DUE = (
     .where(tuple_(SetAsideRow.chore, SetAsideRow.row_key).in_(_due))
     .values(retry_at=func.now() + _pause(SetAsideRow.failures + 1))
     .returning(SetAsideRow.chore, SetAsideRow.row_key)
+    .execution_options(locks=Rank.set_aside_rows.skipped)
 )
 _COUNT = select(SetAsideRow.chore, func.count().label("amount")).group_by(SetAsideRow.chore)
 _LIST_KEYS = select(SetAsideRow.row_key).where(SetAsideRow.chore == _CHORE)

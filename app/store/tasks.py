@@ -39,6 +39,7 @@ from app.models import Queue, Task, WorkflowRun
 from app.models.base import list_of
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_SPAWNS
+from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like, seconds
 
 MOMENT = func.clock_timestamp(type_=DateTime(timezone=True)).label("now")
@@ -106,7 +107,7 @@ def _insert_tasks() -> Select[Any]:
         .returning(Task.task_id, Task.ready_at, Task.queue)
         .cte("task")
     )
-    return select(task.c.task_id, task.c.ready_at, task.c.queue).add_cte(queues)
+    return select(task.c.task_id, task.c.ready_at, task.c.queue).add_cte(queues).execution_options(locks=Rank.tasks.new)
 
 
 _INSERT = _insert_tasks()
@@ -116,7 +117,7 @@ _LOCK_KEYS = select(
     func.pg_advisory_xact_lock(
         KEYS_OF_SPAWNS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
     )
-)
+).execution_options(locks=Rank.spawn_keys)
 _QUEUES = bindparam("queues", type_=ARRAY(Text))
 _wanted = select(func.unnest(_QUEUES).label("queue"), func.unnest(_KEYS).label("idempotency_key")).subquery("wanted")
 _GET_BY_KEY = select(
@@ -156,6 +157,7 @@ _UPDATE = (
     update(Task)
     .where(Task.task_id == _item.c.task_id, Task.revision < _item.c.revision)
     .values({name: _item.c[name] for name in _CHANGED})
+    .execution_options(locks=Rank.tasks.held)
 )
 
 
@@ -166,7 +168,7 @@ def lock_statement(*conditions: ColumnElement[bool], order: Any, most: Any = Non
     """
     rows = select(*TASK_COLUMNS).where(*conditions).order_by(order).limit(most)
     locked = rows.with_for_update(key_share=True, skip_locked=skip).cte("locked")
-    return select(locked, MOMENT)
+    return select(locked, MOMENT).execution_options(locks=Rank.tasks)
 
 
 _LOCK = lock_statement(Task.task_id == any_(_IDS), order=Task.task_id)
@@ -196,7 +198,7 @@ _cancelled = (
     .returning(Task.queue)
     .cte("cancelled")
 )
-_CANCEL_OF_RUNS = select(_cancelled.c.queue).distinct()
+_CANCEL_OF_RUNS = select(_cancelled.c.queue).distinct().execution_options(locks=Rank.tasks)
 _HAS_RUNNING = select(
     select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == literal_column("'running'")).exists()
 )
@@ -206,27 +208,43 @@ _LOCK_TO_REOPEN = lock_statement(
     order=Task.task_id,
 )
 _to_delete = select(Task.task_id).where(Task.workflow_run_id == any_(_IDS)).order_by(Task.task_id).with_for_update()
-_LOCK_TO_DELETE = select(func.count()).select_from(_to_delete.subquery("to_delete"))
-_REQUEST_CANCEL = (
-    update(Task)
+_LOCK_TO_DELETE = select(func.count()).select_from(_to_delete.subquery("to_delete")).execution_options(locks=Rank.tasks)
+_to_stop = (
+    select(Task.task_id)
     .where(Task.workflow_run_id == any_(_IDS), Task.status == literal_column("'running'"))
     .where(Task.cancel_requested_at.is_(None))
+    .order_by(Task.task_id)
+    .with_for_update(key_share=True)
+    .cte("to_stop")
+)
+_REQUEST_CANCEL = (
+    update(Task)
+    .where(Task.task_id == any_(func.array(select(_to_stop.c.task_id).scalar_subquery())))
     .values(cancel_requested_at=func.now(), revision=Task.revision + 1)
     .values(updated_at=func.greatest(func.now(), Task.updated_at))
+    .execution_options(locks=Rank.tasks)
 )
 _COUNT_OPEN = (
     select(Task.workflow_run_id, func.count().label("open"))
     .where(Task.workflow_run_id == any_(_IDS), _IS_OPEN)
     .group_by(Task.workflow_run_id)
 )
-_HOLD = update(Task).where(Task.task_id == any_(_IDS)).values(ready_at=None, wake_at=None)
+_HOLD = (
+    update(Task)
+    .where(Task.task_id == any_(_IDS))
+    .values(ready_at=None, wake_at=None)
+    .execution_options(locks=Rank.tasks.held)
+)
 _IS_WORK = (Task.workflow_run_id == any_(_IDS), Task.step.is_not(None))
-_HOLD_OF_RUN = update(Task).where(*_IS_WORK, Task.ready_at.is_not(None)).values(ready_at=None)
+_HOLD_OF_RUN = (
+    update(Task).where(*_IS_WORK, Task.ready_at.is_not(None)).values(ready_at=None).execution_options(locks=Rank.tasks)
+)
 _RELEASE_OF_RUN = (
     update(Task)
     .where(*_IS_WORK, Task.status.in_([literal_column(f"'{status}'") for status in TASK_WAITING]))
     .where(Task.ready_at.is_(None), Task.due_at.is_(None), Task.wake_at.is_(None), Task.wait_step.is_(None))
     .values(ready_at=func.now())
+    .execution_options(locks=Rank.tasks)
 )
 _is_held = (
     select(1)
@@ -257,7 +275,11 @@ _old_of_queue = (
 )
 _with_limits = _queues.outerjoin(Queue, Queue.queue == _queues.c.queue)
 _old = select(_old_of_queue.c.task_id).select_from(_with_limits.join(_old_of_queue, true())).limit(_MOST).cte("old")
-_PRUNE = delete(Task).where(Task.task_id == any_(func.array(select(_old.c.task_id).scalar_subquery())))
+_PRUNE = (
+    delete(Task)
+    .where(Task.task_id == any_(func.array(select(_old.c.task_id).scalar_subquery())))
+    .execution_options(locks=Rank.tasks.skipped)
+)
 
 
 async def lock_idempotency_keys(tx: Tx, keys: Collection[tuple[str, str]]) -> None:

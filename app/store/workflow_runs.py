@@ -36,6 +36,7 @@ from app.models import Task, WorkflowRun, WorkflowRunHistory
 from app.models.base import ReadJson
 from app.schemas.tasks import TaskStatus
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
+from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like, seconds
 
 
@@ -148,7 +149,11 @@ def _insert_runs() -> Select[Any]:
         reason=cast(null(), Text),
         request_id=item.c.request_id,
     )
-    return select(run.c.workflow_run_id, run.c.created_at, run.c.deadline_at).add_cte(history)
+    return (
+        select(run.c.workflow_run_id, run.c.created_at, run.c.deadline_at)
+        .add_cte(history)
+        .execution_options(locks=Rank.runs.new)
+    )
 
 
 def _update_runs() -> Select[Any]:
@@ -211,20 +216,38 @@ def _begin_runs() -> Select[Any]:
 
 
 _INSERT = _insert_runs()
-_UPDATE = _update_runs()
-_BEGIN = _begin_runs()
+_UPDATE = _update_runs().execution_options(locks=Rank.runs.held)
+_BEGIN = _begin_runs().execution_options(locks=Rank.runs.held)
 _GET = select(*RUN_COLUMNS).where(WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid))
 _GET_MANY = select(*RUN_COLUMNS).where(_HAS_ONE_OF_IDS)
 _LOCK = (
-    select(*RUN_COLUMNS).where(_HAS_ONE_OF_IDS).order_by(WorkflowRun.workflow_run_id).with_for_update(key_share=True)
+    select(*RUN_COLUMNS)
+    .where(_HAS_ONE_OF_IDS)
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(key_share=True)
+    .execution_options(locks=Rank.runs)
+)
+_LOCK_ROWS = (
+    select(WorkflowRun.workflow_run_id)
+    .where(_HAS_ONE_OF_IDS)
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(key_share=True)
+    .execution_options(locks=Rank.runs)
 )
 _SHARE = (
     select(WorkflowRun.workflow_run_id, WorkflowRun.queue, WorkflowRun.completed_at)
     .where(_HAS_ONE_OF_IDS)
     .order_by(WorkflowRun.workflow_run_id)
     .with_for_update(read=True)
+    .execution_options(locks=Rank.runs)
 )
-_LOCK_KEYS = select(WorkflowRun.workflow_run_id).where(_HAS_ONE_OF_IDS).with_for_update(read=True, key_share=True)
+_LOCK_KEYS = (
+    select(WorkflowRun.workflow_run_id)
+    .where(_HAS_ONE_OF_IDS)
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(read=True, key_share=True)
+    .execution_options(locks=Rank.runs)
+)
 _ticking = (
     select(WorkflowRun.workflow_run_id)
     .where(_HAS_ONE_OF_IDS, WorkflowRun.heartbeat_expires_at.is_not(None))
@@ -243,10 +266,15 @@ _BEAT = (
         WorkflowRun.heartbeat_seconds,
         WorkflowRun.heartbeat_expires_at,
     )
+    .execution_options(locks=Rank.runs)
 )
-_DELETE = delete(WorkflowRun).where(
-    WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
-    WorkflowRun.status.in_([literal_column(f"'{status}'") for status in FINAL]),
+_DELETE = (
+    delete(WorkflowRun)
+    .where(
+        WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
+        WorkflowRun.status.in_([literal_column(f"'{status}'") for status in FINAL]),
+    )
+    .execution_options(locks=Rank.runs.held)
 )
 
 
@@ -297,6 +325,11 @@ def run_of(row: Iterable[Any]) -> RunRow:
 async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
     """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other."""
     return await read_runs(tx, _LOCK, {"ids": ids})
+
+
+async def lock_run_rows(tx: Tx, ids: Sequence[UUID]) -> None:
+    """SELECT runs FOR UPDATE as ``lock_runs`` does, and read nothing of them."""
+    await tx.execute(_LOCK_ROWS, {"ids": ids})
 
 
 async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.models import Workflow, WorkflowExecution
+from app.store.locks import Rank
 from app.store.pages import FoundPage, read_page
 
 _NAME = bindparam("name", type_=Text)
@@ -33,6 +34,7 @@ _INSERT = (
     .values({name: bindparam(f"new_{name}", type_=Workflow.__table__.c[name].type) for name in _GIVEN})
     .on_conflict_do_nothing(index_elements=["workflow_name", "workflow_version"])
     .returning(*_SHORT)
+    .execution_options(locks=Rank.workflows.new)
 )
 
 
@@ -46,10 +48,14 @@ def _newest_of(columns: Sequence[Any]) -> Select[Any]:
 
 _GET = _version_of(_ALL)
 _GET_NEWEST = _newest_of(_ALL)
-_SHARE = _GET.with_for_update(key_share=True, read=True)
-_SHARE_NEWEST = _GET_NEWEST.with_for_update(key_share=True, read=True)
-_LOCK = _version_of(_SHORT).with_for_update()
-_DELETE = delete(Workflow).where(Workflow.workflow_id == bindparam("workflow_id"))
+_SHARE = _GET.with_for_update(key_share=True, read=True).execution_options(locks=Rank.workflows)
+_SHARE_NEWEST = _GET_NEWEST.with_for_update(key_share=True, read=True).execution_options(locks=Rank.workflows)
+_LOCK = _version_of(_SHORT).with_for_update().execution_options(locks=Rank.workflows)
+_DELETE = (
+    delete(Workflow)
+    .where(Workflow.workflow_id == bindparam("workflow_id"))
+    .execution_options(locks=Rank.workflows.held)
+)
 _FIND_RUN = (
     select(WorkflowExecution.workflow_run_id)
     .where(WorkflowExecution.workflow_id == bindparam("workflow_id"))

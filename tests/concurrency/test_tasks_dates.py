@@ -12,6 +12,7 @@ from app.db.engine import Database, Tx
 from app.schemas.tasks import Claim, TaskFailure
 from app.services.claims import Turn, TurnTaken, turn_each
 from app.services.leases import Report, fail_each
+from app.store.tasks import lock_tasks
 from tests.factories import attempts_of, reported, spawn_task, start_task
 from tests.waiting import eventually
 
@@ -76,9 +77,7 @@ class TestHeartbeat:
                 return (await looking.execute(BLOCKED)).first()
 
         async with database.transaction() as tx:
-            await tx.execute(
-                text("SELECT 1 FROM tasks WHERE task_id = CAST(:id AS uuid) FOR UPDATE"), {"id": held["task_id"]}
-            )
+            await lock_tasks(tx, [UUID(held["task_id"])])
             beating = asyncio.create_task(reported(client, held, "heartbeat", lease_seconds=30))
             await eventually(is_blocked)
             before = await moment_of(tx)

@@ -1,0 +1,99 @@
+"""The order in which a transaction takes locks, and what each statement that takes some says about them."""
+
+from collections.abc import Mapping
+from enum import Enum, IntEnum, unique
+from typing import NamedTuple
+
+
+class Way(Enum):
+    """How a statement comes by its locks."""
+
+    waits = "waits"
+    """It waits for whoever has them: only from a lower rank to a higher one."""
+    held = "held"
+    """It changes rows that its transaction has locked before, or that hang on such a row."""
+    skipped = "skipped"
+    """It leaves out what others have, and never waits."""
+    new = "new"
+    """It inserts rows that nobody else can see yet; at most it waits for who inserts the same key just now."""
+
+
+class Lock(NamedTuple):
+    """What a statement takes, and how."""
+
+    rank: "Rank"
+    way: Way
+
+
+@unique
+class Rank(IntEnum):
+    """Everything that a transaction waits for, in the one order in which it may.
+
+    A transaction that has taken a lock of one rank waits for none of a lower one, and of one rank it takes all at once,
+    in the order of their ids, or goes on to higher ids. So whoever waits holds less than what he waits for, nobody can
+    wait for himself around a corner, and no two transactions stand in each other's way: there is no deadlock.
+
+    - What was locked before can be named again at any time, and so can what the transaction itself has inserted.
+    - What hangs on a row is locked with it: steps, frames, executions and the history of a run, the waits, checkpoints
+      and attempts of a task, the slots of a schedule. Foreign keys wait for nothing but deletion.
+    - Try-locks and SKIP LOCKED never wait, and may come at any time; what they give is held like anything else.
+    - An insertion waits for who inserts the same key just now. A queue that is being made has no tasks that anybody
+      could hold; events are all inserted, by name, before the first task is woken by one.
+
+    Each statement of this room that locks declares it: `statement.execution_options(locks=Rank.tasks)` where it waits,
+    `Rank.tasks.held`, `.skipped` or `.new` where it does not. It costs nothing; the tests hold every transaction to it.
+    """
+
+    requests = 1
+    """Idempotency keys of requests that are done one at a time, and of claims (advisory)."""
+    deliveries = 2
+    """Events on their way."""
+    scheduled_names = 3
+    """Names of workflows whose own schedule is being kept (advisory)."""
+    schedules = 4
+    workflows = 5
+    """Versions of definitions, which are kept from being deleted while runs of them begin."""
+    runs = 6
+    """Workflow runs. Executed ones are locked with those that started them: these have the lower ids."""
+    event_names = 7
+    """Names of events: who awaits and who emits take turns (advisory); their groups come first."""
+    events = 8
+    spawn_keys = 9
+    """Idempotency keys of tasks that are being spawned (advisory)."""
+    tasks = 10
+    queues = 11
+    """Rows of queues: claims on a queue that has limits take turns once all results are in."""
+    workers = 12
+    """Workers seen on queues."""
+    answers = 13
+    """Rows of idempotency keys, written when all that is answered is done."""
+    set_aside_rows = 14
+    """Rows that the housekeeping leaves out."""
+    api_keys = 15
+    """Nothing else is locked with them."""
+
+    @property
+    def held(self) -> Lock:
+        """What is said by a statement that changes what was locked before."""
+        return Lock(self, Way.held)
+
+    @property
+    def skipped(self) -> Lock:
+        """What is said by a statement that leaves out what others have, or only tries."""
+        return Lock(self, Way.skipped)
+
+    @property
+    def new(self) -> Lock:
+        """What is said by a statement that inserts."""
+        return Lock(self, Way.new)
+
+
+AT_ANY_TIME: Mapping[Rank, str] = {
+    Rank.workflows: "all share them but who deletes one; he has its schedules by then, and waits for nothing more",
+}
+"""Ranks that are also taken after higher ones, each with the reason why that is sound."""
+IN_ANY_ORDER: Mapping[Rank, str] = {
+    Rank.tasks: "who takes more tasks holds their runs, which all others lock first who lock several, or wakes waiters",
+    Rank.api_keys: "the key of the environment comes first, by its name, and then those whose place it takes",
+}
+"""Ranks of which more is taken later, whatever the ids, each with the reason why that is sound."""
