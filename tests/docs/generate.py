@@ -1,4 +1,4 @@
-"""The parts of the docs that are written from the code; `python -m tests.docs.generate` rewrites them."""
+"""What is written from the code, in docs and docs/inside; `python -m tests.docs.generate` writes it anew."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +22,7 @@ from app.main import create_app
 from app.schemas.workflow_runs import RunStatus
 from app.services.sightings import Sightings
 from app.settings import Settings
+from tests.docs.compiled_sql import STATEMENTS, write_statements
 from tests.docs.rooms import write_rooms
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -174,3 +175,4 @@ def rewrite(path: Path) -> str:
 if __name__ == "__main__":
     for path in PARTS:
         path.write_text(rewrite(path))
+    STATEMENTS.write_text(write_statements())

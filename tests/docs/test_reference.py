@@ -8,6 +8,7 @@ from app.errors import PROBLEMS, Refusal
 from app.main import create_app
 from app.settings import Settings
 from tests.docs import generate
+from tests.docs.compiled_sql import STATEMENTS, write_statements
 from tests.processes import ROOT
 
 PAGE = generate.REFERENCE.read_text()
@@ -42,6 +43,10 @@ class TestReference:
     @pytest.mark.parametrize("loop", ["end_overdue_runs", "prune_idempotency_keys"])
     def test_loops_that_are_explained_exist(self, loop: str) -> None:
         assert f"`{loop}`" in (ROOT / "docs" / "operations.md").read_text()
+
+
+def test_statements_are_current() -> None:
+    assert STATEMENTS.read_text() == write_statements(), "docs/inside/statements.sql is not current: run `make docs`"
 
 
 def _below(kind: type[Refusal]) -> set[type[Refusal]]:

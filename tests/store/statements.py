@@ -3,9 +3,8 @@
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Executable
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import SelectBase
 
@@ -17,7 +16,7 @@ class Statement(NamedTuple):
 
     module: str
     name: str
-    value: Executable
+    value: Any
 
     def __str__(self) -> str:
         """Return what it is called: `tasks._LOCK`."""
@@ -28,5 +27,5 @@ def all_statements() -> Iterator[Statement]:
     """Yield the constants of the store that are statements, by module, in the order in which they stand there."""
     for module in pkgutil.iter_modules(store.__path__):
         for name, value in vars(import_module(f"{store.__name__}.{module.name}")).items():
-            if name.isupper() and isinstance(value, Executable) and isinstance(value, SelectBase | UpdateBase):
+            if name.isupper() and isinstance(value, SelectBase | UpdateBase):
                 yield Statement(module.name, name, value)
