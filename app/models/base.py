@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData, Text
+from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Dialect, MetaData, Text, literal_column
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, Uuid
 
@@ -15,6 +15,16 @@ from app.domain.json_texts import JsonText
 def list_of(statuses: Iterable[str]) -> str:
     """Return ``statuses`` as the list of an SQL condition, in the order in which they are declared."""
     return "(" + ", ".join(f"'{status}'" for status in statuses) + ")"
+
+
+def constant(value: str) -> ColumnElement[str]:
+    """Return ``value`` as a constant in the text of a statement, and not as a parameter.
+
+    A partial index serves a statement only where the planner sees that its condition holds. A plan that is made for all
+    values, as Postgres makes one for a prepared statement after a while, knows nothing of a parameter.
+    Source: PostgreSQL, Partial Indexes.
+    """
+    return literal_column(f"'{value}'", Text)
 
 
 class KeptJson(TypeDecorator[JsonText]):

@@ -25,7 +25,6 @@ from sqlalchemy import (
     column,
     false,
     func,
-    literal_column,
     or_,
     select,
     true,
@@ -36,13 +35,14 @@ from sqlalchemy.orm import aliased
 from app.db.engine import Tx
 from app.domain.lease_tokens import STEP_VERSION
 from app.models import Checkpoint, Queue, Task
+from app.models.base import constant
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_CLAIMS
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like, seconds
 from app.store.sizes import size_of
 
-_RUNNING: ColumnElement[str] = literal_column(f"'{TaskStatus.running}'")
+_RUNNING: ColumnElement[str] = constant(TaskStatus.running)
 _TAKE_KEY = func.pg_try_advisory_xact_lock(
     KEYS_OF_CLAIMS, func.hashtext(Task.queue + "/" + Task.concurrency_key).op("&", return_type=Integer)(1023)
 )

@@ -17,7 +17,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
-    literal_column,
     null,
     select,
     update,
@@ -29,7 +28,7 @@ from app.db.engine import Tx
 from app.domain.moves import TASK_OPEN
 from app.domain.records import TaskRow
 from app.models import Task, TaskAttempt
-from app.models.base import list_of
+from app.models.base import constant
 from app.schemas.reasons import Reason
 from app.schemas.tasks import TaskStatus
 from app.store.locks import Rank
@@ -38,7 +37,7 @@ from app.store.tasks import lock_statement, read_tasks
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
-_IS_OPEN: ColumnElement[bool] = literal_column(f"tasks.status IN {list_of(TASK_OPEN)}")
+_IS_OPEN: ColumnElement[bool] = Task.status.in_([*map(constant, TASK_OPEN)])
 _HAS_ONE_OF_IDS = Task.task_id == any_(_IDS)
 _BY_NOW = func.statement_timestamp()
 _IS_EXPIRED = (Task.lease_expires_at <= _BY_NOW, Task.step.is_(None))

@@ -19,7 +19,6 @@ from sqlalchemy import (
     cast,
     column,
     func,
-    literal_column,
     or_,
     select,
     update,
@@ -36,7 +35,7 @@ from app.models import (
     WorkflowStep,
     WorkflowWarning,
 )
-from app.models.base import ReadJson
+from app.models.base import ReadJson, constant
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
@@ -148,14 +147,14 @@ _LIST_OPEN = (
     .limit(_MOST)
 )
 _has_begun = or_(
-    WorkflowStep.status != literal_column("'waiting'"),
+    WorkflowStep.status != constant("waiting"),
     WorkflowStep.attempt > func.coalesce(cast(WorkflowStep.facts["before"].as_string(), Integer), 0),
 )
 _SWEEP = (
     update(WorkflowStep)
     .where(_OF_RUN, WorkflowStep.completed_at.is_(None))
     .values(
-        status=case((_has_begun, literal_column("'cancelled'")), else_=literal_column("'skipped'")),
+        status=case((_has_begun, constant("cancelled")), else_=constant("skipped")),
         due_at=None,
         awaits=None,
         completed_at=func.now(),
@@ -281,9 +280,7 @@ _LIST_CHILDREN = (
     .order_by(WorkflowRun.workflow_run_id)
 )
 _is_running_task = (
-    select(1)
-    .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == literal_column("'running'"))
-    .exists()
+    select(1).where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant("running")).exists()
 )
 _IS_TO_BE_CANCELLED = (
     WorkflowRun.cancel_due_at.is_not(None),

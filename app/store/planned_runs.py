@@ -22,7 +22,7 @@ from app.db.engine import Tx
 from app.domain.moves import OPEN
 from app.domain.records import RunRow
 from app.models import Schedule, WorkflowRun
-from app.models.base import list_of
+from app.models.base import constant
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
@@ -30,10 +30,10 @@ from app.store.workflow_runs import RUN_COLUMNS, read_runs
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
-_IS_OPEN: ColumnElement[bool] = literal_column(f"workflow_runs.status IN {list_of(OPEN)}")
-_IS_RUNNING = WorkflowRun.status == literal_column("'running'")
+_IS_OPEN: ColumnElement[bool] = WorkflowRun.status.in_([*map(constant, OPEN)])
+_IS_RUNNING = WorkflowRun.status == constant("running")
 _IS_PLANNED = and_(
-    WorkflowRun.status == literal_column("'pending'"),
+    WorkflowRun.status == constant("pending"),
     WorkflowRun.workflow_id.is_not(None),
     WorkflowRun.paused_at.is_(None),
 )

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.db.engine import Tx
 from app.domain.moves import TASK_OPEN
 from app.models import Queue, QueueWorker, Task
-from app.models.base import list_of
+from app.models.base import constant
 from app.store.locks import Rank
 from app.store.pages import FoundPage, read_page
 
@@ -33,7 +33,7 @@ _REVIVE = (
     .from_select(
         ["queue"],
         select(_QUEUE).where(
-            select(1).where(Task.queue == _QUEUE, literal_column(f"tasks.status IN {list_of(TASK_OPEN)}")).exists()
+            select(1).where(Task.queue == _QUEUE, Task.status.in_([*map(constant, TASK_OPEN)])).exists()
         ),
     )
     .on_conflict_do_nothing()
@@ -57,7 +57,7 @@ _COUNT_OPEN = (
         func.count().label("amount"),
         func.extract("epoch", func.now() - func.min(Task.created_at)).label("oldest_seconds"),
     )
-    .where(Task.queue == any_(_QUEUES), literal_column(f"tasks.status IN {list_of(TASK_OPEN)}"))
+    .where(Task.queue == any_(_QUEUES), Task.status.in_([*map(constant, TASK_OPEN)]))
     .group_by(Task.queue, Task.status)
 )
 _LIST_WORKERS = (

@@ -18,7 +18,6 @@ from sqlalchemy import (
     case,
     cast,
     func,
-    literal_column,
     null,
     or_,
     select,
@@ -29,6 +28,7 @@ from sqlalchemy.orm import SQLORMExpression
 from app.db.engine import Tx
 from app.domain.moves import OPEN
 from app.models import Task, WorkflowExecution, WorkflowRun, WorkflowStep
+from app.models.base import constant
 from app.schemas.reasons import Reason
 from app.schemas.steps import StepStatus
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
@@ -43,7 +43,7 @@ _HAS_ONE_OF_IDS = WorkflowRun.workflow_run_id == any_(_IDS)
 _ENDED_AT = func.greatest(func.now(), WorkflowRun.started_at, WorkflowRun.updated_at)
 _IS_PAST_DEADLINE = (
     WorkflowRun.deadline_at <= func.now(),
-    WorkflowRun.status.in_([literal_column(f"'{status}'") for status in OPEN]),
+    WorkflowRun.status.in_([*map(constant, OPEN)]),
     WorkflowRun.workflow_id.is_(None),  # the others are ended by their execution
 )
 _IS_LOST = (WorkflowRun.heartbeat_expires_at <= func.now(),)
@@ -123,9 +123,7 @@ _END_LOST = _expire(
     *_IS_LOST,
 )
 _is_running_task = (
-    select(1)
-    .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == literal_column("'running'"))
-    .exists()
+    select(1).where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant("running")).exists()
 )
 _IS_TO_BE_CANCELLED = (
     WorkflowRun.cancel_due_at.is_not(None),

@@ -20,7 +20,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    literal,
     literal_column,
     or_,
     select,
@@ -32,7 +31,7 @@ from app.db.engine import Tx
 from app.domain.cursors import Position
 from app.domain.moves import OPEN
 from app.models import Schedule, ScheduleSlot, WorkflowRun
-from app.models.base import list_of
+from app.models.base import constant
 from app.schemas.schedules import Overlap, SlotOutcome
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
 from app.store.locks import Rank
@@ -64,7 +63,7 @@ _SETTINGS = (
     "next_fire_at",
 )
 _GIVEN = ("schedule_id", "workflow_name", *_SETTINGS)
-_is_open: ColumnElement[bool] = literal_column(f"workflow_runs.status IN {list_of(OPEN)}")
+_is_open: ColumnElement[bool] = WorkflowRun.status.in_([*map(constant, OPEN)])
 _open_runs = (
     select(func.count())
     .select_from(WorkflowRun)
@@ -126,7 +125,7 @@ _DELETE = delete(Schedule).where(Schedule.schedule_id == _ID).execution_options(
 _IS_DUE = (
     Schedule.next_fire_at <= func.now(),
     Schedule.paused.is_(False),
-    or_(Schedule.overlap == literal_column(f"'{Overlap.skip}'"), _open_runs < Schedule.max_active_runs),
+    or_(Schedule.overlap == constant(Overlap.skip), _open_runs < Schedule.max_active_runs),
 )
 _LOCK_DUE = (
     select(*_WITH_NOW)
@@ -159,7 +158,7 @@ _MOVE = (
 _newest_fired = (
     select(func.max(ScheduleSlot.fire_at))
     .where(ScheduleSlot.schedule_id == Schedule.schedule_id)
-    .where(ScheduleSlot.outcome == literal_column(f"'{SlotOutcome.fired}'"))
+    .where(ScheduleSlot.outcome == constant(SlotOutcome.fired))
     .correlate(Schedule)
     .scalar_subquery()
 )
@@ -179,7 +178,7 @@ _MISS_SLOTS = (
         select(
             _ID,
             func.unnest(bindparam("firings", type_=ARRAY(_TIME))),
-            literal(SlotOutcome.missed.value, literal_execute=True),
+            constant(SlotOutcome.missed),
         ),
     )
     .on_conflict_do_nothing()

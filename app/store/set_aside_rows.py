@@ -15,7 +15,6 @@ from sqlalchemy import (
     cast,
     delete,
     func,
-    literal_column,
     select,
     tuple_,
     update,
@@ -25,6 +24,7 @@ from sqlalchemy.orm import SQLORMExpression
 
 from app.db.engine import Tx
 from app.models import SetAsideRow
+from app.models.base import constant
 from app.store.locks import Rank
 from app.store.recordsets import seconds
 
@@ -82,7 +82,7 @@ _LIST_KEYS = select(SetAsideRow.row_key).where(SetAsideRow.chore == _CHORE)
 
 def ids_set_aside_by(chore: str) -> Select[tuple[Any]]:
     """Return the ids of the rows that a chore leaves out, for its statement that finds what is due."""
-    return select(cast(SetAsideRow.row_key, Uuid)).where(SetAsideRow.chore == literal_column(f"'{chore}'"))
+    return select(cast(SetAsideRow.row_key, Uuid)).where(SetAsideRow.chore == constant(chore))
 
 
 async def set_aside(tx: Tx, chore: str, key: str, error: str) -> int:

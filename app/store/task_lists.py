@@ -14,7 +14,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    literal_column,
     select,
     tuple_,
 )
@@ -23,6 +22,7 @@ from app.db.engine import Tx
 from app.domain.cursors import Position
 from app.domain.records import TaskRow
 from app.models import Task
+from app.models.base import constant
 from app.schemas.tasks import TaskStatus
 from app.store.pages import Page, as_records, read_page
 from app.store.tasks import MOMENT, TASK_COLUMNS
@@ -37,7 +37,7 @@ _FILTERS: Mapping[str, ColumnElement[bool]] = {
     "created_after": Task.created_at > bindparam("created_after", type_=DateTime(timezone=True)),
     "created_before": Task.created_at < bindparam("created_before", type_=DateTime(timezone=True)),
 }
-_NOT_COMPLETED: ColumnElement[bool] = literal_column(f"tasks.status <> '{TaskStatus.completed}'")
+_NOT_COMPLETED: ColumnElement[bool] = Task.status != constant(TaskStatus.completed)
 
 
 @lru_cache(maxsize=1024)

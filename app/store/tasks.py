@@ -36,7 +36,7 @@ from app.domain.moments import END_OF_TIME
 from app.domain.moves import TASK_OPEN, TASK_WAITING
 from app.domain.records import TaskRow
 from app.models import Queue, Task, WorkflowRun
-from app.models.base import list_of
+from app.models.base import constant
 from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_SPAWNS
 from app.store.locks import Rank
@@ -68,7 +68,7 @@ GIVEN = (
     "concurrency_key",
 )
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
-_IS_OPEN: ColumnElement[bool] = literal_column(f"tasks.status IN {list_of(TASK_OPEN)}")
+_IS_OPEN: ColumnElement[bool] = Task.status.in_([*map(constant, TASK_OPEN)])
 
 
 def _insert_tasks() -> Select[Any]:
@@ -176,7 +176,7 @@ _MOST = bindparam("most", type_=Integer)
 _of_runs = (
     Task.workflow_run_id == any_(_IDS),
     _IS_OPEN,
-    or_(bindparam("running_too", type_=Boolean), Task.status != literal_column("'running'")),
+    or_(bindparam("running_too", type_=Boolean), Task.status != constant("running")),
 )
 _LOCK_OF_RUNS = lock_statement(*_of_runs, order=Task.task_id, most=_MOST)
 _ended_at = func.greatest(func.now(), Task.started_at)
@@ -187,7 +187,7 @@ _cancelled = (
     update(Task)
     .where(Task.task_id == any_(func.array(select(_to_cancel.c.task_id).scalar_subquery())))
     .values(
-        status=literal_column("'cancelled'"),
+        status=constant("cancelled"),
         reason=bindparam("why", type_=Text),
         **dict.fromkeys(("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")),
         completed_at=_ended_at,
@@ -199,19 +199,17 @@ _cancelled = (
     .cte("cancelled")
 )
 _CANCEL_OF_RUNS = select(_cancelled.c.queue).distinct().execution_options(locks=Rank.tasks)
-_HAS_RUNNING = select(
-    select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == literal_column("'running'")).exists()
-)
+_HAS_RUNNING = select(select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == constant("running")).exists())
 _LOCK_TO_REOPEN = lock_statement(
     Task.workflow_run_id == any_(_IDS),
-    literal_column("tasks.status IN ('failed', 'cancelled')"),
+    Task.status.in_([constant("failed"), constant("cancelled")]),
     order=Task.task_id,
 )
 _to_delete = select(Task.task_id).where(Task.workflow_run_id == any_(_IDS)).order_by(Task.task_id).with_for_update()
 _LOCK_TO_DELETE = select(func.count()).select_from(_to_delete.subquery("to_delete")).execution_options(locks=Rank.tasks)
 _to_stop = (
     select(Task.task_id)
-    .where(Task.workflow_run_id == any_(_IDS), Task.status == literal_column("'running'"))
+    .where(Task.workflow_run_id == any_(_IDS), Task.status == constant("running"))
     .where(Task.cancel_requested_at.is_(None))
     .order_by(Task.task_id)
     .with_for_update(key_share=True)
@@ -241,7 +239,7 @@ _HOLD_OF_RUN = (
 )
 _RELEASE_OF_RUN = (
     update(Task)
-    .where(*_IS_WORK, Task.status.in_([literal_column(f"'{status}'") for status in TASK_WAITING]))
+    .where(*_IS_WORK, Task.status.in_([*map(constant, TASK_WAITING)]))
     .where(Task.ready_at.is_(None), Task.due_at.is_(None), Task.wake_at.is_(None), Task.wait_step.is_(None))
     .values(ready_at=func.now())
     .execution_options(locks=Rank.tasks)

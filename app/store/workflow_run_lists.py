@@ -31,13 +31,14 @@ from app.domain.cursors import Position
 from app.domain.moves import FINAL
 from app.domain.records import RunRow
 from app.models import WorkflowRun
+from app.models.base import constant
 from app.schemas.workflow_runs import RunStatus
 from app.store.pages import Page, as_records, read_page
 from app.store.workflow_runs import RUN_COLUMNS, run_of
 
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
 _ID: ColumnElement[Any] = WorkflowRun.workflow_run_id.expression
-_EVERY_STATUS: ColumnElement[Any] = cast(array([literal_column(f"'{status}'") for status in RunStatus]), ARRAY(Text))
+_EVERY_STATUS: ColumnElement[Any] = cast(array([*map(constant, RunStatus)]), ARRAY(Text))
 
 ORDERS: Mapping[str, ColumnElement[Any]] = {
     "created_at": WorkflowRun.created_at.expression,

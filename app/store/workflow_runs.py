@@ -21,7 +21,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal_column,
     null,
     or_,
     select,
@@ -33,7 +32,7 @@ from app.domain.moves import FINAL
 from app.domain.records import RunChange, RunRow
 from app.domain.tags import tag_texts
 from app.models import Task, WorkflowRun, WorkflowRunHistory
-from app.models.base import ReadJson
+from app.models.base import ReadJson, constant
 from app.schemas.tasks import TaskStatus
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.store.locks import Rank
@@ -43,12 +42,10 @@ from app.store.recordsets import as_rows, rows_like, seconds
 def _count_tasks() -> ColumnElement[Any]:
     """Return the linked tasks of a run counted by status, as a JSON object: read from one index, never stored."""
     task = Task.__table__.c
-    counts = [
-        (status.value, func.count().filter(task.status == literal_column(f"'{status}'"))) for status in TaskStatus
-    ]
+    counts = [(status.value, func.count().filter(task.status == constant(status))) for status in TaskStatus]
     pairs: list[ColumnElement[Any]] = []
     for name, count in counts:
-        pairs += (literal_column(f"'{name}'"), count)
+        pairs += (constant(name), count)
     counted = select(func.json_build_object(*pairs, type_=ReadJson)).where(
         task.workflow_run_id == WorkflowRun.__table__.c.workflow_run_id
     )
@@ -272,7 +269,7 @@ _DELETE = (
     delete(WorkflowRun)
     .where(
         WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
-        WorkflowRun.status.in_([literal_column(f"'{status}'") for status in FINAL]),
+        WorkflowRun.status.in_([*map(constant, FINAL)]),
     )
     .execution_options(locks=Rank.runs.held)
 )

@@ -1497,8 +1497,7 @@ FROM item;
 
 -- schedules._MISS_SLOTS
 INSERT INTO schedule_slots (schedule_id, fire_at, outcome)
-SELECT %(of_schedule)s::UUID AS anon_1, unnest(%(firings)s::TIMESTAMP WITH TIME ZONE[]) AS unnest_1,
-    __[POSTCOMPILE_param_1] AS anon_2
+SELECT %(of_schedule)s::UUID AS anon_1, unnest(%(firings)s::TIMESTAMP WITH TIME ZONE[]) AS unnest_1, 'missed'
 ON CONFLICT DO NOTHING;
 
 -- schedules._REFIRE_SLOTS
