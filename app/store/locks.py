@@ -39,6 +39,8 @@ class Rank(IntEnum):
     - Try-locks and SKIP LOCKED never wait, and may come at any time; what they give is held like anything else.
     - An insertion waits for who inserts the same key just now. A queue that is being made has no tasks that anybody
       could hold; events are all inserted, by name, before the first task is woken by one.
+    - One thing is left out: who wakes the tasks of several events takes them event by event. Where two who do so meet,
+      with tasks that await more than one of the events, Postgres ends one transaction, and it is done again.
 
     Each statement of this room that locks declares it: `statement.execution_options(locks=Rank.tasks)` where it waits,
     `Rank.tasks.held`, `.skipped` or `.new` where it does not. It costs nothing; the tests hold every transaction to it.
@@ -93,7 +95,7 @@ AT_ANY_TIME: Mapping[Rank, str] = {
 }
 """Ranks that are also taken after higher ones, each with the reason why that is sound."""
 IN_ANY_ORDER: Mapping[Rank, str] = {
-    Rank.tasks: "who takes more tasks holds their runs, which all others lock first who lock several, or wakes waiters",
+    Rank.tasks: "who takes more holds their run, which others lock first; of waiters of several events see above",
     Rank.api_keys: "the key of the environment comes first, by its name, and then those whose place it takes",
 }
 """Ranks of which more is taken later, whatever the ids, each with the reason why that is sound."""
