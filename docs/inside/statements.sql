@@ -1041,12 +1041,12 @@ WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.sc
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
     workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.rerun_of_workflow_run_id,
-    workflow_runs.schedule_id, workflow_runs.data_interval_start, workflow_runs.data_interval_end,
-    workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision, workflow_runs.cancel_requested_at,
-    workflow_runs.paused_at, workflow_runs.deadline_at, workflow_runs.heartbeat_seconds,
-    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
-    workflow_runs.updated_at, (
+    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
+    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
+    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
+    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
+    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
+    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2065,19 +2065,19 @@ FROM run;
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
     workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.rerun_of_workflow_run_id,
-    workflow_runs.schedule_id, workflow_runs.data_interval_start, workflow_runs.data_interval_end,
-    workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision, workflow_runs.cancel_requested_at,
-    workflow_runs.paused_at, workflow_runs.deadline_at, workflow_runs.heartbeat_seconds,
-    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
-    workflow_runs.updated_at, (
+    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
+    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
+    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
+    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
+    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
+    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
         'cancelled', count(*) FILTER (WHERE tasks.status = 'cancelled')) AS json_build_object_1
     FROM tasks
     WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id
-) AS task_counts
+) AS task_counts, now() AS now
 FROM workflow_runs
 WHERE workflow_runs.workflow_run_id = %(workflow_run_id)s::UUID;
 
@@ -2085,19 +2085,19 @@ WHERE workflow_runs.workflow_run_id = %(workflow_run_id)s::UUID;
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
     workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.rerun_of_workflow_run_id,
-    workflow_runs.schedule_id, workflow_runs.data_interval_start, workflow_runs.data_interval_end,
-    workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision, workflow_runs.cancel_requested_at,
-    workflow_runs.paused_at, workflow_runs.deadline_at, workflow_runs.heartbeat_seconds,
-    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
-    workflow_runs.updated_at, (
+    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
+    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
+    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
+    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
+    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
+    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
         'cancelled', count(*) FILTER (WHERE tasks.status = 'cancelled')) AS json_build_object_1
     FROM tasks
     WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id
-) AS task_counts
+) AS task_counts, now() AS now
 FROM workflow_runs
 WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]);
 
@@ -2105,12 +2105,12 @@ WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]);
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
     workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.rerun_of_workflow_run_id,
-    workflow_runs.schedule_id, workflow_runs.data_interval_start, workflow_runs.data_interval_end,
-    workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision, workflow_runs.cancel_requested_at,
-    workflow_runs.paused_at, workflow_runs.deadline_at, workflow_runs.heartbeat_seconds,
-    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
-    workflow_runs.updated_at, (
+    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
+    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
+    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
+    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
+    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
+    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2129,11 +2129,6 @@ FROM workflow_runs
 WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[])
 ORDER BY workflow_runs.workflow_run_id
 FOR NO KEY UPDATE;
-
--- workflow_runs._GET_CANCEL_DUE
-SELECT coalesce(workflow_runs.cancel_due_at, now()) AS coalesce_1
-FROM workflow_runs
-WHERE workflow_runs.workflow_run_id = %(workflow_run_id)s::UUID;
 
 -- workflow_runs._SHARE
 SELECT workflow_runs.workflow_run_id, workflow_runs.queue, workflow_runs.completed_at

@@ -6,7 +6,6 @@ from hashlib import sha256
 from uuid import uuid4
 
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
-
 from app.db.engine import Tx
 from app.errors import NotFound, Refusal
 from app.store import tasks
