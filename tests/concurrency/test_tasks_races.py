@@ -105,7 +105,7 @@ class TestLeaseExpiry:
 
         async def claim(number: int) -> None:
             while not done.is_set():
-                again.extend(await crowd.claim(queue, 3, by=number))
+                again.extend(await crowd.claim(queue, 3, by=number, lease_seconds=3600))
 
         done = asyncio.Event()
         claiming = [asyncio.create_task(claim(number)) for number in range(claimers)]
