@@ -67,6 +67,35 @@ class RunChange(NamedTuple):
     why: str | None = None
 
 
+class ScheduleRow(NamedTuple):
+    """A schedule as it is stored; what the columns mean is said at the model."""
+
+    schedule_id: UUID
+    workflow_name: str
+    workflow_version: str | None
+    cron: str
+    timezone: str
+    start_at: datetime
+    end_at: datetime | None
+    catchup: bool
+    max_active_runs: int
+    overlap: str
+    paused: bool
+    paused_reason: str | None
+    queue: str
+    inputs: Json
+    tags: Mapping[str, Json]
+    created_by: str | None
+    workflow_id: UUID | None
+    next_fire_at: datetime | None
+    last_fire_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+    now: datetime
+    """The database's time when it was read: of its transaction."""
+
+
 class TaskRow(NamedTuple):
     """A task as it is stored; what the columns mean is said at the model."""
 

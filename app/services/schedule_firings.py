@@ -14,6 +14,7 @@ from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.cron import firings_between
 from app.domain.json_texts import read_json
+from app.domain.records import ScheduleRow
 from app.errors import MoveNotAllowed, Refusal, ValidationFailed
 from app.execution.session import Start, plan_runs
 from app.schemas.schedules import BACKFILL_MOST, Backfill, Overlap, SlotOutcome
@@ -39,7 +40,7 @@ _RESOLUTION = timedelta(microseconds=1)
 class Turn:
     """What one round does with one schedule."""
 
-    row: Any
+    row: ScheduleRow
     rhythm: Rhythm
     late: list[datetime]
     """Slots that it is too late for: there is no catch-up."""
@@ -75,17 +76,17 @@ async def fire_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> int:
     return sum(len(part) for turn in turns for part in (turn.fired, turn.missed, turn.skipped))
 
 
-def _take_turns(rows: Sequence[Any], room: dict[UUID, int], most: int) -> Iterator[Turn]:
+def _take_turns(rows: Sequence[ScheduleRow], room: dict[UUID, int], most: int) -> Iterator[Turn]:
     """Yield what is due of each schedule, up to about ``most`` slots."""
     for row in rows:
         if most <= 0:
             return
-        rhythm = rhythm_of(row)
+        rhythm, due_since = rhythm_of(row), row.next_fire_at or row.now
         if row.catchup:
             amount = most if row.overlap == Overlap.skip else min(most, max(room[row.schedule_id], 0) + DEALT_MOST)
-            turn = Turn(row, rhythm, [], list(islice(rhythm.due_from(row.next_fire_at, row.now), amount)))
+            turn = Turn(row, rhythm, [], list(islice(rhythm.due_from(due_since, row.now), amount)))
         else:
-            slots = list(islice(rhythm.due_back_to(row.next_fire_at, row.now), 1 + MISSED_MOST))[::-1]
+            slots = list(islice(rhythm.due_back_to(due_since, row.now), 1 + MISSED_MOST))[::-1]
             turn = Turn(row, rhythm, slots[:-1], slots[-1:])
         most -= len(turn.late) + min(len(turn.due), max(room[row.schedule_id], 1))
         yield turn
@@ -143,7 +144,7 @@ async def _find_workflow(tx: Tx, turn: Turn) -> Any:
     return await workflows_store.share_workflow(tx, turn.row.workflow_name, turn.row.workflow_version)
 
 
-def _start_of(schedule: Any, workflow: Any, interval: tuple[datetime, datetime], caller: Caller) -> Start:
+def _start_of(schedule: ScheduleRow, workflow: Any, interval: tuple[datetime, datetime], caller: Caller) -> Start:
     return Start(
         workflow,
         inputs=read_json(schedule.inputs),
@@ -156,7 +157,7 @@ def _start_of(schedule: Any, workflow: Any, interval: tuple[datetime, datetime],
     )
 
 
-def _slot_row(schedule: Any, slot: datetime, outcome: SlotOutcome, run_id: UUID | None) -> dict[str, Any]:
+def _slot_row(schedule: ScheduleRow, slot: datetime, outcome: SlotOutcome, run_id: UUID | None) -> dict[str, Any]:
     return {
         "schedule_id": schedule.schedule_id,
         "fire_at": slot,
@@ -199,7 +200,7 @@ async def backfill_each(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Rep
 class Filling:
     """The slots that one request fills."""
 
-    row: Any
+    row: ScheduleRow
     workflow: Any
     intervals: Sequence[tuple[datetime, datetime]]
 
@@ -221,7 +222,9 @@ async def _backfill_each(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Re
     return [filling if isinstance(filling, Refusal) else next(replies) for filling in fillings]
 
 
-async def _find_slots(tx: Tx, row: Any, request: Backfilling, filled: set[tuple[UUID, datetime]]) -> Filling:
+async def _find_slots(
+    tx: Tx, row: ScheduleRow | None, request: Backfilling, filled: set[tuple[UUID, datetime]]
+) -> Filling:
     """Return what a request fills, beside what is ``filled`` for others. Raises Refusal."""
     if row is None:
         raise not_found(request.schedule_id)

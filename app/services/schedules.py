@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from itertools import islice
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from app.domain.cursors import Position, read_cursor, write_cursor
 from app.domain.json_texts import write_json
 from app.domain.json_values import same_json
 from app.domain.preconditions import Precondition
+from app.domain.records import ScheduleRow
 from app.errors import PreconditionFailed, Refusal, ValidationFailed
 from app.schemas.problems import FieldError
 from app.schemas.schedules import (
@@ -39,7 +39,7 @@ from app.schemas.schedules import (
 from app.schemas.wire import PageQuery
 from app.schemas.workflow_runs import check_tag_keys
 from app.services.schedule_firings import MISSED_MOST
-from app.services.stored_schedules import not_found, read_schedules, rhythm_of
+from app.services.stored_schedules import Rhythm, not_found, read_schedules, rhythm_of
 from app.store import schedules as store
 from app.store import workflows as workflows_store
 
@@ -92,8 +92,8 @@ def _running_interval_start(cron: str, timezone: str, now: datetime) -> datetime
     return previous_firing(parse_cron(cron), timezone, now) or now
 
 
-async def _insert(tx: Tx, settings: Mapping[str, Any], now: datetime) -> Any:
-    rhythm = rhythm_of(SimpleNamespace(**settings))
+async def _insert(tx: Tx, settings: Mapping[str, Any], now: datetime) -> ScheduleRow:
+    rhythm = Rhythm(parse_cron(settings["cron"]), settings["timezone"], settings["start_at"], settings["end_at"])
     next_fire_at = rhythm.first() if settings["catchup"] else rhythm.next_after(now)
     return await store.insert_schedule(tx, {**settings, "schedule_id": uuid7(), "next_fire_at": next_fire_at})
 
@@ -144,7 +144,7 @@ async def get_schedule(tx: Tx, schedule_id: UUID) -> Schedule:
     return schedule
 
 
-async def _get(tx: Tx, schedule_id: UUID) -> Any:
+async def _get(tx: Tx, schedule_id: UUID) -> ScheduleRow:
     row = await store.get_schedule(tx, schedule_id)
     if row is None:
         raise not_found(schedule_id)
@@ -197,7 +197,7 @@ async def update_schedule(
     given = {name: value for name in names if (value := getattr(change, name)) is not MISSING}
     if "tags" in given:
         given["tags"] = _merge_tags(row.tags, given["tags"])
-    errors = _time_errors(given, row._mapping) if given.keys() & _TIMES else []  # noqa: SLF001 - SQLAlchemy's public name for it
+    errors = _time_errors(given, row._asdict()) if given.keys() & _TIMES else []
     if "workflow_version" in given:
         errors += await _workflow_errors(tx, row.workflow_name, given["workflow_version"])
     if errors:
@@ -219,7 +219,7 @@ async def delete_schedule(tx: Tx, schedule_id: UUID, precondition: Precondition 
     await store.delete_schedule(tx, schedule_id)
 
 
-async def _lock(tx: Tx, schedule_id: UUID, precondition: Precondition | None) -> Any:
+async def _lock(tx: Tx, schedule_id: UUID, precondition: Precondition | None) -> ScheduleRow:
     rows = await store.lock_schedules(tx, [schedule_id])
     if not rows:
         raise not_found(schedule_id)
@@ -243,21 +243,21 @@ def _merge_tags(tags: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     return merged
 
 
-async def _change(tx: Tx, row: Any, given: Mapping[str, Any]) -> Any:
+async def _change(tx: Tx, row: ScheduleRow, given: Mapping[str, Any]) -> ScheduleRow:
     """Set what is given of a locked schedule, and where it goes on; what it says already changes nothing."""
     changed = {name for name, value in given.items() if not _is_same(name, getattr(row, name), value)}
     if not changed:
         return row
-    after = SimpleNamespace(**{**row._mapping, **given})  # noqa: SLF001 - SQLAlchemy's public name for it
-    after.next_fire_at = await _find_next(tx, row, after, changed)
-    return await store.update_schedule(tx, vars(after))
+    after = row._replace(**given)
+    next_fire_at = await _find_next(tx, row, after, changed)
+    return await store.update_schedule(tx, after._replace(next_fire_at=next_fire_at))
 
 
 def _is_same(name: str, stored: Any, given: Any) -> bool:
     return same_json(stored, given) if name in _JSON else bool(stored == given)
 
 
-async def _find_next(tx: Tx, before: Any, after: Any, changed: set[str]) -> datetime | None:
+async def _find_next(tx: Tx, before: ScheduleRow, after: ScheduleRow, changed: set[str]) -> datetime | None:
     """Return the slot with which a schedule goes on that has been changed.
 
     In another rhythm, or after a pause without catch-up, it is the first to come; those that are due are missed.
@@ -272,7 +272,7 @@ async def _find_next(tx: Tx, before: Any, after: Any, changed: set[str]) -> date
     if "start_at" in changed:
         return rhythm.first() if after.catchup else rhythm.next_after(before.now)
     if "end_at" not in changed:
-        return before.next_fire_at  # type: ignore[no-any-return]
+        return before.next_fire_at
     if before.next_fire_at is not None:
         return None if after.end_at is not None and before.next_fire_at > after.end_at else before.next_fire_at
     newest = await store.get_newest_slot(tx, before.schedule_id) if after.catchup else before.now

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
@@ -17,6 +16,7 @@ from app.domain.cron import (
     parse_cron,
     previous_firing,
 )
+from app.domain.records import ScheduleRow
 from app.errors import NotFound
 from app.schemas.schedules import Overlap, Schedule
 from app.store import schedules as store
@@ -71,8 +71,8 @@ class Rhythm:
         return None if slot is None or (self.end_at is not None and slot > self.end_at) else slot
 
 
-def rhythm_of(schedule: Any) -> Rhythm:
-    """Return when a schedule fires, given its row."""
+def rhythm_of(schedule: ScheduleRow) -> Rhythm:
+    """Return when a schedule fires."""
     return Rhythm(parse_cron(schedule.cron), schedule.timezone, schedule.start_at, schedule.end_at)
 
 
@@ -81,14 +81,17 @@ def not_found(schedule_id: UUID) -> NotFound:
     return NotFound(f"there is no schedule {schedule_id}")
 
 
-async def read_schedules(tx: Tx, rows: Sequence[Any]) -> list[Schedule]:
+async def read_schedules(tx: Tx, rows: Sequence[ScheduleRow]) -> list[Schedule]:
     """Return the schedules that rows store, with their open runs counted."""
     open_runs = await store.count_open_runs(tx, [row.schedule_id for row in rows]) if rows else {}
     return [_read_schedule(row, open_runs.get(row.schedule_id, 0)) for row in rows]
 
 
-def _read_schedule(row: Any, active_runs: int) -> Schedule:
-    facts = {name: value for name, value in row._mapping.items() if name in Schedule.model_fields}  # noqa: SLF001 - SQLAlchemy's public name for it
-    facts["overlap"] = Overlap(row.overlap)
-    facts["next_fire_at"] = None if row.paused else row.next_fire_at
-    return Schedule.model_construct(None, **facts, active_runs=active_runs)
+_SHOWN = [name for name in Schedule.model_fields if name in ScheduleRow._fields]
+
+
+def _read_schedule(row: ScheduleRow, active_runs: int) -> Schedule:
+    shown = {name: getattr(row, name) for name in _SHOWN}
+    shown["overlap"] = Overlap(row.overlap)
+    shown["next_fire_at"] = None if row.paused else row.next_fire_at
+    return Schedule.model_construct(None, **shown, active_runs=active_runs)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     DateTime,
+    Executable,
     Row,
     Select,
     Text,
@@ -30,18 +31,19 @@ from sqlalchemy.dialects.postgresql import insert
 from app.db.engine import Tx
 from app.domain.cursors import Position
 from app.domain.moves import OPEN
+from app.domain.records import ScheduleRow
 from app.models import Schedule, ScheduleSlot, WorkflowRun
 from app.models.base import constant
 from app.schemas.schedules import Overlap, SlotOutcome
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
 from app.store.locks import Rank
-from app.store.pages import FoundPage, read_page
+from app.store.pages import FoundPage, Page, as_records, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
 
 _TIME = DateTime(timezone=True)
-_COLUMNS = tuple(Schedule.__table__.c)
-_WITH_NOW = (*_COLUMNS, func.now().label("now"))
+_MOMENT = func.now().label("now")
+_COLUMNS = tuple(_MOMENT if name == _MOMENT.name else Schedule.__table__.c[name] for name in ScheduleRow._fields)
 _SLOT_COLUMNS = tuple(ScheduleSlot.__table__.c)
 _ID = bindparam("of_schedule", type_=Uuid)
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
@@ -79,9 +81,9 @@ def _values(names: Sequence[str]) -> dict[str, Any]:
 
 _NOW = select(func.now())
 _INSERT = insert(Schedule).values(_values(_GIVEN)).returning(*_COLUMNS).execution_options(locks=Rank.schedules.new)
-_GET = select(*_WITH_NOW).where(Schedule.schedule_id == _ID)
+_GET = select(*_COLUMNS).where(Schedule.schedule_id == _ID)
 _LOCK = (
-    select(*_WITH_NOW)
+    select(*_COLUMNS)
     .where(Schedule.schedule_id == any_(_IDS))
     .order_by(Schedule.schedule_id)
     .with_for_update()
@@ -92,7 +94,7 @@ _LOCK_NAMES = select(
     func.pg_advisory_xact_lock(NAMES_OF_SCHEDULED_WORKFLOWS, func.hashtext(func.unnest(_NAMES).column_valued("name")))
 ).execution_options(locks=Rank.scheduled_names)
 _LOCK_OF_DEFINITIONS = (
-    select(*_WITH_NOW)
+    select(*_COLUMNS)
     .where(Schedule.workflow_name == any_(_NAMES), Schedule.workflow_id.is_not(None))
     .order_by(Schedule.schedule_id)
     .with_for_update()
@@ -128,7 +130,7 @@ _IS_DUE = (
     or_(Schedule.overlap == constant(Overlap.skip), _open_runs < Schedule.max_active_runs),
 )
 _LOCK_DUE = (
-    select(*_WITH_NOW)
+    select(*_COLUMNS)
     .where(Schedule.schedule_id == any_(_IDS), *_IS_DUE)
     .order_by(Schedule.schedule_id)
     .with_for_update(of=Schedule)
@@ -223,29 +225,34 @@ async def read_now(tx: Tx) -> datetime:
     return moment
 
 
-async def insert_schedule(tx: Tx, row: Mapping[str, Any]) -> Row[Any]:
+async def insert_schedule(tx: Tx, row: Mapping[str, Any]) -> ScheduleRow:
     """INSERT a schedule."""
-    return (await tx.execute(_INSERT, {f"new_{name}": row[name] for name in _GIVEN})).one()
+    (schedule,) = await _read(tx, _INSERT, {f"new_{name}": row[name] for name in _GIVEN})
+    return schedule
 
 
-async def get_schedule(tx: Tx, schedule_id: UUID) -> Row[Any] | None:
-    """SELECT one schedule, and the time."""
-    return (await tx.execute(_GET, {"of_schedule": schedule_id})).one_or_none()
+async def _read(tx: Tx, statement: Executable, parameters: Mapping[str, Any]) -> list[ScheduleRow]:
+    return [ScheduleRow._make(row) for row in await tx.execute(statement, parameters)]
 
 
-async def lock_schedules(tx: Tx, schedule_ids: Collection[UUID]) -> Sequence[Row[Any]]:
-    """SELECT schedules FOR UPDATE in the order of their ids, and the time; those that exist."""
-    return (await tx.execute(_LOCK, {"ids": list(schedule_ids)})).all()
+async def get_schedule(tx: Tx, schedule_id: UUID) -> ScheduleRow | None:
+    """SELECT one schedule."""
+    return next(iter(await _read(tx, _GET, {"of_schedule": schedule_id})), None)
 
 
-async def lock_schedules_of_definitions(tx: Tx, workflow_names: Collection[str]) -> dict[str, Row[Any]]:
-    """SELECT the schedules that versions of definitions brought FOR UPDATE, and the time; the newest by name.
+async def lock_schedules(tx: Tx, schedule_ids: Collection[UUID]) -> Sequence[ScheduleRow]:
+    """SELECT schedules FOR UPDATE in the order of their ids; those that exist."""
+    return await _read(tx, _LOCK, {"ids": list(schedule_ids)})
+
+
+async def lock_schedules_of_definitions(tx: Tx, workflow_names: Collection[str]) -> dict[str, ScheduleRow]:
+    """SELECT the schedules that versions of definitions brought FOR UPDATE; the newest by name.
 
     Who looks for the same is waited for: together they would find none, and each make one.
     """
     names = {"names": sorted(workflow_names)}
     await tx.execute(_LOCK_NAMES, names)
-    return {row.workflow_name: row for row in await tx.execute(_LOCK_OF_DEFINITIONS, names)}
+    return {row.workflow_name: row for row in await _read(tx, _LOCK_OF_DEFINITIONS, names)}
 
 
 async def lock_schedules_of_version(tx: Tx, workflow_id: UUID) -> None:
@@ -253,17 +260,18 @@ async def lock_schedules_of_version(tx: Tx, workflow_id: UUID) -> None:
     await tx.execute(_LOCK_OF_VERSION, {"of_workflow": workflow_id})
 
 
-async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, limit: int) -> FoundPage:
+async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page[ScheduleRow]:
     """SELECT up to ``limit`` schedules that match, behind the position ``after``, newest first."""
     position = {} if after is None else {"position_id": after.id}
     statement = _page(frozenset(filters), continued=after is not None)
-    return await read_page(tx, statement, {**filters, **position}, limit)
+    return as_records(await read_page(tx, statement, {**filters, **position}, limit), ScheduleRow._make)
 
 
-async def update_schedule(tx: Tx, row: Mapping[str, Any]) -> Row[Any]:
-    """UPDATE all that a caller may change of a schedule, and its next slot."""
-    values = {f"new_{name}": row[name] for name in _SETTINGS}
-    return (await tx.execute(_UPDATE, {"of_schedule": row["schedule_id"], **values})).one()
+async def update_schedule(tx: Tx, schedule: ScheduleRow) -> ScheduleRow:
+    """UPDATE all that a caller may change of a schedule, and its next slot; the schedule as it is then."""
+    values = {f"new_{name}": getattr(schedule, name) for name in _SETTINGS}
+    (after,) = await _read(tx, _UPDATE, {"of_schedule": schedule.schedule_id, **values})
+    return after
 
 
 async def delete_schedule(tx: Tx, schedule_id: UUID) -> None:
@@ -281,10 +289,10 @@ async def find_due_schedules(tx: Tx, most: int) -> Sequence[UUID]:
     return (await tx.execute(_FIND_DUE, {"most": most})).scalars().all()
 
 
-async def lock_due_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """SELECT those of the schedules that may fire FOR UPDATE, and the time; the longest due first."""
-    rows = (await tx.execute(_LOCK_DUE, {"ids": list(schedule_ids)})).all()
-    return sorted(rows, key=lambda row: (row.next_fire_at, row.schedule_id))
+async def lock_due_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> Sequence[ScheduleRow]:
+    """SELECT those of the schedules that may fire FOR UPDATE; the longest due first."""
+    rows = await _read(tx, _LOCK_DUE, {"ids": list(schedule_ids)})
+    return sorted(rows, key=lambda row: (row.next_fire_at or row.now, row.schedule_id))
 
 
 async def count_open_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> Mapping[UUID, int]:

@@ -1354,7 +1354,7 @@ RETURNING schedules.schedule_id, schedules.workflow_name, schedules.workflow_ver
     schedules.timezone, schedules.start_at, schedules.end_at, schedules.catchup, schedules.max_active_runs,
     schedules.overlap, schedules.paused, schedules.paused_reason, schedules.queue, schedules.inputs, schedules.tags,
     schedules.created_by, schedules.workflow_id, schedules.next_fire_at, schedules.last_fire_at, schedules.created_at,
-    schedules.updated_at, schedules.revision;
+    schedules.updated_at, schedules.revision, now() AS now;
 
 -- schedules._GET
 SELECT schedules.schedule_id, schedules.workflow_name, schedules.workflow_version, schedules.cron, schedules.timezone,
@@ -1413,7 +1413,7 @@ RETURNING schedules.schedule_id, schedules.workflow_name, schedules.workflow_ver
     schedules.timezone, schedules.start_at, schedules.end_at, schedules.catchup, schedules.max_active_runs,
     schedules.overlap, schedules.paused, schedules.paused_reason, schedules.queue, schedules.inputs, schedules.tags,
     schedules.created_by, schedules.workflow_id, schedules.next_fire_at, schedules.last_fire_at, schedules.created_at,
-    schedules.updated_at, schedules.revision;
+    schedules.updated_at, schedules.revision, now() AS now;
 
 -- schedules._PAUSE
 UPDATE schedules

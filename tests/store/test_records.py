@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import inspect
 
 from app.domain import records
-from app.models import Base, Task, TaskAttempt, WorkflowRun
+from app.models import Base, Schedule, Task, TaskAttempt, WorkflowRun
 
 LEFT_OUT: dict[type[Base], set[str]] = {WorkflowRun: {"tag_texts"}, Task: {"sequence", "spec_hash"}}
 """Columns that only serve statements."""
 COMPUTED = {"now", "task_counts"}
 RECORDS: dict[type[Base], type[Any]] = {
     WorkflowRun: records.RunRow,
+    Schedule: records.ScheduleRow,
     Task: records.TaskRow,
     TaskAttempt: records.AttemptRow,
 }
