@@ -141,9 +141,10 @@ async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answ
     if not reports:
         return []
     executions, work = await hold_steps(tx, tasks_of_steps(reports))
-    first: dict[tuple[UUID, UUID], Report[Any]] = {}
-    for report in reports:
-        first.setdefault((report.task_id, report.token), report)
+    places: dict[tuple[UUID, UUID], int] = {}
+    for place, report in enumerate(reports):
+        places.setdefault((report.task_id, report.token), place)
+    first = {key: reports[place] for key, place in places.items()}
     settled, held = await _complete_steps(tx, executions, first, work) if work else ({}, set())
     settled |= await _refuse_memory(tx, {key: r for key, r in first.items() if _memory_of(r) and key[0] not in work})
     plain = [_completed_row(report, is_held=key in held) for key, report in first.items() if key not in settled]
@@ -152,11 +153,12 @@ async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answ
         tx.topics.add(task_topic(row.task_id))
         tx.ready[row.queue] += 1
     await executions.write()
-    answers = {id(first[key]): answer for key, answer in settled.items() if answer is not None}
-    answers |= {id(first[row.task_id, row.lease_token]): Answered(b"") for row in done}
-    others = [report for report in reports if id(report) not in answers]
-    told = dict(zip(map(id, others), await turn_away(tx, others, await look_at(tx, others)), strict=True))
-    return [told.get(id(report)) or answers[id(report)] for report in reports]
+    answers = {places[key]: answer for key, answer in settled.items() if answer is not None}
+    answers |= {places[row.task_id, row.lease_token]: Answered(b"") for row in done}
+    left = [place for place in range(len(reports)) if place not in answers]
+    others = [reports[place] for place in left]
+    answers |= zip(left, await turn_away(tx, others, await look_at(tx, others)), strict=True)
+    return [answers[place] for place in range(len(reports))]
 
 
 async def _complete_steps(

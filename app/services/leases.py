@@ -331,15 +331,18 @@ async def beat_each(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequenc
     """Extend leases, from now."""
     await hold_runs(tx, reports)
     rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
-    late = [report for report in reports if report.task_id not in rows or not _beats(rows[report.task_id], report)]
-    tasks = await look_at(tx, late)
-    told = dict(zip(map(id, late), await turn_away(tx, late, tasks), strict=True))
-    return [told.get(id(report)) or _beaten(rows[report.task_id]) for report in reports]
+    has_beaten = [_beats(rows.get(report.task_id), report) for report in reports]
+    late = [report for report, beats in zip(reports, has_beaten, strict=True) if not beats]
+    told = iter(await turn_away(tx, late, await look_at(tx, late)))
+    return [
+        _beaten(rows[report.task_id]) if beats else next(told)
+        for report, beats in zip(reports, has_beaten, strict=True)
+    ]
 
 
 def _beats(row: Any, report: Report[Any]) -> bool:
-    """Return whether the lease that was extended is the one that ``report`` names."""
-    return bool(row.lease_token == report.token)
+    """Return whether a lease was extended, and is the one that ``report`` names."""
+    return row is not None and bool(row.lease_token == report.token)
 
 
 def _beaten(row: Any) -> Answered:
