@@ -37,7 +37,9 @@ class Retries:
         pause = growing_pause(self._failures) if asked is None else asked
         if monotonic() + pause > self._until:
             return None
-        log.info("retrying", extra={"call": f"{self._call.method} {self._call.path}", "error": str(error)})
+        call = f"{self._call.method} {self._call.path}"
+        level = logging.WARNING if self._failures == 1 else logging.INFO  # one line for whoever waits and wonders
+        log.log(level, "retrying %s: %s", call, error, extra={"call": call, "error": str(error)})
         return pause
 
     def _is_worth_another(self, error: MilepostError) -> bool:

@@ -1,6 +1,7 @@
 """What is sent again and what is not, and what answers of others mean."""
 
 import json
+import logging
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -90,6 +91,13 @@ class TestRetries:
         assert len({request.headers["idempotency-key"] for request in script.requests}) == 1
         assert len({request.headers["x-request-id"] for request in script.requests}) == 1
         assert len({request.content for request in script.requests}) == 1
+
+    def test_first_repeat_of_a_call_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        script = Script(httpx.ConnectError("refused"), AWAY, FINE)
+        with script.client() as client:
+            client.get_version()
+        (told,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert told.getMessage().startswith("retrying GET /v1/version: ")
 
     def test_two_creations_have_two_keys(self) -> None:
         script = Script(*[httpx.Response(401, json={"code": "unauthenticated"})] * 2)
