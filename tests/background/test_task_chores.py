@@ -203,10 +203,10 @@ class TestExpiredLease:
             assert response.json()["status"] == "failed"
 
 
-async def assert_started_after(client: httpx.AsyncClient, claimed: dict[str, Any], moment: str) -> None:
+async def assert_claimed_after(client: httpx.AsyncClient, claimed: dict[str, Any], moment: str) -> None:
     """Assert by the database's clock that a task was not claimed too early, however late this is looked at."""
-    started_at = (await get_task(client, claimed))["started_at"]
-    assert datetime.fromisoformat(started_at) >= datetime.fromisoformat(moment)
+    claimed_at = (await get_task(client, claimed))["updated_at"]
+    assert datetime.fromisoformat(claimed_at) >= datetime.fromisoformat(moment)
 
 
 class TestSleepers:
@@ -215,20 +215,20 @@ class TestSleepers:
         asleep = await reported(client, held, "sleep", seconds=0.2)
         claimed = await claim_task(client, wait_seconds=60)
         assert (claimed["task_id"], claimed["attempt"]) == (held["task_id"], 1)
-        await assert_started_after(client, claimed, asleep["wake_at"])
+        await assert_claimed_after(client, claimed, asleep["wake_at"])
 
     async def test_retry_can_be_claimed_when_its_time_has_come(self, client: httpx.AsyncClient) -> None:
         held = await start_task(client, max_attempts=2)
         failed = await reported(client, held, "fail", retry_after_seconds=0.2)
         claimed = await claim_task(client, wait_seconds=60)
         assert claimed["attempt"] == 2
-        await assert_started_after(client, claimed, failed["wake_at"])
+        await assert_claimed_after(client, claimed, failed["wake_at"])
 
     async def test_delayed_task_can_be_claimed_when_its_time_has_come(self, client: httpx.AsyncClient) -> None:
         spawned = await spawn_task(client, delay_seconds=0.2)
         claimed = await claim_task(client, wait_seconds=60)
         assert claimed["task_id"] == spawned["task_id"]
-        await assert_started_after(client, claimed, (await get_task(client, claimed))["available_at"])
+        await assert_claimed_after(client, claimed, (await get_task(client, claimed))["available_at"])
 
     async def test_other_sleepers_sleep_on(self, client: httpx.AsyncClient) -> None:
         task = await task_in(client, "sleeping")

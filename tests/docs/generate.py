@@ -127,7 +127,8 @@ def write_exits() -> str:
 
 
 def _first_line(function: Callable[..., Any]) -> str:
-    return (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
+    first = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
+    return first.partition("; how many")[0].rstrip(".") + "."
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
