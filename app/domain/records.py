@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from app.domain.json_texts import Json
+from app.domain.json_texts import Json, JsonText
 from app.schemas.workflow_runs import HistoryVerb, RunStatus
 
 
@@ -65,6 +65,38 @@ class RunChange(NamedTuple):
     actor: str
     request_id: str | None
     why: str | None = None
+
+
+class VersionRow(NamedTuple):
+    """A registered version of a definition, without what it says; what the columns mean is said at the model."""
+
+    workflow_id: UUID
+    workflow_name: str
+    workflow_version: str
+    workflow_hash: str
+    description: str
+    media_type: str
+    warnings: Json
+    created_by: str
+    created_at: datetime
+    sequence: int
+
+
+class WorkflowRow(NamedTuple):
+    """A registered version of a definition, with its document."""
+
+    workflow_id: UUID
+    workflow_name: str
+    workflow_version: str
+    workflow_hash: str
+    description: str
+    document: JsonText
+    source: str
+    media_type: str
+    warnings: Json
+    created_by: str
+    created_at: datetime
+    sequence: int
 
 
 class ScheduleRow(NamedTuple):

@@ -17,6 +17,8 @@ from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, End
 from app.domain.highway.engine.actions import Start as Begin
 from app.domain.highway.engine.effects import Child, Effects, RunEnd
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
+from app.domain.json_texts import Json
+from app.domain.records import VersionRow
 from app.domain.run_changes import end_run
 from app.domain.tags import tag_texts
 from app.execution.plans import get_plan
@@ -54,10 +56,9 @@ _RANDOM_BITS = 80
 class Start:
     """A run of a registered definition that is to be executed."""
 
-    workflow: Any
-    """The row of the definition."""
-    inputs: Any = field(default_factory=dict)
-    tags: Mapping[str, Any] = field(default_factory=dict)
+    workflow: VersionRow
+    inputs: Json = field(default_factory=dict)
+    tags: Mapping[str, Json] = field(default_factory=dict)
     created_by: str | None = None
     queue: str = "default"
     strict_templates: bool = False
@@ -102,7 +103,7 @@ class Executions:
         """How many more steps loops may bring into being in this transaction; what they leave is due at once."""
         self._ahead: deque[tuple[UUID, Action]] = deque()
         self._begun = 0
-        self._emitted: list[tuple[Execution, str, Any]] = []
+        self._emitted: list[tuple[Execution, str, Json]] = []
 
     async def lock(self, run_ids: Collection[UUID]) -> None:
         """Lock executed runs, together with the runs that started them: those are told of their ends."""
@@ -154,7 +155,7 @@ class Executions:
         run = self.runs.get(run_id)
         return run is not None and any(path in effects.dropped for effects in run.effects)
 
-    def takes_memory(self, run_id: UUID, memory: Mapping[str, Any]) -> bool:
+    def takes_memory(self, run_id: UUID, memory: Mapping[str, Json]) -> bool:
         """Return whether a run can take these values into its memory; then they are to be told it."""
         run = self.runs.get(run_id)
         if run is None or not memory:
@@ -322,7 +323,7 @@ class Executions:
         """
         for queue in sorted({run.row.queue for run, _, _ in self._emitted}):
             await queues_store.insert_queue(self.tx, queue)
-        new: list[tuple[Execution, str, Any, bool]] = []
+        new: list[tuple[Execution, str, Json, bool]] = []
         for run, name, payload in sorted(self._emitted, key=lambda emitted: (emitted[0].row.queue, emitted[1])):
             queue = run.row.queue
             is_alone = await events_store.try_lock_name(self.tx, queue, name, is_shared=False)

@@ -14,7 +14,7 @@ from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.cron import firings_between
 from app.domain.json_texts import read_json
-from app.domain.records import ScheduleRow
+from app.domain.records import ScheduleRow, VersionRow
 from app.errors import MoveNotAllowed, Refusal, ValidationFailed
 from app.execution.session import Start, plan_runs
 from app.schemas.schedules import BACKFILL_MOST, Backfill, Overlap, SlotOutcome
@@ -124,6 +124,7 @@ async def _fire(tx: Tx, turns: Sequence[Turn]) -> None:
         workflow = await _find_workflow(tx, turn)
         if workflow is None:
             turn.missed, turn.fired = turn.missed + turn.fired, []
+            continue
         starts += [_start_of(turn.row, workflow, turn.rhythm.interval(slot), HOUSEKEEPING) for slot in turn.fired]
     run_ids = iter(await plan_runs(tx, starts, len(starts)) if starts else ())
     slots = [
@@ -137,14 +138,16 @@ async def _fire(tx: Tx, turns: Sequence[Turn]) -> None:
     await store.move_schedules(tx, [_moved_row(turn) for turn in turns])
 
 
-async def _find_workflow(tx: Tx, turn: Turn) -> Any:
+async def _find_workflow(tx: Tx, turn: Turn) -> VersionRow | None:
     """Return the definition that a turn starts runs of; None if it has been deleted, or nothing is fired."""
     if not turn.fired:
         return None
     return await workflows_store.share_workflow(tx, turn.row.workflow_name, turn.row.workflow_version)
 
 
-def _start_of(schedule: ScheduleRow, workflow: Any, interval: tuple[datetime, datetime], caller: Caller) -> Start:
+def _start_of(
+    schedule: ScheduleRow, workflow: VersionRow, interval: tuple[datetime, datetime], caller: Caller
+) -> Start:
     return Start(
         workflow,
         inputs=read_json(schedule.inputs),
@@ -201,7 +204,7 @@ class Filling:
     """The slots that one request fills."""
 
     row: ScheduleRow
-    workflow: Any
+    workflow: VersionRow
     intervals: Sequence[tuple[datetime, datetime]]
 
 

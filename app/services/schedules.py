@@ -15,10 +15,10 @@ from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
 from app.domain.cron import CronError, parse_cron, previous_firing, read_timezone
 from app.domain.cursors import Position, read_cursor, write_cursor
-from app.domain.json_texts import write_json
+from app.domain.json_texts import Json, write_json
 from app.domain.json_values import same_json
 from app.domain.preconditions import Precondition
-from app.domain.records import ScheduleRow
+from app.domain.records import ScheduleRow, VersionRow, WorkflowRow
 from app.errors import PreconditionFailed, Refusal, ValidationFailed
 from app.schemas.problems import FieldError
 from app.schemas.schedules import (
@@ -282,7 +282,7 @@ async def _find_next(tx: Tx, before: ScheduleRow, after: ScheduleRow, changed: s
 # Those of definitions
 
 
-async def keep_schedule_of_definition(tx: Tx, workflow: Any, document: Mapping[str, Any]) -> None:
+async def keep_schedule_of_definition(tx: Tx, workflow: VersionRow | WorkflowRow, document: Mapping[str, Json]) -> None:
     """Make the schedule that a definition brings, given its row and its document.
 
     Where an older version brought one, that is moved to this version: the version, rhythm, catch-up and most open runs

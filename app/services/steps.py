@@ -104,8 +104,11 @@ async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
     old = executions.runs[run.workflow_run_id]
     await old.load_all(tx)
     kept = _kept_steps(old.plan.region(TOP), old.state.scopes.get(TOP, {}), rerun.body.from_step)
+    workflow = await workflows_store.share_workflow(tx, run.workflow_name, run.workflow_version)
+    if workflow is None:
+        raise move_refused(run, f"version {run.workflow_version} of {run.workflow_name} is not registered any more")
     start = Start(
-        await workflows_store.share_workflow(tx, run.workflow_name, run.workflow_version),
+        workflow,
         inputs=read_json(run.inputs),
         tags=run.tags,
         created_by=run.created_by,

@@ -16,7 +16,8 @@ from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.document.differences import compare_documents
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.document.texts import VERSION, definition_hash, write_yaml
-from app.domain.json_texts import write_json
+from app.domain.json_texts import Json, write_json
+from app.domain.records import VersionRow, WorkflowRow
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
 from app.execution.plans import find_or_make_plan, keep_plan
 from app.execution.threads import DRAWING, EXAMINING
@@ -46,7 +47,7 @@ _END = 2**63 - 1
 class SentDocument:
     """A document as it came."""
 
-    value: Any
+    value: Json
     source: str
     media_type: str
     """``application/yaml`` or ``application/json``."""
@@ -56,7 +57,7 @@ class SentDocument:
 class Examined:
     """A document and all that is found about it."""
 
-    document: Any
+    document: Json
     workflow_hash: str
     errors: Sequence[Finding]
     warnings: Sequence[Finding]
@@ -98,14 +99,14 @@ class Registration:
         }
 
 
-def examine(document: Any) -> Examined:
+def examine(document: Json) -> Examined:
     """Return everything that is found about a document."""
     found = examine_document(document)
     errors = [*found.errors, *_check_version(document)]
     return Examined(document, definition_hash(document), errors, found.warnings, None if errors else found.plan)
 
 
-def _check_version(document: Any) -> Sequence[Finding]:
+def _check_version(document: Json) -> Sequence[Finding]:
     version = document.get("version") if isinstance(document, dict) else None
     if not isinstance(version, str) or version not in _RESERVED_VERSIONS:
         return []
@@ -117,7 +118,7 @@ async def validate(sent: SentDocument) -> bytes:
     return await EXAMINING.run(lambda: write_json(_validate(sent.value)))
 
 
-def _validate(document: Any) -> WorkflowValidation:
+def _validate(document: Json) -> WorkflowValidation:
     examined = examine(document)
     members = document if isinstance(document, dict) else {}
     name, version = members.get("name"), members.get("version")
@@ -161,10 +162,10 @@ async def _register_each(tx: Tx, registrations: Sequence[Registration]) -> Seque
 async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
     plan = registration.plan
     while True:
-        if (row := await store.insert_workflow(tx, registration.row())) is not None:
-            await keep_schedule_of_definition(tx, row, registration.sent.value)
-            keep_plan(row.workflow_id, plan)
-            return Reply(_write(row))
+        if (new := await store.insert_workflow(tx, registration.row())) is not None:
+            await keep_schedule_of_definition(tx, new, registration.sent.value)
+            keep_plan(new.workflow_id, plan)
+            return Reply(_write(new))
         if (row := await store.get_workflow(tx, plan.name, plan.version)) is not None:
             break
     if row.workflow_hash == registration.examined.workflow_hash:
@@ -175,20 +176,20 @@ async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
     )
 
 
-def _write(row: Any) -> bytes:
+def _write(row: VersionRow | WorkflowRow) -> bytes:
     return write_json(read_workflow(row))
 
 
-def read_workflow(row: Any) -> Workflow:
+def read_workflow(row: VersionRow | WorkflowRow) -> Workflow:
     """Return the version that ``row`` stores, without its document."""
-    return Workflow.model_construct(**_facts_of(row, Workflow))
+    return Workflow.model_construct(**_shown(row, Workflow))
 
 
-def _facts_of(row: Any, model: type[RegisteredVersion]) -> dict[str, Any]:
-    facts = {name: value for name, value in row._mapping.items() if name in model.model_fields}  # noqa: SLF001 - SQLAlchemy's public name for it
-    if "warnings" in facts:
-        facts["warnings"] = [WorkflowFinding.model_construct(**warning) for warning in facts["warnings"]]
-    return facts
+def _shown(row: VersionRow | WorkflowRow, model: type[RegisteredVersion]) -> dict[str, Json]:
+    shown = {name: getattr(row, name) for name in model.model_fields if name in row._fields}
+    if "warnings" in shown:
+        shown["warnings"] = [WorkflowFinding.model_construct(**warning) for warning in row.warnings]
+    return shown
 
 
 async def list_workflows(tx: Tx, query: PageQuery) -> WorkflowPage:
@@ -210,7 +211,7 @@ async def list_versions(tx: Tx, name: str, query: PageQuery) -> WorkflowVersions
     return WorkflowVersions.model_construct(
         workflow_name=name,
         latest=newest[0].workflow_version,
-        versions=[RegisteredVersion.model_construct(**_facts_of(row, RegisteredVersion)) for row in page.rows],
+        versions=[RegisteredVersion.model_construct(**_shown(row, RegisteredVersion)) for row in page.rows],
         next_cursor=more,
     )
 
@@ -220,15 +221,15 @@ def not_found(name: str, version: str) -> NotFound:
     return NotFound(f"there is no workflow {name}" + ("" if version == LATEST else f" of version {version}"))
 
 
-async def find_workflow(tx: Tx, name: str, version: str | None) -> Any | None:
-    """Return a version with its document, the newest when ``version`` is None, and keep it from being deleted.
+async def find_workflow(tx: Tx, name: str, version: str | None) -> VersionRow | None:
+    """Return a version, the newest when ``version`` is None, and keep it from being deleted.
 
     None if there is none.
     """
     return await store.share_workflow(tx, name, version)
 
 
-async def get_workflow(tx: Tx, name: str, version: str) -> Any:
+async def get_workflow(tx: Tx, name: str, version: str) -> WorkflowRow:
     """Return a version with its document; `latest` is the newest. Raises NotFound."""
     row = await store.get_workflow(tx, name, None if version == LATEST else version)
     if row is None:
@@ -239,7 +240,7 @@ async def get_workflow(tx: Tx, name: str, version: str) -> Any:
 async def get_definition(database: Database, name: str, version: str) -> WorkflowDefinition:
     """Return a version with its document. Raises NotFound."""
     row = await _read_workflow(database, name, version)
-    return WorkflowDefinition.model_construct(**_facts_of(row, WorkflowDefinition))
+    return WorkflowDefinition.model_construct(**_shown(row, WorkflowDefinition))
 
 
 async def get_source(database: Database, name: str, version: str) -> str:
@@ -254,7 +255,7 @@ async def get_graph(database: Database, name: str, version: str, *, as_mermaid: 
     return await DRAWING.run(_draw, row, as_mermaid=as_mermaid)
 
 
-def _draw(row: Any, *, as_mermaid: bool) -> bytes:
+def _draw(row: WorkflowRow, *, as_mermaid: bool) -> bytes:
     graph = make_graph(find_or_make_plan(row.workflow_id, row.document))
     return write_mermaid(graph).encode() if as_mermaid else write_json(graph)
 
@@ -265,7 +266,7 @@ async def compare_versions(database: Database, name: str, before: str, after: st
     return await DRAWING.run(lambda: write_json(compare_documents(one.document.read(), other.document.read())))
 
 
-async def _read_workflow(database: Database, name: str, version: str) -> Any:
+async def _read_workflow(database: Database, name: str, version: str) -> WorkflowRow:
     """Return a version with its document; the connection is given back before anything is made of it."""
     async with database.reading() as tx:
         return await get_workflow(tx, name, version)

@@ -8,15 +8,15 @@ from sqlalchemy import BigInteger, Row, Select, Text, bindparam, delete, literal
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
+from app.domain.records import VersionRow, WorkflowRow
 from app.models import Workflow, WorkflowExecution
 from app.store.locks import Rank
-from app.store.pages import FoundPage, read_page
+from app.store.pages import Page, as_records, read_page
 
 _NAME = bindparam("name", type_=Text)
 _VERSION = bindparam("version", type_=Text)
-_LARGE = frozenset({"document", "source"})
-_ALL = tuple(Workflow.__table__.c)
-_SHORT = tuple(column for column in _ALL if column.name not in _LARGE)
+_ALL = tuple(Workflow.__table__.c[name] for name in WorkflowRow._fields)
+_SHORT = tuple(Workflow.__table__.c[name] for name in VersionRow._fields)
 _GIVEN = (
     "workflow_id",
     "workflow_name",
@@ -48,8 +48,8 @@ def _newest_of(columns: Sequence[Any]) -> Select[Any]:
 
 _GET = _version_of(_ALL)
 _GET_NEWEST = _newest_of(_ALL)
-_SHARE = _GET.with_for_update(key_share=True, read=True).execution_options(locks=Rank.workflows)
-_SHARE_NEWEST = _GET_NEWEST.with_for_update(key_share=True, read=True).execution_options(locks=Rank.workflows)
+_SHARE = _version_of(_SHORT).with_for_update(key_share=True, read=True).execution_options(locks=Rank.workflows)
+_SHARE_NEWEST = _newest_of(_SHORT).with_for_update(key_share=True, read=True).execution_options(locks=Rank.workflows)
 _LOCK = _version_of(_SHORT).with_for_update().execution_options(locks=Rank.workflows)
 _DELETE = (
     delete(Workflow)
@@ -98,24 +98,28 @@ _LIST_NEWEST = select(*_newest.c).select_from(_names.join(_newest, true())).orde
 """Steps from one name to the next: the cost is that of a page, however many versions a name has."""
 
 
-async def insert_workflow(tx: Tx, row: Mapping[str, Any]) -> Row[Any] | None:
+async def insert_workflow(tx: Tx, row: Mapping[str, Any]) -> VersionRow | None:
     """INSERT a version; None if there is one of this name and version. Waits for others who are inserting it."""
-    return (await tx.execute(_INSERT, {f"new_{name}": row[name] for name in _GIVEN})).one_or_none()
+    found = (await tx.execute(_INSERT, {f"new_{name}": row[name] for name in _GIVEN})).one_or_none()
+    return None if found is None else VersionRow._make(found)
 
 
-async def get_workflow(tx: Tx, name: str, version: str | None) -> Row[Any] | None:
+async def get_workflow(tx: Tx, name: str, version: str | None) -> WorkflowRow | None:
     """SELECT a version with its document, or the newest."""
-    return await _one(tx, _GET, _GET_NEWEST, name, version)
+    found = await _one(tx, _GET, _GET_NEWEST, name, version)
+    return None if found is None else WorkflowRow._make(found)
 
 
-async def share_workflow(tx: Tx, name: str, version: str | None) -> Row[Any] | None:
-    """SELECT a version with its document, or the newest, FOR KEY SHARE: it stays until the transaction ends."""
-    return await _one(tx, _SHARE, _SHARE_NEWEST, name, version)
+async def share_workflow(tx: Tx, name: str, version: str | None) -> VersionRow | None:
+    """SELECT a version, or the newest, FOR KEY SHARE: it stays until the transaction ends."""
+    found = await _one(tx, _SHARE, _SHARE_NEWEST, name, version)
+    return None if found is None else VersionRow._make(found)
 
 
-async def lock_workflow(tx: Tx, name: str, version: str) -> Row[Any] | None:
+async def lock_workflow(tx: Tx, name: str, version: str) -> VersionRow | None:
     """SELECT a version FOR UPDATE: nobody can start a run of it before the transaction ends."""
-    return (await tx.execute(_LOCK, {"name": name, "version": version})).one_or_none()
+    found = (await tx.execute(_LOCK, {"name": name, "version": version})).one_or_none()
+    return None if found is None else VersionRow._make(found)
 
 
 async def _one(tx: Tx, one: Select[Any], newest: Select[Any], name: str, version: str | None) -> Row[Any] | None:
@@ -124,14 +128,15 @@ async def _one(tx: Tx, one: Select[Any], newest: Select[Any], name: str, version
     return (await tx.execute(one, {"name": name, "version": version})).one_or_none()
 
 
-async def list_newest(tx: Tx, after: str, limit: int) -> FoundPage:
+async def list_newest(tx: Tx, after: str, limit: int) -> Page[VersionRow]:
     """SELECT the newest version of up to ``limit`` names behind ``after``, by name."""
-    return await read_page(tx, _LIST_NEWEST, {"after": after}, limit)
+    return as_records(await read_page(tx, _LIST_NEWEST, {"after": after}, limit), VersionRow._make)
 
 
-async def list_versions(tx: Tx, name: str, before: int, limit: int) -> FoundPage:
+async def list_versions(tx: Tx, name: str, before: int, limit: int) -> Page[VersionRow]:
     """SELECT up to ``limit`` versions of a name that were registered before the one of this sequence, newest first."""
-    return await read_page(tx, _LIST_VERSIONS, {"name": name, "before": before}, limit)
+    page = await read_page(tx, _LIST_VERSIONS, {"name": name, "before": before}, limit)
+    return as_records(page, VersionRow._make)
 
 
 async def get_run_of(tx: Tx, workflow_id: UUID) -> UUID | None:

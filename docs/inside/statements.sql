@@ -2194,16 +2194,16 @@ LIMIT %(param_1)s::INTEGER;
 
 -- workflows._SHARE
 SELECT workflows.workflow_id, workflows.workflow_name, workflows.workflow_version, workflows.workflow_hash,
-    workflows.description, workflows.document, workflows.source, workflows.media_type, workflows.warnings,
-    workflows.created_by, workflows.created_at, workflows.sequence
+    workflows.description, workflows.media_type, workflows.warnings, workflows.created_by, workflows.created_at,
+    workflows.sequence
 FROM workflows
 WHERE workflows.workflow_name = %(name)s::VARCHAR AND workflows.workflow_version = %(version)s::VARCHAR
 FOR KEY SHARE;
 
 -- workflows._SHARE_NEWEST
 SELECT workflows.workflow_id, workflows.workflow_name, workflows.workflow_version, workflows.workflow_hash,
-    workflows.description, workflows.document, workflows.source, workflows.media_type, workflows.warnings,
-    workflows.created_by, workflows.created_at, workflows.sequence
+    workflows.description, workflows.media_type, workflows.warnings, workflows.created_by, workflows.created_at,
+    workflows.sequence
 FROM workflows
 WHERE workflows.workflow_name = %(name)s::VARCHAR
 ORDER BY workflows.sequence DESC

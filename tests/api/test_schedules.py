@@ -486,6 +486,7 @@ class TestScheduleOfADefinition:
         """Do what a registration does with the schedule of its document."""
         async with database.transaction() as tx:
             workflow = await workflows_store.get_workflow(tx, "nightly_etl", version)
+            assert workflow is not None
             await keep_schedule_of_definition(tx, workflow, document(version=version, **changes))
 
     async def schedules(self, client: httpx.AsyncClient) -> list[Json]:
