@@ -122,13 +122,16 @@ class Executions:
             self.runs[row.workflow_run_id] = Execution(row, plan)
 
     async def lock_with_children(self, run_id: UUID) -> None:
-        """Lock an executed run with all open runs below it: what ends them all locks tasks only after that."""
+        """Lock an executed run with all open runs below it: what ends them all locks tasks only after that.
+
+        Those below are many, perhaps, and not read before they are ended. A run that is locked starts no other: what
+        those started that were waited for is found by looking again.
+        """
         await self.lock([run_id])
-        waiting = [run_id] if run_id in self.runs else []
-        while waiting:
-            children = await store.list_open_children(self.tx, waiting.pop(), None)
-            await self.lock(children)
-            waiting += children
+        known: set[UUID] = set()
+        while run_id in self.runs and (below := set(await store.list_open_runs_below(self.tx, run_id)) - known):
+            await runs_store.lock_run_rows(self.tx, sorted(below))
+            known |= below
 
     async def prefetch(self, steps: Iterable[tuple[UUID, str]]) -> None:
         """Load at once what most actions on steps of locked runs need; each loads what else it needs."""

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     Integer,
     Row,
+    Select,
     Text,
     Uuid,
     and_,
@@ -279,6 +280,21 @@ _LIST_CHILDREN = (
     .where(or_(_PATHS.is_(None), WorkflowExecution.parent_step == any_(_PATHS)))
     .order_by(WorkflowRun.workflow_run_id)
 )
+
+
+def _runs_below() -> Select[Any]:
+    """Return the statement that goes from a run to the open runs that it has started, and on from each of these."""
+    started = (
+        select(WorkflowRun.workflow_run_id)
+        .join(WorkflowExecution, WorkflowExecution.workflow_run_id == WorkflowRun.workflow_run_id)
+        .where(WorkflowRun.completed_at.is_(None), WorkflowExecution.parent_step.is_not(None))
+    )
+    below = started.where(WorkflowRun.parent_workflow_run_id == _RUN).cte("below", recursive=True)
+    below = below.union_all(started.where(WorkflowRun.parent_workflow_run_id == below.c.workflow_run_id))
+    return select(below.c.workflow_run_id)
+
+
+_LIST_BELOW = _runs_below()
 _is_running_task = (
     select(1).where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant("running")).exists()
 )
@@ -429,6 +445,11 @@ async def list_open_children(tx: Tx, run_id: UUID, steps: Sequence[str] | None) 
     """SELECT the open runs that these steps of a run, or any of its steps, have started."""
     parameters = {"of_run": run_id, "paths": None if steps is None else list(steps)}
     return (await tx.execute(_LIST_CHILDREN, parameters)).scalars().all()
+
+
+async def list_open_runs_below(tx: Tx, run_id: UUID) -> Sequence[UUID]:
+    """SELECT the open runs that steps of a run have started, and those that these have started, and so on."""
+    return (await tx.execute(_LIST_BELOW, {"of_run": run_id})).scalars().all()
 
 
 async def list_cancelled_executions(tx: Tx, most: int) -> Sequence[UUID]:

@@ -42,6 +42,10 @@ class Rank(IntEnum):
     - One thing is left out: who wakes the tasks of several events takes them event by event. Where two who do so meet,
       with tasks that await more than one of the events, Postgres ends one transaction, and it is done again.
 
+    Two ways lead around it, and whoever meets another there is ended by Postgres and tried again. A report that ends a
+    run locks the open runs below it after its tasks: only a change of several of those by one batch can be in its way,
+    for all others hold the run above first. And a report of a failure locks its task before its run emits an event.
+
     Each statement of this room that locks declares it: `statement.execution_options(locks=Rank.tasks)` where it waits,
     `Rank.tasks.held`, `.skipped` or `.new` where it does not. It costs nothing; the tests hold every transaction to it.
     """

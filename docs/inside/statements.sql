@@ -829,6 +829,23 @@ WHERE workflow_runs.parent_workflow_run_id = %(of_run)s::UUID AND workflow_runs.
     (%(paths)s::TEXT[]))
 ORDER BY workflow_runs.workflow_run_id;
 
+-- executions._LIST_BELOW
+WITH RECURSIVE below(workflow_run_id) AS (
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id
+    FROM workflow_runs
+    JOIN workflow_executions ON workflow_executions.workflow_run_id = workflow_runs.workflow_run_id
+    WHERE workflow_runs.completed_at IS NULL AND workflow_executions.parent_step IS NOT NULL AND
+        workflow_runs.parent_workflow_run_id = %(of_run)s::UUID
+    UNION ALL
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id
+    FROM workflow_runs
+    JOIN workflow_executions ON workflow_executions.workflow_run_id = workflow_runs.workflow_run_id, below
+    WHERE workflow_runs.completed_at IS NULL AND workflow_executions.parent_step IS NOT NULL AND
+        workflow_runs.parent_workflow_run_id = below.workflow_run_id
+)
+SELECT below.workflow_run_id
+FROM below;
+
 -- executions._CANCELLED_OF
 SELECT workflow_runs.workflow_run_id
 FROM workflow_runs

@@ -6,8 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.db.engine import Database
+from app.db.engine import Database, Tx
 from tests.definitions import task
+from tests.docs.statements import asking, execute
 from tests.executing import (
     children_of,
     claim_steps,
@@ -125,6 +126,24 @@ class TestCancel:
         await verb(client, run, "cancel", grace_seconds=0)
         assert [await status_of(client, r) for r in (run, child, grandchild)] == ["cancelled"] * 3
         assert await status_of(client, inner) == "running"
+
+    async def test_request_costs_the_same_however_many_runs_are_below(
+        self, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Tx, "execute", execute)
+        await start(client, task("work"), name="inner")
+        await start(client, step("m", "child_workflow", children={"x": {"workflow_name": "inner"}}), name="middle")
+        asked: list[list[str]] = []
+        for amount in (1, 5):
+            children = {f"c{number}": {"workflow_name": "middle"} for number in range(amount)}
+            outer = step("o", "child_workflow", children=children)
+            run = await start(client, task("held"), outer, name=f"outer_{amount}")
+            await claim_steps(client)
+            with asking() as calls:
+                await verb(client, run, "cancel", grace_seconds=600)
+            assert await status_of(client, run) == "running"
+            asked.append(calls)
+        assert asked[0] == asked[1]
 
     async def test_cancelled_again_it_stays(self, client: httpx.AsyncClient) -> None:
         run = await start(client)
