@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Protocol, TypeAlias
@@ -169,9 +169,22 @@ class Database:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=CLOSE_SECONDS)
+        await self._settle()
         await self._engine.dispose()
+
+    async def _settle(self) -> None:
+        """Wait for connections that are just being made or given back; those that take too long are broken off.
+
+        One that came after the pool was closed would lie open for as long as the process lives.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._under_way:
+                    await asyncio.wait(self._under_way)
+        while self._under_way:
+            for late in self._under_way:
+                late.cancel()
+            await asyncio.wait(self._under_way)
 
 
 @asynccontextmanager

@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
+from app.db import engine
 from app.db.engine import Database
 from app.main import create_app
-from tests.conftest import make_client, make_settings
-from tests.db.test_engine import Silent
+from tests.conftest import make_client, make_settings, url_of
+from tests.db.test_engine import Silent, count_is
 from tests.factories import RUNS, create_run, patch_run, run_body
 from tests.swallowing import Way
 from tests.waiting import eventually
@@ -89,3 +90,20 @@ class TestDatabase:
         async with pool.transaction() as tx:
             assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
         await pool.close()
+
+    async def test_connection_that_comes_when_all_are_closed_is_not_left_open(
+        self, way: Way, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "CLOSE_SECONDS", 0.05)
+        pool = Database(make_settings(way.url), way.url, Silent())
+        way.fall_silent()
+        asked = asyncio.create_task(pool.try_to_write())
+        await asyncio.sleep(0.2)
+        asked.cancel()
+        for under_way in (pool._trial, asked):
+            assert under_way
+            under_way.cancel()
+        await pool.close()
+        assert not pool._under_way
+        way.speak_again()
+        await eventually(lambda: count_is(url_of(make_url(way.url).database or ""), 0))
