@@ -11,7 +11,7 @@ from starlette.requests import Request
 from app.domain.highway.document import texts
 from app.domain.highway.document.texts import DocumentUnreadable
 from app.domain.json_names import find_repeated_name
-from app.domain.json_values import DEPTH_MAX, find_unstorable
+from app.domain.json_values import DEPTH_MOST, find_unstorable
 from app.errors import NotJson, NotYaml, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from app.execution.threads import EXAMINING
 from app.services.workflows import YAML, SentDocument
@@ -148,7 +148,7 @@ def parse_json(body: bytes) -> Any:
 def _is_shallow(body: bytes) -> bool:
     """Return whether the brackets of ``body`` are certainly not nested too deep; those in texts may hide it."""
     brackets = body.translate(None, _NO_BRACKETS)
-    for _ in range(DEPTH_MAX):
+    for _ in range(DEPTH_MOST):
         if not brackets:
             return True
         brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
@@ -160,7 +160,7 @@ def _explain(body: bytes, reason: str) -> Exception:
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
     except RecursionError:
-        return ValidationFailed.at("", f"is nested deeper than {DEPTH_MAX} levels")
+        return ValidationFailed.at("", f"is nested deeper than {DEPTH_MOST} levels")
     except (json.JSONDecodeError, UnicodeDecodeError):
         return NotJson(reason)
     except ValueError:

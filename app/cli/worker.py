@@ -82,7 +82,7 @@ def _find_worker(place: str) -> "Worker":
 def _make_worker(modules: Sequence[str], options: dict[str, str | int | None], url: str) -> "Worker":
     """Return a worker for the functions of ``modules``, or leave with the reason why there is none."""
     from app.client import Client, Worker  # noqa: PLC0415 - the other commands start faster without it
-    from app.client.worker import TASK_NAMES_MAX  # noqa: PLC0415
+    from app.client.worker import TASK_NAMES_MOST  # noqa: PLC0415
 
     try:
         given = {name: value for name, value in options.items() if value is not None}
@@ -91,8 +91,8 @@ def _make_worker(modules: Sequence[str], options: dict[str, str | int | None], u
             worker.functions(_import_module(module))
     except (ValueError, AttributeError) as error:
         leave(ExitCode.USAGE, str(error))
-    if len(worker.handlers) > TASK_NAMES_MAX:
-        leave(ExitCode.USAGE, f"a worker has at most {TASK_NAMES_MAX} functions, and these are {len(worker.handlers)}")
+    if len(worker.handlers) > TASK_NAMES_MOST:
+        leave(ExitCode.USAGE, f"a worker has at most {TASK_NAMES_MOST} functions, and these are {len(worker.handlers)}")
     return worker
 
 

@@ -25,7 +25,7 @@ from .client import Client
 from .exceptions import NotFound
 from .held_leases import HeldLeases
 
-CLAIM_MAX = 1000
+CLAIM_MOST = 1000
 DAY_SECONDS = 86_400
 Id: TypeAlias = UUID | str
 
@@ -104,7 +104,7 @@ class AbsurdClient:
         claimed = conn.claim_tasks(
             self.queue_name,
             worker_id=worker_id or self.worker_id,
-            limit=min(qty, CLAIM_MAX),
+            limit=min(qty, CLAIM_MOST),
             lease_seconds=min(claim_timeout or DAY_SECONDS, DAY_SECONDS),
         )
         for task in claimed.tasks:

@@ -11,7 +11,7 @@ from .client import AsyncClient
 from .encoding import write_json, write_path
 from .exceptions import REFUSALS, RefusedError, Unavailable, UnreachableError
 
-BATCH_MAX = 1000
+BATCH_MOST = 1000
 BATCH_MAX_BYTES = 500_000
 """Well below what the service takes as one body."""
 
@@ -61,7 +61,7 @@ class Completions:
     def _take_batch(self) -> list[Result]:
         batch = [self._waiting.popleft()]
         size = len(batch[0].item)
-        while self._waiting and len(batch) < BATCH_MAX:
+        while self._waiting and len(batch) < BATCH_MOST:
             size += len(self._waiting[0].item)
             if size > BATCH_MAX_BYTES:
                 break

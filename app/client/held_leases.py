@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ..schemas.tasks import ClaimedTask
 
-HELD_MAX = 200_000
+HELD_MOST = 200_000
 NO_TOKEN = "not-claimed-here"  # noqa: S105 - the service refuses it, and says where the task stands
 
 
@@ -44,7 +44,7 @@ class HeldLeases:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        while len(self._held) > HELD_MAX:
+        while len(self._held) > HELD_MOST:
             self._held.popitem(last=False)
 
     def find(self, run_or_task_id: UUID | str) -> HeldTask:

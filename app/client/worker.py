@@ -24,7 +24,7 @@ from .retries import growing_pause
 from .running import UNWIND_SECONDS, Handler, work_task
 from .worker_logs import show_lines
 
-TASK_NAMES_MAX = 100
+TASK_NAMES_MOST = 100
 ANSWER_SECONDS = 1.0
 """How long a stop waits for the answer to a claim that may be under way already."""
 LEAVE_SECONDS = 1.0
@@ -122,8 +122,8 @@ class Worker:
 
     async def run_async(self) -> None:
         """Work until ``stop``, in the running event loop. Raises RefusedError when the service refuses the claims."""
-        if not 1 <= len(self.handlers) <= TASK_NAMES_MAX:
-            raise ValueError(f"{len(self.handlers)} tasks are registered; a worker has 1 to {TASK_NAMES_MAX}")
+        if not 1 <= len(self.handlers) <= TASK_NAMES_MOST:
+            raise ValueError(f"{len(self.handlers)} tasks are registered; a worker has 1 to {TASK_NAMES_MOST}")
         self._stopping, self._give_up = asyncio.Event(), asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from app.domain.json_texts import Json, JsonText
 
-DEPTH_MAX = 64
+DEPTH_MOST = 64
 
 
 def canonical(value: Json) -> str:
@@ -46,8 +46,8 @@ def find_unstorable(value: Json, pointer: str = "", depth: int = 0) -> tuple[str
             return _check_text(value, pointer)
         case float() if not math.isfinite(value):
             return pointer, "is a number too large to be kept"
-        case dict() | list() if depth >= DEPTH_MAX:
-            return pointer, f"is nested deeper than {DEPTH_MAX} levels"
+        case dict() | list() if depth >= DEPTH_MOST:
+            return pointer, f"is nested deeper than {DEPTH_MOST} levels"
         case dict():
             members: Json = value.items()
         case list():

@@ -13,7 +13,7 @@ from app.domain.records import RunRow
 from app.domain.shown_runs import show_run
 from app.errors import MoveNotAllowed, ValidationFailed
 from app.schemas.reasons import Reason
-from app.schemas.workflow_runs import TAG_KEY_MAX_LENGTH, TAGS_MAX, RunStatus, WorkflowRunUpdate
+from app.schemas.workflow_runs import TAG_KEY_MAX_LENGTH, TAGS_MOST, RunStatus, WorkflowRunUpdate
 
 
 def apply_update(run: RunRow, change: WorkflowRunUpdate, now: datetime) -> RunRow:
@@ -167,8 +167,8 @@ def _merge_tags(tags: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[s
     merged = {key: value for key, value in {**tags, **changes}.items() if value is not None}
     if any(not 1 <= len(key) <= TAG_KEY_MAX_LENGTH for key in changes):
         raise ValidationFailed.at("/tags", f"has a key that is empty or longer than {TAG_KEY_MAX_LENGTH} characters")
-    if len(merged) > TAGS_MAX:
-        raise ValidationFailed.at("/tags", f"the run would have {len(merged)} tags; at most {TAGS_MAX} are allowed")
+    if len(merged) > TAGS_MOST:
+        raise ValidationFailed.at("/tags", f"the run would have {len(merged)} tags; at most {TAGS_MOST} are allowed")
     return merged
 
 

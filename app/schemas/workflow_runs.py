@@ -28,7 +28,7 @@ from .wire import (
     WorkflowVersion,
 )
 
-TAGS_MAX = 64
+TAGS_MOST = 64
 TAG_KEY_MAX_LENGTH = 100
 RUNS_PER_BATCH = 1000
 TEN_YEARS_SECONDS = 315_360_000
@@ -47,8 +47,8 @@ class RunStatus(StrEnum):
 def check_tag_keys(tags: Any) -> Any:
     """Return ``tags`` if its keys are short enough and few enough."""
     if isinstance(tags, dict):
-        if len(tags) > TAGS_MAX:
-            raise ValueError(f"has {len(tags)} tags; at most {TAGS_MAX} are allowed")
+        if len(tags) > TAGS_MOST:
+            raise ValueError(f"has {len(tags)} tags; at most {TAGS_MOST} are allowed")
         if any(not 1 <= len(key) <= TAG_KEY_MAX_LENGTH for key in tags):
             raise ValueError(f"has a key that is empty or longer than {TAG_KEY_MAX_LENGTH} characters")
     return tags
@@ -75,7 +75,7 @@ Tags = TypeAliasType(
     "Tags",
     Annotated[
         dict[str, Tag],
-        Field(max_length=TAGS_MAX, description="Scalars to find it by.", json_schema_extra=_TAG_KEYS),
+        Field(max_length=TAGS_MOST, description="Scalars to find it by.", json_schema_extra=_TAG_KEYS),
         BeforeValidator(check_tag_keys),
     ],
 )

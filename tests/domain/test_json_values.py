@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.json_values import DEPTH_MAX, escape_pointer, find_unstorable, fingerprint, same_json
+from app.domain.json_values import DEPTH_MOST, escape_pointer, find_unstorable, fingerprint, same_json
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 SCALARS = (
@@ -77,8 +77,8 @@ class TestFindUnstorable:
         assert find_unstorable(value) is None
 
     def test_nesting_ends_at_the_limit(self) -> None:
-        assert find_unstorable(nested(DEPTH_MAX)) is None
-        assert find_unstorable(nested(DEPTH_MAX + 1)) is not None
+        assert find_unstorable(nested(DEPTH_MOST)) is None
+        assert find_unstorable(nested(DEPTH_MOST + 1)) is not None
 
     @pytest.mark.parametrize(
         "bad", ["\0", "a\0", "\ud800", "x\udfff", float("inf"), float("-inf"), float("nan")], ids=repr

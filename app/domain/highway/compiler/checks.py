@@ -10,7 +10,7 @@ from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.expressions import has_template
 from app.domain.highway.language.operators import Operator
 
-PATH_BYTES_MAX = 1000
+PATH_BYTES_MOST = 1000
 """Bytes of the longest path, its indices left out: paths are keys of indexes, whose rows take about 2,700 bytes."""
 CYCLES_MOST = 20
 """How many cycles of one region are told."""
@@ -60,7 +60,7 @@ def check_paths(plan: Plan, errors: list[Finding]) -> None:
     """Find a path that would be too long."""
     for region in plan.regions.values():
         for name in region.steps:
-            if len(f"{region.key}{name}".encode(errors="replace")) > PATH_BYTES_MAX:
-                detail = f"The path of a step is longer than {PATH_BYTES_MAX} bytes; shorten names or nest less."
+            if len(f"{region.key}{name}".encode(errors="replace")) > PATH_BYTES_MOST:
+                detail = f"The path of a step is longer than {PATH_BYTES_MOST} bytes; shorten names or nest less."
                 errors.append(Finding("bad_name", "/tasks", detail))
                 return

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.domain.highway.compiler.compilation import compile_document
 from app.domain.highway.compiler.plan import Plan
-from app.domain.highway.document.checks import FINDINGS_MAX, check_form
+from app.domain.highway.document.checks import FINDINGS_MOST, check_form
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.document.repair import repair_document
 from app.domain.json_texts import Json
@@ -25,11 +25,11 @@ def examine_document(document: Json) -> Examined:
     if not errors:
         compiled = compile_document(document)
         plan = None if compiled.errors else compiled.plan
-        return Examined(compiled.errors[:FINDINGS_MAX], compiled.warnings[:FINDINGS_MAX], plan)
+        return Examined(compiled.errors[:FINDINGS_MOST], compiled.warnings[:FINDINGS_MOST], plan)
     places = {finding.pointer for finding in errors}
     compiled = compile_document(repair_document(document))
     errors += [finding for finding in compiled.errors if not _is_told(finding.pointer, places)]
-    return Examined(errors[:FINDINGS_MAX], compiled.warnings[:FINDINGS_MAX], None)
+    return Examined(errors[:FINDINGS_MOST], compiled.warnings[:FINDINGS_MOST], None)
 
 
 def _is_told(pointer: str, places: set[str]) -> bool:

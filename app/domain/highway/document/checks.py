@@ -27,9 +27,9 @@ from app.domain.highway.document.checks_of_values import (
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.operators import FORKING, LOOPS, Operator
 from app.domain.json_texts import Json
-from app.domain.json_values import DEPTH_MAX, escape_pointer
+from app.domain.json_values import DEPTH_MOST, escape_pointer
 
-FINDINGS_MAX = 1000
+FINDINGS_MOST = 1000
 """More would help nobody, and a document of a megabyte could have a hundred thousand."""
 
 _WORKFLOW: Mapping[str, Check] = {
@@ -60,11 +60,11 @@ def check_form(document: Json) -> list[Finding]:
     beside it are not looked at.
     """
     if _is_too_deep(document):
-        return [Finding("bad_value", "", f"is nested deeper than {DEPTH_MAX} levels")]
+        return [Finding("bad_value", "", f"is nested deeper than {DEPTH_MOST} levels")]
     if not isinstance(document, dict):
         return [Finding("bad_value", "", "must be an object")]
     findings = _check_workflow(document, "", _WORKFLOW, {"name": "bad_name"})
-    return list(islice(findings, FINDINGS_MAX))
+    return list(islice(findings, FINDINGS_MOST))
 
 
 def named_in_bodies(steps: Iterable[Json]) -> set[str]:
@@ -93,7 +93,7 @@ def _body_of(step: Json) -> Sequence[Json]:
 
 def _is_too_deep(document: Json) -> bool:
     level = [document]
-    for _ in range(DEPTH_MAX):
+    for _ in range(DEPTH_MOST):
         level = [member for value in level for member in _members_of(value)]
         if not level:
             return False

@@ -21,7 +21,7 @@ from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.conditions import ConditionSyntaxError, parse_condition
 from app.domain.highway.language.durations import DurationError, parse_duration, parse_wait
 from app.domain.highway.language.expressions import has_template, parse_number
-from app.domain.highway.language.guards import CHECKS, PATTERN_LENGTH_MAX
+from app.domain.highway.language.guards import CHECKS, PATTERN_LENGTH_MOST
 from app.domain.json_texts import Json
 from app.schemas.tasks import TEN_YEARS_SECONDS
 
@@ -45,7 +45,7 @@ TYPES = (
     "null",
     "none",
 )
-_REASON_LENGTH_MAX = 300
+_REASON_LENGTH_MOST = 300
 
 
 def check_condition(value: Json, pointer: str) -> Iterable[Finding]:
@@ -68,7 +68,7 @@ def check_wait(value: Json, pointer: str) -> Iterable[Finding]:
     try:
         parse_wait(value, _NOW)
     except DurationError as error:
-        return (Finding("bad_duration", pointer, cut(str(error), _REASON_LENGTH_MAX)),)
+        return (Finding("bad_duration", pointer, cut(str(error), _REASON_LENGTH_MOST)),)
     return ()
 
 
@@ -82,7 +82,7 @@ def duration_from(least: float, *, excluded: bool = False) -> Check:
         try:
             seconds = parse_duration(value)
         except DurationError as error:
-            return (Finding("bad_duration", pointer, cut(str(error), _REASON_LENGTH_MAX)),)
+            return (Finding("bad_duration", pointer, cut(str(error), _REASON_LENGTH_MOST)),)
         if (seconds > least or (seconds == least and not excluded)) and seconds <= TEN_YEARS_SECONDS:
             return ()
         return (Finding("bad_duration", pointer, f"must be {wanted}, not {show(value)}"),)
@@ -97,7 +97,7 @@ def _refuse_duration(value: Json, pointer: str) -> Finding:
 
 
 def _say(value: Json, error: Exception) -> str:
-    return f"{show(value)}: {cut(str(error), _REASON_LENGTH_MAX)}"
+    return f"{show(value)}: {cut(str(error), _REASON_LENGTH_MOST)}"
 
 
 def check_cron(value: Json, pointer: str) -> Iterable[Finding]:
@@ -151,8 +151,8 @@ def _check_type(value: Json) -> str | None:
 
 
 def _check_pattern(value: Json) -> str | None:
-    if not isinstance(value, str) or len(value) > PATTERN_LENGTH_MAX:
-        return f"matches_regex needs a text of at most {PATTERN_LENGTH_MAX} characters"
+    if not isinstance(value, str) or len(value) > PATTERN_LENGTH_MOST:
+        return f"matches_regex needs a text of at most {PATTERN_LENGTH_MOST} characters"
     if has_template(value):
         return None
     try:
@@ -160,7 +160,7 @@ def _check_pattern(value: Json) -> str | None:
     except RecursionError:
         return "this regular expression is nested too deep"
     except (regex.error, OverflowError, ValueError) as error:
-        return f"this is no regular expression, as {cut(str(error), _REASON_LENGTH_MAX)}"
+        return f"this is no regular expression, as {cut(str(error), _REASON_LENGTH_MOST)}"
     return None
 
 

@@ -27,15 +27,15 @@ from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.operators import JoinMode, Operator, TriggerRule
 from app.domain.json_texts import Json
 
-_RETRIES_MAX = 9_999
-_FACTOR_MAX = 1000
-_TURNS_MAX = 10
+_RETRIES_MOST = 9_999
+_FACTOR_MOST = 1000
+_TURNS_MOST = 10
 
 check_retry_policy = object_with(
     {
-        "max_retries": whole_number(0, _RETRIES_MAX),
+        "max_retries": whole_number(0, _RETRIES_MOST),
         "delay": duration_from(0),
-        "backoff_factor": number_above(0, _FACTOR_MAX),
+        "backoff_factor": number_above(0, _FACTOR_MOST),
     }
 )
 _check_timeout_policy = object_with(
@@ -96,7 +96,7 @@ _OWN: Mapping[Operator, Mapping[str, Check]] = {
         "generator_kwargs": check_object,
         "verifier": check_filled_text,
         "verifier_kwargs": check_object,
-        "max_turns": whole_number(1, _TURNS_MAX),
+        "max_turns": whole_number(1, _TURNS_MOST),
         "correction_prompt_template": check_text,
     },
     Operator.condition: {"condition": check_condition, "if_true": check_text, "if_false": check_text},

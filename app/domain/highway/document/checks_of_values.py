@@ -17,12 +17,12 @@ from app.schemas.wire import WorkflowName, WorkflowVersion
 Check = Callable[[Json, str], Iterable[Finding]]
 """Takes a value that is not null and its JSON pointer."""
 
-COUNT_MAX = 2_147_483_647
-_SHOWN_MAX = 100
-_SHOWN_BITS_MAX = 300
-_COMPARED_MAX = 60
+COUNT_MOST = 2_147_483_647
+_SHOWN_MOST = 100
+_SHOWN_BITS_MOST = 300
+_COMPARED_MOST = 60
 """Names longer than this are no misspelling of a known one."""
-_STEP_ID_MAX = 200
+_STEP_ID_MOST = 200
 _PATH_MARKS = ".[]#"
 """What separates the parts of a step's path."""
 
@@ -40,13 +40,13 @@ def show(value: Json) -> str:
             return "a list"
         case str():
             return json.dumps(cut(value), ensure_ascii=False)
-        case int() if value.bit_length() > _SHOWN_BITS_MAX:
+        case int() if value.bit_length() > _SHOWN_BITS_MOST:
             return "a very large number"
         case _:
             return json.dumps(value)
 
 
-def cut(text: str, length: int = _SHOWN_MAX) -> str:
+def cut(text: str, length: int = _SHOWN_MOST) -> str:
     """Return the beginning of a text that is too long to be repeated."""
     return text if len(text) <= length else text[:length] + "..."
 
@@ -65,7 +65,7 @@ def one_of(*allowed: str) -> Check:
     return must_be(f"one of {', '.join(allowed)}", lambda value: isinstance(value, str) and value in allowed)
 
 
-def whole_number(least: int, most: int = COUNT_MAX) -> Check:
+def whole_number(least: int, most: int = COUNT_MOST) -> Check:
     """Return a check for an integer in a range, both ends included."""
     return must_be(
         f"a whole number from {least} to {most}", lambda value: type(value) is int and least <= value <= most
@@ -133,13 +133,13 @@ def check_members(
         if check := fields.get(name):
             yield from check(member, f"{pointer}/{name}")
         else:
-            detail = _explain_unknown(str(name)[: _COMPARED_MAX + 1], tuple(fields))
+            detail = _explain_unknown(str(name)[: _COMPARED_MOST + 1], tuple(fields))
             yield Finding("bad_value", f"{pointer}/{escape_pointer(name)}", detail)
 
 
 @lru_cache(maxsize=1000)
 def _explain_unknown(name: str, known: tuple[str, ...]) -> str:
-    if len(name) <= _COMPARED_MAX and (near := get_close_matches(name, known, n=1)):
+    if len(name) <= _COMPARED_MOST and (near := get_close_matches(name, known, n=1)):
         return f"is not known here; {near[0]} is the nearest known name"
     return "is not known here"
 
@@ -158,7 +158,7 @@ def _is_filled(value: Json) -> bool:
 
 
 def _is_step_id(value: Json) -> bool:
-    return _is_filled(value) and len(value) <= _STEP_ID_MAX and not any(mark in value for mark in _PATH_MARKS)
+    return _is_filled(value) and len(value) <= _STEP_ID_MOST and not any(mark in value for mark in _PATH_MARKS)
 
 
 def _is_valid(adapter: TypeAdapter[str], value: Json) -> bool:
@@ -181,7 +181,7 @@ check_object = must_be("an object", lambda value: isinstance(value, dict))
 check_seconds = whole_number(1, TEN_YEARS_SECONDS)
 check_texts = list_of(check_text, "texts")
 check_step_id = must_be(
-    f"a text of 1 to {_STEP_ID_MAX} characters, not blank, without any of {' '.join(_PATH_MARKS)}",
+    f"a text of 1 to {_STEP_ID_MOST} characters, not blank, without any of {' '.join(_PATH_MARKS)}",
     _is_step_id,
     "bad_name",
 )

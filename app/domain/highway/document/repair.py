@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from app.domain.highway.language.operators import JoinMode, Operator, TriggerRule
 from app.domain.json_texts import Json
 
-_DEPTH_MAX = 64
+_DEPTH_MOST = 64
 _KEPT = ("on_success_task_id", "on_failure_task_id", "result_key", "event_name")
 _HARMLESS: Mapping[str, Json] = {"function": "any.function", "event_name": "any_{{event}}"}
 
@@ -16,7 +16,7 @@ _HARMLESS: Mapping[str, Json] = {"function": "any.function", "event_name": "any_
 def repair_document(document: Json) -> dict[str, Json]:
     """Return a document that can be compiled, with everything that names a task as it stands."""
     tasks = document.get("tasks") if isinstance(document, Mapping) else None
-    return {"name": "any", "tasks": _repair_tasks(tasks, _DEPTH_MAX)}
+    return {"name": "any", "tasks": _repair_tasks(tasks, _DEPTH_MOST)}
 
 
 def _repair_tasks(tasks: Json, depth: int) -> dict[str, Json]:

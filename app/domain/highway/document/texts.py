@@ -10,17 +10,17 @@ from typing import Any
 import yaml
 
 from app.domain.json_texts import Json
-from app.domain.json_values import DEPTH_MAX, find_unstorable
+from app.domain.json_values import DEPTH_MOST, find_unstorable
 
 VERSION = "2.0.0"
 """Of a document that has none, as highway_dsl says."""
-_COPIES_MAX = 100_000
+_COPIES_MOST = 100_000
 _CHARACTERS_A_COPY = 10
 """All aliases of one document may stand for so many parts, a text counting as one for every ten characters.
 
 Otherwise a few lines could become gigabytes.
 """
-_SHOWN_MAX = 100
+_SHOWN_MOST = 100
 
 _LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _DUMPER: Any = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
@@ -62,7 +62,7 @@ def read_json(text: str) -> Json:
     except json.JSONDecodeError as error:
         raise DocumentUnreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise DocumentUnreadable(f"the document is nested deeper than {DEPTH_MAX} levels") from None
+        raise DocumentUnreadable(f"the document is nested deeper than {DEPTH_MOST} levels") from None
     except DocumentUnreadable:
         raise
     except ValueError:
@@ -133,7 +133,7 @@ def _refuse(reason: str, mark: Any) -> DocumentUnreadable:
 
 
 def _show(text: str) -> str:
-    return json.dumps(text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "...")
+    return json.dumps(text if len(text) <= _SHOWN_MOST else text[:_SHOWN_MOST] + "...")
 
 
 @dataclass(slots=True)
@@ -206,8 +206,8 @@ class _Builder:
         _refuse_tag(event)
         if self._expects_key():
             raise _refuse("a key must be a text", event.start_mark)
-        if len(self._open) >= DEPTH_MAX:
-            raise _refuse(f"the document is nested deeper than {DEPTH_MAX} levels", event.start_mark)
+        if len(self._open) >= DEPTH_MOST:
+            raise _refuse(f"the document is nested deeper than {DEPTH_MOST} levels", event.start_mark)
         members: Json = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._open.append(_Open(members, event.anchor))
 
@@ -240,8 +240,8 @@ class _Builder:
         self._count_copy(value, mark)
         if not isinstance(value, dict | list):
             return value
-        if depth >= DEPTH_MAX:
-            raise _refuse(f"the document is nested deeper than {DEPTH_MAX} levels", mark)
+        if depth >= DEPTH_MOST:
+            raise _refuse(f"the document is nested deeper than {DEPTH_MOST} levels", mark)
         if isinstance(value, list):
             return [self._copy(item, mark, depth + 1) for item in value]
         members = {}
@@ -252,8 +252,8 @@ class _Builder:
 
     def _count_copy(self, value: Any, mark: Any) -> None:
         self._copies += 1 + (len(value) // _CHARACTERS_A_COPY if isinstance(value, str) else 0)
-        if self._copies > _COPIES_MAX:
-            raise _refuse(f"the aliases stand for more than {_COPIES_MAX} parts", mark)
+        if self._copies > _COPIES_MOST:
+            raise _refuse(f"the aliases stand for more than {_COPIES_MOST} parts", mark)
 
 
 def _refuse_tag(event: Any) -> None:

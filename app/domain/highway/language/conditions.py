@@ -21,9 +21,9 @@ from app.domain.highway.language.expressions import (
 from app.domain.highway.language.templates import UNKNOWN, Context, as_text, follow, read_json, resolve, value_of
 from app.domain.json_texts import Json
 
-DEPTH_MAX = 50
+DEPTH_MOST = 50
 
-_CACHED_LENGTH_MAX = 4096
+_CACHED_LENGTH_MOST = 4096
 _CHARACTERS_AN_ELEMENT = 4
 """Of a condition that is kept read; of a text that is compared or searched, which is much less work, so many more."""
 _COMPARED_AT_ONCE = 1024
@@ -99,12 +99,12 @@ Condition = Literal | Text | Items | Comparison | Negation | Junction | Expressi
 
 def parse_condition(text: str) -> Condition:
     """Return what `text` means. Raises ConditionSyntaxError."""
-    return _parse_cached(text) if len(text) <= _CACHED_LENGTH_MAX else _parse(text)
+    return _parse_cached(text) if len(text) <= _CACHED_LENGTH_MOST else _parse(text)
 
 
 def evaluate(text: str, context: Context) -> bool:
     """Return whether the condition holds; what has no value is null. Raises ConditionSyntaxError, BudgetSpentError."""
-    is_kept = len(text) <= _CACHED_LENGTH_MAX
+    is_kept = len(text) <= _CACHED_LENGTH_MOST
     current_budget().take_elements(1 + len(text) // (_CHARACTERS_AN_ELEMENT if is_kept else 1))
     return is_true(_value(parse_condition(text), context))
 
@@ -330,8 +330,8 @@ class _Parser:
     def read_nested(self, opening: str) -> Condition:
         start = self.at
         self.depth += 1
-        if self.depth > DEPTH_MAX:
-            self.refuse(f"a condition is nested at most {DEPTH_MAX} deep")
+        if self.depth > DEPTH_MOST:
+            self.refuse(f"a condition is nested at most {DEPTH_MOST} deep")
         self.move_to(start + 1)
         nested = self.read_any() if opening == "(" else self.read_items()
         if not self.text.startswith(")" if opening == "(" else "]", self.at):

@@ -9,10 +9,10 @@ from app.domain.highway.language.expressions import parse_number
 from app.domain.json_texts import Json
 
 DAY_SECONDS = 86_400
-DURATION_SECONDS_MAX = 36_525 * DAY_SECONDS
+DURATION_SECONDS_MOST = 36_525 * DAY_SECONDS
 """A hundred years."""
 
-_LENGTH_MAX = 200
+_LENGTH_MOST = 200
 _PART = r"[0-9]++(?:[.,][0-9]++)?+"
 _ISO = re.compile(
     rf"P(?=[0-9T])(?:(?P<years>{_PART})Y)?(?:(?P<months>{_PART})M)?(?:(?P<weeks>{_PART})W)?(?:(?P<days>{_PART})D)?"
@@ -49,7 +49,7 @@ def parse_duration(value: str | float) -> float:
     seconds = _read_seconds(value.strip()) if isinstance(value, str) else value
     if not seconds >= 0:  # nor is it, if it is no number at all
         raise DurationError(f"{_show(value)} is no duration: it must be a number, 0 or more")
-    if seconds > DURATION_SECONDS_MAX:
+    if seconds > DURATION_SECONDS_MOST:
         raise DurationError(f"{_show(value)} is longer than a hundred years")
     return float(seconds)
 
@@ -81,7 +81,7 @@ def parse_wait(value: Json, now: datetime) -> datetime:
 def _read_seconds(text: str) -> float:
     if (number := parse_number(text)) is not None:
         return number
-    if len(text) > _LENGTH_MAX:
+    if len(text) > _LENGTH_MOST:
         raise DurationError(f"{_show(text)} is too long for a duration")
     if prefixed := _PREFIXED.fullmatch(text):
         return float(prefixed["number"]) * _UNIT_SECONDS[prefixed["unit"]]

@@ -13,9 +13,9 @@ Segment = str | int
 """One step of a path: a name, or an index into a list (from the end if negative)."""
 Path = tuple[Segment, ...]
 
-_CACHED_LENGTH_MAX = 4096
-_LITERAL_DEPTH_MAX = 32
-_NUMBER_LENGTH_MAX = 300
+_CACHED_LENGTH_MOST = 4096
+_LITERAL_DEPTH_MOST = 32
+_NUMBER_LENGTH_MOST = 300
 
 _QUOTE = r"""'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+\""""
 _QUOTED = re.compile(_QUOTE, re.DOTALL)
@@ -75,7 +75,7 @@ def parse_template(text: str) -> tuple[str | Expression, ...]:
     """Return `text` cut into plain texts and expressions, in order; an unclosed `{{` is plain."""
     if "{{" not in text:
         return (text,) if text else ()
-    return _cut_cached(text) if len(text) <= _CACHED_LENGTH_MAX else _cut(text)
+    return _cut_cached(text) if len(text) <= _CACHED_LENGTH_MOST else _cut(text)
 
 
 def _cut(text: str) -> tuple[str | Expression, ...]:
@@ -156,9 +156,9 @@ def read_literal(text: str, at: int, depth: int = 0) -> Read[Json]:
         return None if value is None else (value, number.end())
     if constant := _CONSTANT.match(text, at):
         return _CONSTANTS[constant[0]], constant.end()
-    if text.startswith("[", at) and depth < _LITERAL_DEPTH_MAX:
+    if text.startswith("[", at) and depth < _LITERAL_DEPTH_MOST:
         return _read_list(text, at + 1, "]", lambda text, at: read_literal(text, at, depth + 1))
-    if text.startswith("{", at) and depth < _LITERAL_DEPTH_MAX:
+    if text.startswith("{", at) and depth < _LITERAL_DEPTH_MOST:
         members = _read_list(text, at + 1, "}", lambda text, at: _read_member(text, at, depth + 1))
         return members and (dict(members[0]), members[1])
     return None
@@ -202,7 +202,7 @@ def unquote(quoted: str) -> str:
 
 def parse_number(text: str) -> int | float | None:
     """Return the number that a JSON number or numeric text stands for; None: it is none, or not finite."""
-    if len(text) > _NUMBER_LENGTH_MAX or not _NUMERIC.fullmatch(text):
+    if len(text) > _NUMBER_LENGTH_MOST or not _NUMERIC.fullmatch(text):
         return None
     number = int(text) if _INTEGER.fullmatch(text) else float(text)
     return number if math.isfinite(number) else None

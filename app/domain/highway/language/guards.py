@@ -13,9 +13,9 @@ from app.domain.highway.language.expressions import has_template, whole_template
 from app.domain.highway.language.templates import UNKNOWN, Context, as_text, look_up, resolve
 from app.domain.json_texts import Json
 
-PATTERN_LENGTH_MAX = 1000
+PATTERN_LENGTH_MOST = 1000
 """Characters of a pattern; a longer one matches nothing."""
-PATTERN_PARTS_MAX = 10_000
+PATTERN_PARTS_MOST = 10_000
 """Parts of a pattern with its repetitions written out; `a{99999999}` would take gigabytes."""
 _PATTERN_COST = 4096
 """Characters that making a pattern is as dear as."""
@@ -99,7 +99,7 @@ def _matches(value: Json, expected: Json) -> bool:
 @lru_cache(maxsize=64)
 def compile_pattern(text: str) -> regex.Pattern[str] | None:
     """Return the regular expression that `text` is, or None if it is broken or too large."""
-    if len(text) > PATTERN_LENGTH_MAX or _count_parts(text) > PATTERN_PARTS_MAX:
+    if len(text) > PATTERN_LENGTH_MOST or _count_parts(text) > PATTERN_PARTS_MOST:
         return None
     try:
         return regex.compile(text, cache_pattern=False)

@@ -6,10 +6,10 @@ from app.domain.highway.language.templates import as_text
 from app.domain.json_texts import Json
 from app.domain.json_values import find_unstorable
 
-EVENT_NAME_LENGTH_MAX = 255
+EVENT_NAME_LENGTH_MOST = 255
 ACTIVITY_EVENT = "$activity:"
 """Prefix of the event that carries the result of a submitted activity; the path of the step follows."""
-_OWN_NAME_BYTES_MAX = 1500
+_OWN_NAME_BYTES_MOST = 1500
 
 
 class UnstorableError(ValueError):
@@ -25,9 +25,9 @@ def read_event_name(value: Json) -> str:
     name = as_text(value)
     if not name.strip():
         raise UnstorableError("BadEventName", "the name of the event is blank")
-    is_own = name.startswith(ACTIVITY_EVENT) and len(name.encode(errors="replace")) <= _OWN_NAME_BYTES_MAX
-    if len(name) > EVENT_NAME_LENGTH_MAX and not is_own:
-        message = f"the name of the event has {len(name)} characters; at most {EVENT_NAME_LENGTH_MAX} are allowed"
+    is_own = name.startswith(ACTIVITY_EVENT) and len(name.encode(errors="replace")) <= _OWN_NAME_BYTES_MOST
+    if len(name) > EVENT_NAME_LENGTH_MOST and not is_own:
+        message = f"the name of the event has {len(name)} characters; at most {EVENT_NAME_LENGTH_MOST} are allowed"
         raise UnstorableError("BadEventName", message)
     if found := find_unstorable(name):
         raise UnstorableError("BadEventName", f"the name of the event {found[1]}")

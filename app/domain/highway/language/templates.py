@@ -22,8 +22,8 @@ from app.domain.highway.language.expressions import (
 from app.domain.json_texts import Json
 from app.domain.json_values import find_unstorable
 
-RANGE_LENGTH_MAX = 100_000
-RESOLVED_LENGTH_MAX = 16 * 1024 * 1024
+RANGE_LENGTH_MOST = 100_000
+RESOLVED_LENGTH_MOST = 16 * 1024 * 1024
 """Characters of JSON that the templates of one value may become together; the rest of them stays as written."""
 
 _EMBEDDED_COST = 2
@@ -145,7 +145,7 @@ def _read_json_cached(text: str) -> Json:
 def _count_up(bounds: Sequence[Json]) -> Json:
     start, end = (_whole_number(bound) for bound in (0, *bounds)[-2:])
     # Not len() of the range, which cannot hold any length.
-    if start is None or end is None or end - start > RANGE_LENGTH_MAX:
+    if start is None or end is None or end - start > RANGE_LENGTH_MOST:
         return UNKNOWN
     current_budget().take_elements(max(0, end - start))
     return list(range(start, end))
@@ -163,7 +163,7 @@ class _Resolving:
     """One call of `resolve`: each expression is looked up once, and all of them together have a limited size."""
 
     context: Context
-    room: int = RESOLVED_LENGTH_MAX
+    room: int = RESOLVED_LENGTH_MOST
     known: dict[str, tuple[Json, int]] = field(default_factory=dict)
     """Values and how many characters each takes at least, by expression."""
     unresolved: dict[str, None] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.highway.compiler.examination import examine_document
-from app.domain.highway.document.checks import _BRANCH, _WORKFLOW, FINDINGS_MAX, check_form, named_in_bodies
+from app.domain.highway.document.checks import _BRANCH, _WORKFLOW, FINDINGS_MOST, check_form, named_in_bodies
 from app.domain.highway.document.checks_of_expressions import TYPES, check_cron
 from app.domain.highway.document.checks_of_steps import FIELDS, REQUIRED
 from app.domain.highway.document.texts import read_json, read_yaml
@@ -173,7 +173,7 @@ class TestMessages:
         ]
 
     def test_there_is_an_end_of_findings(self) -> None:
-        assert len(check_form(define(**{f"t{number}": {"x": 1} for number in range(5000)}))) == FINDINGS_MAX
+        assert len(check_form(define(**{f"t{number}": {"x": 1} for number in range(5000)}))) == FINDINGS_MOST
 
 
 class TestNamesOfSteps:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.domain.highway.language.conditions import (
-    DEPTH_MAX,
+    DEPTH_MOST,
     ConditionSyntaxError,
     compare,
     equals,
@@ -362,12 +362,12 @@ class TestSyntax:
         assert message.encode()
 
     def test_nesting_is_limited(self) -> None:
-        assert evaluate("(" * DEPTH_MAX + "1" + ")" * DEPTH_MAX, CONTEXT)
-        with pytest.raises(ConditionSyntaxError, match=f"nested at most {DEPTH_MAX}"):
-            parse_condition("(" * (DEPTH_MAX + 1) + "1" + ")" * (DEPTH_MAX + 1))
+        assert evaluate("(" * DEPTH_MOST + "1" + ")" * DEPTH_MOST, CONTEXT)
+        with pytest.raises(ConditionSyntaxError, match=f"nested at most {DEPTH_MOST}"):
+            parse_condition("(" * (DEPTH_MOST + 1) + "1" + ")" * (DEPTH_MOST + 1))
 
     def test_brackets_side_by_side_are_no_nesting(self) -> None:
-        assert evaluate(" and ".join(["(1)"] * (DEPTH_MAX + 1)), CONTEXT)
+        assert evaluate(" and ".join(["(1)"] * (DEPTH_MOST + 1)), CONTEXT)
 
     @given(st.text() | TEXTS)
     @example("'{{i['")

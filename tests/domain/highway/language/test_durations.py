@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.highway.language.durations import (
     DAY_SECONDS,
-    DURATION_SECONDS_MAX,
+    DURATION_SECONDS_MOST,
     DurationError,
     parse_duration,
     parse_wait,
@@ -85,7 +85,7 @@ class TestDuration:
 
     @pytest.mark.parametrize(
         ("value", "seconds"),
-        [(0, 0), (5, 5), (1.5, 1.5), ("5", 5), ("0.25", 0.25), ("1e3", 1000), ("+7", 7), (DURATION_SECONDS_MAX,) * 2],
+        [(0, 0), (5, 5), (1.5, 1.5), ("5", 5), ("0.25", 0.25), ("1e3", 1000), ("+7", 7), (DURATION_SECONDS_MOST,) * 2],
     )
     def test_numbers_are_seconds(self, value: Any, seconds: float) -> None:
         assert parse_duration(value) == seconds
@@ -158,7 +158,7 @@ class TestDuration:
         with suppress(DurationError):
             seconds = parse_duration(value)
             assert math.isfinite(seconds)
-            assert 0 <= seconds <= DURATION_SECONDS_MAX
+            assert 0 <= seconds <= DURATION_SECONDS_MOST
 
 
 class TestWait:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.highway.compiler.checks import PATH_BYTES_MAX
+from app.domain.highway.compiler.checks import PATH_BYTES_MOST
 from app.domain.highway.simulation import ScriptRefused
 from tests.definitions import task
 from tests.domain.highway.scripts import (
@@ -111,5 +111,5 @@ class TestPaths:
     def test_bytes_of_a_path_are_limited_not_its_characters(self) -> None:
         name = "é" * 190
         inner = parallel("p", branches={name: [parallel(name, branches={name: [task("t")]})]})
-        assert len(f"p.{name}.{name}.{name}.t") < PATH_BYTES_MAX
+        assert len(f"p.{name}.{name}.{name}.t") < PATH_BYTES_MOST
         assert errors_of(inner) == [("bad_name", "/tasks")]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.domain.highway.language.expressions import Segment, has_template, paths_in, whole_template
 from app.domain.highway.language.templates import (
-    RANGE_LENGTH_MAX,
-    RESOLVED_LENGTH_MAX,
+    RANGE_LENGTH_MOST,
+    RESOLVED_LENGTH_MOST,
     UNKNOWN,
     Resolved,
     as_text,
@@ -255,8 +255,8 @@ class TestRange:
         assert look_up(expression, CONTEXT) == value
 
     def test_its_length_is_limited(self) -> None:
-        assert len(look_up(f"range({RANGE_LENGTH_MAX})", CONTEXT)) == RANGE_LENGTH_MAX
-        assert look_up(f"range(1, {RANGE_LENGTH_MAX + 2})", CONTEXT) is UNKNOWN
+        assert len(look_up(f"range({RANGE_LENGTH_MOST})", CONTEXT)) == RANGE_LENGTH_MOST
+        assert look_up(f"range(1, {RANGE_LENGTH_MOST + 2})", CONTEXT) is UNKNOWN
         assert look_up("range(n)", Values(n=10**30)) is UNKNOWN
         assert look_up("range(n)", Values(n=-(10**30))) == []
 
@@ -341,7 +341,7 @@ class TestResolve:
         assert time.process_time() - began < 3
 
     def test_what_becomes_too_large_stays_as_written(self) -> None:
-        half = Values(v="x" * (RESOLVED_LENGTH_MAX // 2))
+        half = Values(v="x" * (RESOLVED_LENGTH_MOST // 2))
         resolved = resolve(["{{v}}", "<{{v}}>", "{{v}}"], half)
         assert [len(part) for part in resolved.value] == [len(half.values["v"]), len(half.values["v"]) + 2, 5]
         assert resolved.unresolved == ("v",)
