@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-APP = Path(__file__).parents[1] / "app"
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("app", "milepost")
 FUNCTION_MEDIAN, FUNCTION_MOST, FILE_MOST = 6, 40, 500
 ANY_MOST = 25.0
 """How often `Any` may stand in 1,000 lines of the rooms that know what is stored."""
-ROOMS = ("services", "execution", "moves", "access", "store", "domain")
+STORED = {("app", room) for room in ("services", "execution", "moves", "access", "store", "domain")}
 LINES = 1000
 
 
@@ -33,12 +34,13 @@ def say(name: str, value: float, most: float) -> bool:
 
 
 def main() -> None:
-    """Measure everything in ``app``."""
-    texts = {path: path.read_text() for path in sorted(APP.rglob("*.py"))}
+    """Measure everything that is installed."""
+    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    texts = {path: path.read_text() for path in paths}
     trees = {path: ast.parse(text) for path, text in texts.items()}
     lengths = [length for tree in trees.values() for length in functions(tree)]
     sizes = {path: text.count("\n") for path, text in texts.items()}
-    stored = [text for path, text in texts.items() if path.relative_to(APP).parts[0] in ROOMS]
+    stored = [text for path, text in texts.items() if path.relative_to(ROOT).parts[:2] in STORED]
     anys = sum(len(re.findall(r"\bAny\b", text)) for text in stored)
     lines = sum(text.count("\n") for text in stored)
     print(f"{len(lengths)} functions in {len(texts)} files of {sum(sizes.values())} lines")

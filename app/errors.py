@@ -22,7 +22,7 @@ The docstring of each class is its page under ``/problems/{code}``.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from app.schemas.problems import ConflictProblem, FieldError, Problem, ValidationProblem
+from milepost.schemas.problems import ConflictProblem, FieldError, Problem, ValidationProblem
 
 ERRORS_MOST = 100
 """Places that one refusal names; a body can have a hundred thousand."""

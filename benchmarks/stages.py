@@ -22,7 +22,7 @@ STAGES: Sequence[tuple[str, Sequence[str]]] = (
     ("uvicorn: parse requests, write answers", ("/uvicorn/",)),
     ("observe: request id, time, counters", ("/app/api/observe.py", "/app/metrics.py")),
     ("door: key, query, size and form of the body", ("/app/api/door.py", "/app/api/bodies.py", "/app/access/door")),
-    ("pydantic: validate the body", ("/fastapi/_compat", "/pydantic/type_adapter.py", "/app/schemas/")),
+    ("pydantic: validate the body", ("/fastapi/_compat", "/pydantic/type_adapter.py", "/milepost/schemas/")),
     ("FastAPI: solve dependencies", ("/fastapi/dependencies/", "/app/api/calls.py")),
     ("FastAPI: body, endpoint, exit stacks", ("/fastapi/routing.py:get_request", "/fastapi/routing.py:request_resp")),
     ("Starlette, FastAPI: application, middleware, matching", ("/starlette/", "/fastapi/")),

@@ -13,9 +13,9 @@ from uuid_utils.compat import uuid7
 from app import main
 from app.api.door import Door, needs
 from app.domain.progress import make_progress
-from app.schemas.operations import Scope
-from app.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 from benchmarks.sampling import SAMPLES_FILE, sampling
+from milepost.schemas.operations import Scope
+from milepost.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 
 ADDRESS = "/v1/validate-only"
 router = APIRouter(prefix=ADDRESS, tags=["benchmark"], route_class=Door)

@@ -9,7 +9,7 @@ Run it, ask for a refund from another terminal, and approve it:
     $ curl --json '{"payload": {"by": "ada"}}' http://127.0.0.1:8000/v1/queues/refunds/events/refund-7-approved
 """
 
-from app.client import Client, EventTimeout, TaskContext, Worker
+from milepost import Client, EventTimeout, TaskContext, Worker
 
 WEEK = 7 * 86_400
 worker = Worker(Client(), queue="refunds")

@@ -13,7 +13,7 @@ import os
 import time
 from typing import Any
 
-from app.client import Client, TaskContext, Worker
+from milepost import Client, TaskContext, Worker
 
 worker = Worker(Client(), queue="orders", lease_seconds=5)
 

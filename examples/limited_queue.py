@@ -11,7 +11,7 @@ Run it, and spawn work from another terminal:
 import asyncio
 from collections import Counter
 
-from app.client import AsyncTaskContext, Client, Worker
+from milepost import AsyncTaskContext, Client, Worker
 
 worker = Worker(Client(), queue="exports", concurrency=10)
 running: Counter[str] = Counter()

@@ -10,7 +10,7 @@ Let a worker call the function, and run this from another terminal, as often as 
 
 import sys
 
-from app.client import Client
+from milepost import Client
 
 __all__ = ["report"]
 

@@ -8,7 +8,7 @@ Run it, and look at the run meanwhile with `milepost runs list --name progress`:
 
 import sys
 
-from app.client import Client
+from milepost import Client
 
 
 def load(file: str) -> int:

@@ -9,7 +9,7 @@ Run it, and spawn the same payment twice from another terminal:
     $ python retries.py
 """
 
-from app.client import Client, RetryLater, TaskContext, Worker
+from milepost import Client, RetryLater, TaskContext, Worker
 
 worker = Worker(Client(), queue="payments")
 

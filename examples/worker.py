@@ -14,7 +14,7 @@ Run it, and spawn tasks from another terminal:
 
 from typing import Any
 
-from app.client import AsyncTaskContext, Client, NonRetryable, TaskContext, Worker
+from milepost import AsyncTaskContext, Client, NonRetryable, TaskContext, Worker
 
 worker = Worker(Client(), queue="images", concurrency=4)
 

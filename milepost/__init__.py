@@ -1,58 +1,57 @@
-"""The Python client and worker of Milepost, under the name they are published by."""
+"""The Python client and worker of Milepost."""
 
-from pathlib import Path
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-# A wheel carries the modules here; in a checkout they stand in app/.
-__path__ = [place if (Path(place) / "client").is_dir() else str(Path(place).parent / "app") for place in __path__]
-
-from .client import (
-    AbsurdClient,
-    AbsurdSleepError,
-    AsyncClient,
-    AsyncTaskContext,
-    AttemptFailed,
-    Client,
-    Conflict,
-    CrossSite,
-    EventTimeout,
-    Forbidden,
-    HeaderRepeated,
-    HeadersTooLarge,
-    HeartbeatNotDeclared,
-    IdempotencyKeyReused,
-    InternalError,
-    LeaseLost,
-    MalformedRequest,
-    MethodNotAllowed,
-    MilepostError,
-    MoveNotAllowed,
-    NonRetryable,
-    NotFound,
-    NotJson,
-    NotYaml,
-    OpenTasks,
-    PayloadTooLarge,
-    PreconditionFailed,
-    RefusedError,
-    RequestTimeout,
-    RetryLater,
-    TaskCancelled,
-    TaskContext,
-    TimeLimitExceeded,
-    TooManyConnections,
-    Unauthenticated,
-    Unavailable,
-    UnreachableError,
-    UnreadableAnswerError,
-    UnsupportedMediaType,
-    UriTooLong,
-    ValidationFailed,
-    Worker,
-    WorkflowExists,
-    get_absurd_client,
-    spawn_cancellable_task,
-    spawn_retry_task,
-)
+if TYPE_CHECKING:
+    from milepost.client import (
+        AbsurdClient,
+        AbsurdSleepError,
+        AsyncClient,
+        AsyncTaskContext,
+        AttemptFailed,
+        Client,
+        Conflict,
+        CrossSite,
+        EventTimeout,
+        Forbidden,
+        HeaderRepeated,
+        HeadersTooLarge,
+        HeartbeatNotDeclared,
+        IdempotencyKeyReused,
+        InternalError,
+        LeaseLost,
+        MalformedRequest,
+        MethodNotAllowed,
+        MilepostError,
+        MoveNotAllowed,
+        NonRetryable,
+        NotFound,
+        NotJson,
+        NotYaml,
+        OpenTasks,
+        PayloadTooLarge,
+        PreconditionFailed,
+        RefusedError,
+        RequestTimeout,
+        RetryLater,
+        TaskCancelled,
+        TaskContext,
+        TimeLimitExceeded,
+        TooManyConnections,
+        Unauthenticated,
+        Unavailable,
+        UnreachableError,
+        UnreadableAnswerError,
+        UnsupportedMediaType,
+        UriTooLong,
+        ValidationFailed,
+        Worker,
+        WorkflowExists,
+        get_absurd_client,
+        spawn_cancellable_task,
+        spawn_retry_task,
+    )
 
 __all__ = [
     "AbsurdClient",
@@ -102,3 +101,15 @@ __all__ = [
     "spawn_cancellable_task",
     "spawn_retry_task",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is in the client by that name; who needs only the types of the wire does not load it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("milepost.client"), name)
+
+
+def __dir__() -> list[str]:
+    """Return what can be imported from here."""
+    return sorted(__all__)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.db.engine import Tx
 from app.domain.records import RunRow, TaskRow
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 RUNS = "/v1/workflow-runs"
 TASKS = "/v1/tasks"

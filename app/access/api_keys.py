@@ -12,8 +12,8 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
-from app.schemas.operations import Scope
 from app.store import api_keys as store
+from milepost.schemas.operations import Scope
 
 ENVIRONMENT = "environment"
 """The name of the key of `MILEPOST_API_KEY`; it stays when the key changes."""

@@ -10,8 +10,8 @@ from app.access.api_keys import KnownKey, hash_secret, read_key
 from app.db.engine import Database, Tx
 from app.db.failures import DATABASE_FAILURES
 from app.errors import Forbidden, Unauthenticated
-from app.schemas.operations import Scope
 from app.store import api_keys as store
+from milepost.schemas.operations import Scope
 
 REMEMBER_SECONDS = 5.0
 """How long a looked-up key is believed when no word of its change arrives; usually that takes milliseconds."""

@@ -12,9 +12,9 @@ from app.access.callers import Caller
 from app.db.engine import Tx
 from app.domain.json_values import fingerprint
 from app.errors import IdempotencyKeyReused, Refusal
-from app.schemas.problems import FieldError
 from app.store import idempotency_keys as store
 from app.store.idempotency_keys import StoredKey
+from milepost.schemas.problems import FieldError
 
 _ONE = re.compile(r'\{"(?:task_id|workflow_run_id|schedule_id)":"([0-9a-f-]{36})"')
 """How the answer begins that is one resource: with its id."""

@@ -15,8 +15,8 @@ from app.api.heads import asks_for_head
 from app.api.kernel import Kernel, kernel_of
 from app.db.engine import Tx
 from app.domain.preconditions import ENTITY_TAGS, Precondition, read_if_match
-from app.schemas.wire import VISIBLE_ASCII
 from app.services.workflows import SentDocument
+from milepost.schemas.wire import VISIBLE_ASCII
 
 T = TypeVar("T")
 

@@ -32,7 +32,7 @@ from app.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from app.schemas.operations import Scope
+from milepost.schemas.operations import Scope
 
 _DOOR_REFUSALS = (HeaderRepeated, ValidationFailed, Unavailable)
 _KEY_REFUSALS = (Unauthenticated, Forbidden, CrossSite)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.schemas.wire import NAME_PATTERNS
+from milepost.schemas.wire import NAME_PATTERNS
 
 _OTHERWISE = "cannot be accepted"
 Context = Mapping[str, Any]

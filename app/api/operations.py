@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse, Response
 from app.api.answers import answer
 from app.api.calls import InKernel
 from app.api.door import Door, needs, needs_no_database
-from app.schemas.operations import Health, Scope, Version
 from app.services import operations as service
+from milepost.schemas.operations import Health, Scope, Version
 
 router = APIRouter(tags=["operations"], route_class=Door)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from app.api.known_names import describe_known
 from app.errors import ERRORS_MOST, ValidationFailed
-from app.schemas.problems import FieldError
+from milepost.schemas.problems import FieldError
 
 _REPLACED = "\ufffd"
 _NOT_UTF_8 = "is not UTF-8, percent-encoded"

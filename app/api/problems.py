@@ -19,7 +19,7 @@ from app.db.outages import describe_failure
 from app.domain.json_texts import write_json
 from app.domain.json_values import escape_pointer
 from app.errors import ERRORS_MOST, InternalError, MethodNotAllowed, NotFound, Refusal, ValidationFailed
-from app.schemas.problems import FieldError
+from milepost.schemas.problems import FieldError
 
 PROBLEM_JSON = "application/problem+json"
 

@@ -13,8 +13,10 @@ from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import event_table, queue_table
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, ValidationFailed
-from app.schemas.operations import Scope
-from app.schemas.queues import (
+from app.services import claims, events
+from app.services import queues as service
+from milepost.schemas.operations import Scope
+from milepost.schemas.queues import (
     EmittedEvent,
     Event,
     EventEmit,
@@ -25,10 +27,8 @@ from app.schemas.queues import (
     QueueSettings,
     QueueUpdate,
 )
-from app.schemas.tasks import Claim, ClaimedTasks, CompletionOutcomes, TaskCompletions
-from app.schemas.wire import PageQuery, QueueName
-from app.services import claims, events
-from app.services import queues as service
+from milepost.schemas.tasks import Claim, ClaimedTasks, CompletionOutcomes, TaskCompletions
+from milepost.schemas.wire import PageQuery, QueueName
 
 InQueue = Annotated[QueueName, Path(description="Name of the queue.")]
 Name = Annotated[str, Path(min_length=1, max_length=255, description="Name of the event.")]

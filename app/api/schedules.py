@@ -14,8 +14,10 @@ from app.api.problems import problems
 from app.domain.json_texts import write_json
 from app.domain.text_tables import write_facts, write_table
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, PreconditionFailed, ValidationFailed
-from app.schemas.operations import Scope
-from app.schemas.schedules import (
+from app.services import schedule_firings as firings
+from app.services import schedules as service
+from milepost.schemas.operations import Scope
+from milepost.schemas.schedules import (
     Backfill,
     BackfilledFirings,
     FiringQuery,
@@ -27,9 +29,7 @@ from app.schemas.schedules import (
     ScheduleSlotPage,
     ScheduleUpdate,
 )
-from app.schemas.wire import NoBody, PageQuery
-from app.services import schedule_firings as firings
-from app.services import schedules as service
+from milepost.schemas.wire import NoBody, PageQuery
 
 ADDRESS = "/v1/schedules"
 router = APIRouter(prefix=ADDRESS, tags=["schedules"], route_class=Door)

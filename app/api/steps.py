@@ -13,12 +13,12 @@ from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import step_table, warning_table
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, ValidationFailed
-from app.schemas.operations import Scope
-from app.schemas.steps import RunWarningPage, StepQuery, WorkflowRunRerun, WorkflowStepPage
-from app.schemas.wire import NoBody, PageQuery
-from app.schemas.workflow_runs import WorkflowRun
 from app.services import run_verbs as verbs
 from app.services import steps as service
+from milepost.schemas.operations import Scope
+from milepost.schemas.steps import RunWarningPage, StepQuery, WorkflowRunRerun, WorkflowStepPage
+from milepost.schemas.wire import NoBody, PageQuery
+from milepost.schemas.workflow_runs import WorkflowRun
 
 router = APIRouter(prefix="/v1/workflow-runs/{workflow_run_id}", tags=["workflow runs"], route_class=Door)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from app.domain.json_texts import JsonText, write_json
 from app.domain.text_tables import write_facts, write_table
-from app.schemas.queues import EventPage, QueuePage
-from app.schemas.steps import RunWarningPage, WorkflowStepPage
-from app.schemas.tasks import Checkpoints, Task, TaskAttempts, TaskPage
-from app.schemas.workflow_runs import HistoryPage, WorkflowRun, WorkflowRunPage
-from app.schemas.workflows import WorkflowPage, WorkflowVersions
+from milepost.schemas.queues import EventPage, QueuePage
+from milepost.schemas.steps import RunWarningPage, WorkflowStepPage
+from milepost.schemas.tasks import Checkpoints, Task, TaskAttempts, TaskPage
+from milepost.schemas.workflow_runs import HistoryPage, WorkflowRun, WorkflowRunPage
+from milepost.schemas.workflows import WorkflowPage, WorkflowVersions
 
 _COLUMNS = ("workflow_run_id", "workflow", "status", "reason", "percent", "created_at", "started_at", "completed_at")
 

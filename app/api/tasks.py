@@ -13,8 +13,10 @@ from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import attempt_table, checkpoint_table, task_facts, task_table
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, ValidationFailed
-from app.schemas.operations import Scope
-from app.schemas.tasks import (
+from app.services import checkpoints, task_lists, task_verbs
+from app.services import tasks as service
+from milepost.schemas.operations import Scope
+from milepost.schemas.tasks import (
     Checkpoint,
     Checkpoints,
     Spawned,
@@ -27,9 +29,7 @@ from app.schemas.tasks import (
     TaskRetry,
     TaskSpec,
 )
-from app.schemas.wire import NoBody, PageQuery
-from app.services import checkpoints, task_lists, task_verbs
-from app.services import tasks as service
+from milepost.schemas.wire import NoBody, PageQuery
 
 SPAWNING = problems(MoveNotAllowed, ValidationFailed, IdempotencyKeyReused)
 RETRYING = problems(NotFound, MoveNotAllowed, ValidationFailed, IdempotencyKeyReused)

@@ -11,8 +11,10 @@ from app.api.calls import InKernel
 from app.api.door import Door, needs
 from app.api.problems import problems
 from app.errors import AttemptFailed, LeaseLost, NotFound, TaskCancelled
-from app.schemas.operations import Scope
-from app.schemas.tasks import (
+from app.services import checkpoints, claims, events, leases
+from app.services.leases import Report
+from milepost.schemas.operations import Scope
+from milepost.schemas.tasks import (
     Checkpoint,
     CheckpointWrite,
     EventAwait,
@@ -25,8 +27,6 @@ from app.schemas.tasks import (
     TaskHeartbeatAnswer,
     TaskSleep,
 )
-from app.services import checkpoints, claims, events, leases
-from app.services.leases import Report
 
 TOLD = problems(NotFound, LeaseLost, TaskCancelled, AttemptFailed)
 router = APIRouter(prefix="/v1/tasks/{task_id}", tags=["worker calls"], route_class=Door)

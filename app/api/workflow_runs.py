@@ -21,10 +21,16 @@ from app.errors import (
     PreconditionFailed,
     ValidationFailed,
 )
-from app.schemas.operations import Scope
-from app.schemas.tasks import RunTaskQuery, Spawned, TaskPage, TaskSpec
-from app.schemas.wire import NoBody, PageQuery
-from app.schemas.workflow_runs import (
+from app.services import run_creation as creation
+from app.services import run_verbs as verbs
+from app.services import task_lists
+from app.services import tasks as tasks_service
+from app.services import workflow_run_lists as lists
+from app.services import workflow_runs as service
+from milepost.schemas.operations import Scope
+from milepost.schemas.tasks import RunTaskQuery, Spawned, TaskPage, TaskSpec
+from milepost.schemas.wire import NoBody, PageQuery
+from milepost.schemas.workflow_runs import (
     HistoryPage,
     RunCountQuery,
     RunHeartbeat,
@@ -39,12 +45,6 @@ from app.schemas.workflow_runs import (
     WorkflowRuns,
     WorkflowRunUpdate,
 )
-from app.services import run_creation as creation
-from app.services import run_verbs as verbs
-from app.services import task_lists
-from app.services import tasks as tasks_service
-from app.services import workflow_run_lists as lists
-from app.services import workflow_runs as service
 
 RETRYING = problems(NotFound, MoveNotAllowed, ValidationFailed, IdempotencyKeyReused)
 CREATING = problems(ValidationFailed, IdempotencyKeyReused)

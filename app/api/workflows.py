@@ -20,11 +20,14 @@ from app.errors import (
     ValidationFailed,
     WorkflowExists,
 )
-from app.schemas import examples
-from app.schemas.operations import Scope
-from app.schemas.wire import PageQuery, WorkflowName, WorkflowVersion
-from app.schemas.workflow_runs import WorkflowRun
-from app.schemas.workflows import (
+from app.services import simulations
+from app.services import workflows as service
+from app.services.workflow_starts import RunStart, start_each
+from milepost.schemas import examples
+from milepost.schemas.operations import Scope
+from milepost.schemas.wire import PageQuery, WorkflowName, WorkflowVersion
+from milepost.schemas.workflow_runs import WorkflowRun
+from milepost.schemas.workflows import (
     LATEST,
     SimulatedRun,
     Workflow,
@@ -37,9 +40,6 @@ from app.schemas.workflows import (
     WorkflowValidation,
     WorkflowVersions,
 )
-from app.services import simulations
-from app.services import workflows as service
-from app.services.workflow_starts import RunStart, start_each
 
 ADDRESS = "/v1/workflows"
 YAML_TYPES = (service.YAML, "application/x-yaml", "text/yaml")

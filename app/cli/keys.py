@@ -10,8 +10,8 @@ import typer
 
 from app.cli.database import explain, open_database, read_settings
 from app.cli.exits import ExitCode, leave
-from app.schemas.operations import Scope
 from app.settings import Settings
+from milepost.schemas.operations import Scope
 
 if TYPE_CHECKING:
     from app.access.api_keys import KnownKey

@@ -17,7 +17,7 @@ from app.cli.database import read_settings
 from app.cli.exits import ExitCode, leave
 
 if TYPE_CHECKING:
-    from app.client import Worker
+    from milepost.client import Worker
 
 Place = Annotated[
     str | None, typer.Argument(metavar="[MODULE:WORKER]", help="A Worker of your own: a module, a colon and its name.")
@@ -31,7 +31,6 @@ Functions = Annotated[
 Queue = Annotated[str | None, typer.Option(help="Queue to work, with --functions; else `default`.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, help="Tasks at once, with --functions; else 10.")]
 OUR_NAME = "app"
-PUBLISHED_NAME = "milepost"
 
 
 def work(
@@ -47,8 +46,8 @@ def work(
     task is taken. Modules are looked for in the current directory, too.
     """
     settings = read_settings()
-    from app.client import RefusedError  # noqa: PLC0415 - the other commands start faster without it
     from app.logs import configure_logs  # noqa: PLC0415
+    from milepost.client import RefusedError  # noqa: PLC0415 - the other commands start faster without it
 
     if (place is None) == (not functions):
         leave(ExitCode.USAGE, "name either MODULE:WORKER or --functions MODULE")
@@ -68,7 +67,7 @@ def work(
 
 def _find_worker(place: str) -> "Worker":
     """Return the worker at ``module:name``, or leave with the reason why there is none."""
-    from app.client import Worker  # noqa: PLC0415 - the other commands start faster without it
+    from milepost.client import Worker  # noqa: PLC0415 - the other commands start faster without it
 
     module_name, _, name = place.partition(":")
     if not module_name or not name:
@@ -81,8 +80,8 @@ def _find_worker(place: str) -> "Worker":
 
 def _make_worker(modules: Sequence[str], options: dict[str, str | int | None], url: str) -> "Worker":
     """Return a worker for the functions of ``modules``, or leave with the reason why there is none."""
-    from app.client import Client, Worker  # noqa: PLC0415 - the other commands start faster without it
-    from app.client.worker import TASK_NAMES_MOST  # noqa: PLC0415
+    from milepost.client import Client, Worker  # noqa: PLC0415 - the other commands start faster without it
+    from milepost.client.worker import TASK_NAMES_MOST  # noqa: PLC0415
 
     try:
         given = {name: value for name, value in options.items() if value is not None}
@@ -102,7 +101,6 @@ def _import_module(name: str) -> ModuleType:
         leave(ExitCode.USAGE, f"{name or 'nothing'} is not the name of a module, such as etl or jobs.etl")
     here = Path.cwd()
     if str(here) not in sys.path[:1]:
-        _share_names()
         _make_room(here)
         sys.path.insert(0, str(here))
     try:
@@ -111,17 +109,10 @@ def _import_module(name: str) -> ModuleType:
         leave(ExitCode.USAGE, f"cannot import {name}: {_describe(error)}")
 
 
-def _share_names() -> None:
-    """Make the client one and the same under both its names, so that a Worker of one is a Worker of the other."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith((f"{OUR_NAME}.client", f"{OUR_NAME}.schemas")):
-            sys.modules[PUBLISHED_NAME + name.removeprefix(OUR_NAME)] = module
-
-
 def _make_room(directory: Path) -> None:
     """Let a package in ``directory`` that has the name of ours be imported in its place.
 
-    What of ours has been imported goes on; its client is still there under the name that it is published by.
+    What of ours has been imported goes on.
     """
     theirs = directory / OUR_NAME
     if not theirs.is_dir() or theirs.samefile(Path(__file__).parents[1]):

@@ -102,7 +102,7 @@ def show_graph(
         typer.echo(call("GET", url, f"{_address(what, version)}/graph", as_text=True).text.rstrip("\n"))
         return
     from app.domain.highway.compiler.graphs import write_mermaid  # noqa: PLC0415 - the other commands start faster without it
-    from app.schemas.workflows import WorkflowGraph  # noqa: PLC0415
+    from milepost.schemas.workflows import WorkflowGraph  # noqa: PLC0415
 
     found = call("POST", url, f"{ADDRESS}/validate", document=_read_document(what)).json()
     if not found["valid"]:

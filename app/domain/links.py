@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import ValidationFailed
-from app.schemas.tasks import TaskSpec
+from milepost.schemas.tasks import TaskSpec
 
 
 def find_link(spec: TaskSpec, path_id: UUID | None, at: str) -> UUID | None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from app.schemas.tasks import TaskStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.tasks import TaskStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 FINAL: tuple[RunStatus, ...] = (RunStatus.completed, RunStatus.failed, RunStatus.cancelled)
 OPEN: tuple[RunStatus, ...] = tuple(status for status in RunStatus if status not in FINAL)

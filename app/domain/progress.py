@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.schemas.workflow_runs import Progress
+from milepost.schemas.workflow_runs import Progress
 
 ENDED = ("completed", "failed", "cancelled")
 COUNTED = ("pending", "running", "sleeping", *ENDED)

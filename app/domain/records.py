@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.domain.json_texts import Json, JsonText
-from app.schemas.workflow_runs import HistoryVerb, RunStatus
+from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 
 class RunRow(NamedTuple):

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from app.domain.json_texts import Json
 from app.domain.records import TaskRow
-from app.schemas.reasons import Reason
-from app.schemas.tasks import DAY_SECONDS, RetryKind, TaskStatus
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import DAY_SECONDS, RetryKind, TaskStatus
 
 _FIRST_PAUSE_SECONDS = {RetryKind.fixed: 60.0, RetryKind.exponential: 30.0}
 _FACTOR = 2.0

@@ -12,8 +12,8 @@ from app.domain.moves import FINAL, RUN_MOVES, allowed_for_run
 from app.domain.records import RunRow
 from app.domain.shown_runs import show_run
 from app.errors import MoveNotAllowed, ValidationFailed
-from app.schemas.reasons import Reason
-from app.schemas.workflow_runs import TAG_KEY_MAX_LENGTH, TAGS_MOST, RunStatus, WorkflowRunUpdate
+from milepost.schemas.reasons import Reason
+from milepost.schemas.workflow_runs import TAG_KEY_MAX_LENGTH, TAGS_MOST, RunStatus, WorkflowRunUpdate
 
 
 def apply_update(run: RunRow, change: WorkflowRunUpdate, now: datetime) -> RunRow:

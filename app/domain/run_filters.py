@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.errors import ValidationFailed
-from app.schemas.workflow_runs import RunFilter
+from milepost.schemas.workflow_runs import RunFilter
 
 _SEVERAL = {"workflow_name": "workflow_names", "workflow_version": "workflow_versions", "status": "statuses"}
 _ONE = (

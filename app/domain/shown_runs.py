@@ -2,8 +2,8 @@
 
 from app.domain.progress import make_progress
 from app.domain.records import RunRow
-from app.schemas.reasons import Reason
-from app.schemas.workflow_runs import WorkflowRun
+from milepost.schemas.reasons import Reason
+from milepost.schemas.workflow_runs import WorkflowRun
 
 _SHOWN = [name for name in WorkflowRun.model_fields if name in RunRow._fields]
 

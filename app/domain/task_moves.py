@@ -8,8 +8,8 @@ from uuid import UUID
 from app.domain.json_texts import Json
 from app.domain.records import AttemptRow, TaskRow
 from app.domain.retries import Sequel
-from app.schemas.reasons import Reason
-from app.schemas.tasks import TaskStatus
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import TaskStatus
 
 
 def _touch(task: TaskRow, now: datetime) -> TaskRow:

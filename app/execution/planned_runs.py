@@ -10,11 +10,11 @@ from app.domain.records import RunRow
 from app.domain.run_changes import end_run
 from app.execution.session import Executions, Start
 from app.moves.runs import change_of
-from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.store import planned_runs as store
 from app.store import schedules as schedules_store
 from app.store import workflow_runs as runs_store
 from app.store import workflows as workflows_store
+from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 _NO_LIMIT = 1_000_000
 

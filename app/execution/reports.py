@@ -14,11 +14,11 @@ from app.execution.session import Executions
 from app.execution.work_items import as_error, failed_sequel, follow_step
 from app.moves.event_waits import deliver_later
 from app.moves.tasks import store_ended
-from app.schemas.reasons import Reason
-from app.schemas.tasks import TaskStatus
 from app.store import executions as store
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import TaskStatus
 
 RUNS_PER_ROUND = 50
 """How many runs one round of a chore moves: each is locked until the end of the round."""

@@ -18,10 +18,10 @@ from app.domain.highway.language.operators import LOOPS, Operator
 from app.domain.highway.language.paths import TOP, outer_region, scope_of
 from app.domain.json_texts import read_json
 from app.execution.threads import EXECUTING, RUN_SECONDS
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
 from app.store import events as events_store
 from app.store import executions as store
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 _SHOWN = 255
 """Characters of an expression that a warning shows: it is part of the key of an index."""

@@ -28,8 +28,6 @@ from app.execution.work_items import apply_to_tasks
 from app.moves.event_waits import deliver_later, wake_waiters
 from app.moves.runs import change_of, lock_run, topic_of
 from app.moves.tasks import cancel_open_tasks
-from app.schemas.reasons import Reason
-from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.store import deliveries as deliveries_store
 from app.store import events as events_store
 from app.store import executions as store
@@ -39,6 +37,8 @@ from app.store import steps as steps_store
 from app.store import workflow_runs as runs_store
 from app.store import workflows as workflows_store
 from app.store.recordsets import ROWS_A_STATEMENT, in_portions
+from milepost.schemas.reasons import Reason
+from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 GENERATIONS_MOST = 10
 """How deep runs may start runs of their own: a workflow that starts itself would never come to an end."""

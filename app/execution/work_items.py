@@ -16,10 +16,10 @@ from app.domain.retries import Sequel
 from app.domain.task_moves import follow, past_attempt, wake
 from app.execution.run_states import Execution
 from app.moves.tasks import cancel_tasks, insert_tasks, reopen_tasks, store_ended
-from app.schemas.reasons import Reason
-from app.schemas.tasks import LOST_MOST, RetryKind, TaskStatus
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import LOST_MOST, RetryKind, TaskStatus
 
 _ATTEMPTS_MOST = 2_147_483_647
 

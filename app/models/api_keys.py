@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
-from app.schemas.operations import Scope
+from milepost.schemas.operations import Scope
 
 _SCOPES = ", ".join(f"'{scope}'" for scope in Scope)
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.domain.json_texts import JsonText
 from app.domain.moves import TASK_FINAL, TASK_OPEN
 from app.models.base import Base, list_of
-from app.schemas.tasks import LOST_MOST, TaskStatus
+from milepost.schemas.tasks import LOST_MOST, TaskStatus
 
 _ALL = list_of(TaskStatus)
 _FINAL = list_of(TASK_FINAL)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.domain.json_texts import JsonText
 from app.domain.moves import FINAL, OPEN
 from app.models.base import Base, list_of
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 _ALL = list_of(RunStatus)
 _FINAL = list_of(FINAL)

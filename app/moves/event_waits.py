@@ -11,12 +11,12 @@ from app.domain.json_texts import JsonText, write_json
 from app.domain.records import TaskRow
 from app.domain.task_moves import checkpoint_row, wake
 from app.errors import ValidationFailed
-from app.schemas.tasks import AwaitOutcome, EventAwaited
 from app.store import checkpoints as checkpoints_store
 from app.store import deliveries as deliveries_store
 from app.store import events as store
 from app.store import tasks as tasks_store
 from app.store.sizes import BYTES_MOST
+from milepost.schemas.tasks import AwaitOutcome, EventAwaited
 
 _MIB_MOST = BYTES_MOST // 1024**2
 NO_ROOM = (

@@ -12,11 +12,11 @@ from app.domain.records import RunChange, RunRow
 from app.domain.run_changes import move_refused
 from app.domain.shown_runs import show_run
 from app.errors import MoveNotAllowed, NotFound, PreconditionFailed
-from app.schemas.workflow_runs import (
-    HistoryVerb,
-)
 from app.store import executions as executions_store
 from app.store import workflow_runs as store
+from milepost.schemas.workflow_runs import (
+    HistoryVerb,
+)
 
 
 async def hold_runs(tx: Tx, ids: Collection[UUID]) -> Mapping[UUID, Any]:

@@ -11,18 +11,18 @@ from app.domain.moves import allowed_for_task
 from app.domain.records import TaskRow
 from app.domain.task_moves import end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound
-from app.schemas.problems import FieldError
-from app.schemas.reasons import Reason
-from app.schemas.tasks import (
-    Spawned,
-    Task,
-    TaskStatus,
-)
 from app.store import due_tasks as due_tasks_store
 from app.store import events as events_store
 from app.store import leases as leases_store
 from app.store import tasks as store
 from app.store.recordsets import as_bytes
+from milepost.schemas.problems import FieldError
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import (
+    Spawned,
+    Task,
+    TaskStatus,
+)
 
 TASKS_AT_ONCE = 500
 """How many tasks of a run that ends are cancelled one by one; more are by one statement."""

@@ -10,12 +10,12 @@ from app.domain.records import TaskRow
 from app.domain.task_moves import checkpoint_row
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.moves.event_waits import NO_ROOM
-from app.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
-from app.schemas.wire import PageQuery
 from app.services.leases import Answered, Report, answered, hold_runs, settle_each
 from app.services.tasks import get_task
 from app.store import checkpoints as store
 from app.store import claims as claims_store
+from milepost.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
+from milepost.schemas.wire import PageQuery
 
 
 def read_checkpoint(row: Any) -> Checkpoint:

@@ -23,12 +23,6 @@ from app.execution.reports import complete_work, hold_steps, keep_attempts
 from app.execution.run_memory import MEMORY_MOST
 from app.execution.session import Executions
 from app.moves.tasks import read_task, task_topic
-from app.schemas.tasks import (
-    Claim,
-    CompletedItem,
-    TaskCompletion,
-    TaskStatus,
-)
 from app.services.claim_repeats import recall_claims, remember_claims
 from app.services.events import wake_due_tasks
 from app.services.leases import (
@@ -50,6 +44,12 @@ from app.store import queues as queues_store
 from app.store import tasks as tasks_store
 from app.store.recordsets import as_bytes
 from app.store.sizes import BYTES_MOST
+from milepost.schemas.tasks import (
+    Claim,
+    CompletedItem,
+    TaskCompletion,
+    TaskStatus,
+)
 
 log = structlog.get_logger()
 

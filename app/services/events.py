@@ -14,8 +14,6 @@ from app.execution.reports import tell_of_event
 from app.execution.session import Executions
 from app.moves import runs as stored_runs
 from app.moves.event_waits import NO_ROOM, deliver_later, hold_back, look, outcome_row, wake_all, wake_waiters
-from app.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQuery
-from app.schemas.tasks import AwaitOutcome, EventAwait, EventAwaited
 from app.services.leases import Answered, Report, answered, hold_runs, settle_each, spend
 from app.store import checkpoints as checkpoints_store
 from app.store import due_tasks as due_tasks_store
@@ -23,6 +21,8 @@ from app.store import events as store
 from app.store import executions as executions_store
 from app.store import queues as queues_store
 from app.store import tasks as tasks_store
+from milepost.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQuery
+from milepost.schemas.tasks import AwaitOutcome, EventAwait, EventAwaited
 
 TIMED_OUT_SIZE = 100
 """Bytes that the outcome of an await which timed out has at most: there is always room for them when it ends."""

@@ -23,8 +23,13 @@ from app.execution.reports import Ended, fail_work, hold_steps, keep_attempts, l
 from app.moves.event_waits import hold_back
 from app.moves.runs import hold_runs_of_steps
 from app.moves.tasks import not_found, read_task, store_ended
-from app.schemas.reasons import Reason
-from app.schemas.tasks import (
+from app.store import claims as claims_store
+from app.store import due_tasks as due_tasks_store
+from app.store import leases as store
+from app.store import tasks as tasks_store
+from app.store.recordsets import as_bytes
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import (
     LeaseBody,
     TaskFailure,
     TaskHeartbeat,
@@ -32,11 +37,6 @@ from app.schemas.tasks import (
     TaskSleep,
     TaskStatus,
 )
-from app.store import claims as claims_store
-from app.store import due_tasks as due_tasks_store
-from app.store import leases as store
-from app.store import tasks as tasks_store
-from app.store.recordsets import as_bytes
 
 LATE_REPORTS_MOST = 20
 """How many late reports are kept of one task."""

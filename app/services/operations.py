@@ -7,8 +7,8 @@ from importlib.metadata import version
 from app.db.engine import Database
 from app.db.failures import DATABASE_FAILURES
 from app.db.migrations import head_revision
-from app.schemas.operations import Health, Version
 from app.store import operations as store
+from milepost.schemas.operations import Health, Version
 
 OK = "ok"
 

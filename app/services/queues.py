@@ -8,12 +8,12 @@ from pydantic import MISSING
 from app.db.engine import Tx
 from app.domain.cursors import read_name, write_name
 from app.errors import MoveNotAllowed, NotFound
-from app.schemas.queues import Queue, QueueDepth, QueuePage, QueueSettings, QueueUpdate, SeenWorker
-from app.schemas.tasks import TaskStatus
-from app.schemas.wire import PageQuery
 from app.store import events as events_store
 from app.store import queues as store
 from app.store import tasks as tasks_store
+from milepost.schemas.queues import Queue, QueueDepth, QueuePage, QueueSettings, QueueUpdate, SeenWorker
+from milepost.schemas.tasks import TaskStatus
+from milepost.schemas.wire import PageQuery
 
 _SETTINGS = ("paused", "max_concurrency", "default_lease_seconds", "retention_seconds")
 

@@ -17,10 +17,10 @@ from app.domain.progress import make_progress
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
 from app.moves.tasks import insert_tasks
-from app.schemas.problems import FieldError
-from app.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 from app.services import tasks
 from app.store import workflow_runs as store
+from milepost.schemas.problems import FieldError
+from milepost.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 
 _FRESH: Mapping[str, Any] = dict.fromkeys(WorkflowRun.model_fields) | {
     "status": RunStatus.pending,

@@ -16,19 +16,19 @@ from app.domain.shown_runs import show_run
 from app.execution.session import Executions
 from app.moves.runs import change_of, lock_run, topic_of
 from app.moves.tasks import cancel_open_tasks, reopen_tasks
-from app.schemas.reasons import Reason
-from app.schemas.workflow_runs import (
+from app.services.workflow_runs import get_run
+from app.store import executions as executions_store
+from app.store import run_ends as ends_store
+from app.store import tasks as tasks_store
+from app.store import workflow_runs as store
+from milepost.schemas.reasons import Reason
+from milepost.schemas.workflow_runs import (
     HistoryVerb,
     RunStatus,
     WorkflowRun,
     WorkflowRunCancel,
     WorkflowRunRetry,
 )
-from app.services.workflow_runs import get_run
-from app.store import executions as executions_store
-from app.store import run_ends as ends_store
-from app.store import tasks as tasks_store
-from app.store import workflow_runs as store
 
 
 async def cancel_run(tx: Tx, workflow_run_id: UUID, how: WorkflowRunCancel, caller: Caller) -> WorkflowRun:

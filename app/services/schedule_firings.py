@@ -17,10 +17,10 @@ from app.domain.json_texts import read_json
 from app.domain.records import ScheduleRow, VersionRow
 from app.errors import MoveNotAllowed, Refusal, ValidationFailed
 from app.execution.session import Start, plan_runs
-from app.schemas.schedules import BACKFILL_MOST, Backfill, Overlap, SlotOutcome
 from app.services.stored_schedules import Rhythm, not_found, read_schedules, rhythm_of
 from app.store import schedules as store
 from app.store import workflows as workflows_store
+from milepost.schemas.schedules import BACKFILL_MOST, Backfill, Overlap, SlotOutcome
 
 MISSED_MOST = 1000
 """How many missed slots are recorded at once: the newest."""

@@ -20,8 +20,12 @@ from app.domain.json_values import same_json
 from app.domain.preconditions import Precondition
 from app.domain.records import ScheduleRow, VersionRow, WorkflowRow
 from app.errors import PreconditionFailed, Refusal, ValidationFailed
-from app.schemas.problems import FieldError
-from app.schemas.schedules import (
+from app.services.schedule_firings import MISSED_MOST
+from app.services.stored_schedules import Rhythm, not_found, read_schedules, rhythm_of
+from app.store import schedules as store
+from app.store import workflows as workflows_store
+from milepost.schemas.problems import FieldError
+from milepost.schemas.schedules import (
     RUNS_MOST,
     Firing,
     FiringQuery,
@@ -36,12 +40,8 @@ from app.schemas.schedules import (
     ScheduleUpdate,
     SlotOutcome,
 )
-from app.schemas.wire import PageQuery
-from app.schemas.workflow_runs import check_tag_keys
-from app.services.schedule_firings import MISSED_MOST
-from app.services.stored_schedules import Rhythm, not_found, read_schedules, rhythm_of
-from app.store import schedules as store
-from app.store import workflows as workflows_store
+from milepost.schemas.wire import PageQuery
+from milepost.schemas.workflow_runs import check_tag_keys
 
 _NEWEST_FIRST = "-schedule_id"
 _LATEST_SLOT_FIRST = "-fire_at"

@@ -12,8 +12,8 @@ from app.domain.highway.simulation import ScriptRefused
 from app.domain.highway.simulation import simulate as play
 from app.errors import ValidationFailed
 from app.execution.threads import SIMULATING, SIMULATION_SECONDS
-from app.schemas.workflows import WorkflowSimulation
 from app.services.workflows import examine
+from milepost.schemas.workflows import WorkflowSimulation
 
 
 async def simulate(body: WorkflowSimulation) -> bytes:

@@ -18,7 +18,10 @@ from app.domain.run_changes import is_executed, move_refused
 from app.errors import Refusal, ValidationFailed
 from app.execution.session import Executions, Start
 from app.moves.runs import lock_run
-from app.schemas.steps import (
+from app.services.workflow_runs import get_run
+from app.store import steps as store
+from app.store import workflows as workflows_store
+from milepost.schemas.steps import (
     RunWarning,
     RunWarningPage,
     StepQuery,
@@ -27,10 +30,7 @@ from app.schemas.steps import (
     WorkflowStep,
     WorkflowStepPage,
 )
-from app.schemas.wire import PageQuery
-from app.services.workflow_runs import get_run
-from app.store import steps as store
-from app.store import workflows as workflows_store
+from milepost.schemas.wire import PageQuery
 
 
 async def list_steps(tx: Tx, workflow_run_id: UUID, query: StepQuery) -> WorkflowStepPage:

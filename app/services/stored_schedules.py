@@ -18,8 +18,8 @@ from app.domain.cron import (
 )
 from app.domain.records import ScheduleRow
 from app.errors import NotFound
-from app.schemas.schedules import Overlap, Schedule
 from app.store import schedules as store
+from milepost.schemas.schedules import Overlap, Schedule
 
 _RESOLUTION = timedelta(microseconds=1)
 

@@ -6,9 +6,9 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.domain.cursors import Position, read_cursor, write_cursor
 from app.moves.tasks import read_task
-from app.schemas.tasks import RunTaskQuery, TaskPage, TaskQuery, TaskStatus
 from app.services.workflow_runs import get_run
 from app.store import task_lists as store
+from milepost.schemas.tasks import RunTaskQuery, TaskPage, TaskQuery, TaskStatus
 
 _ALONE = ("queue", "task_name", "workflow_run_id", "parent_task_id", "claimed_by", "created_after", "created_before")
 

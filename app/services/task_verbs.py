@@ -13,10 +13,10 @@ from app.errors import MoveNotAllowed, ValidationFailed
 from app.execution.reports import give_up_work, hold_steps
 from app.moves import runs as stored_runs
 from app.moves.tasks import cancel_tasks, insert_tasks, not_found, read_task, refuse_move, reopen_tasks
-from app.schemas.reasons import Reason
-from app.schemas.tasks import Task, TaskRetry, TaskStatus
 from app.services.tasks import get_task
 from app.store import tasks as store
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import Task, TaskRetry, TaskStatus
 
 
 async def cancel_task(tx: Tx, task_id: UUID) -> Task:

@@ -20,9 +20,12 @@ from app.domain.records import AttemptRow
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.moves import runs as stored_runs
 from app.moves.tasks import insert_tasks, not_found, read_task, task_topic
-from app.schemas.problems import FieldError
-from app.schemas.reasons import Reason
-from app.schemas.tasks import (
+from app.store import leases as leases_store
+from app.store import tasks as store
+from app.store.recordsets import as_bytes
+from milepost.schemas.problems import FieldError
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import (
     LateReport,
     Spawned,
     SpawnedTasks,
@@ -32,10 +35,7 @@ from app.schemas.tasks import (
     TaskSpec,
     TaskStatus,
 )
-from app.schemas.wire import PageQuery
-from app.store import leases as leases_store
-from app.store import tasks as store
-from app.store.recordsets import as_bytes
+from milepost.schemas.wire import PageQuery
 
 
 @dataclass(frozen=True, slots=True)

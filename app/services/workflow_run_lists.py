@@ -7,8 +7,11 @@ from app.db.engine import Tx
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
 from app.domain.run_filters import read_filters
 from app.domain.shown_runs import show_run
-from app.schemas.wire import PageQuery
-from app.schemas.workflow_runs import (
+from app.services.workflow_runs import get_run
+from app.store import workflow_run_history as history_store
+from app.store import workflow_run_lists as store
+from milepost.schemas.wire import PageQuery
+from milepost.schemas.workflow_runs import (
     CountBy,
     HistoryEntry,
     HistoryPage,
@@ -21,9 +24,6 @@ from app.schemas.workflow_runs import (
     WorkflowRunCounts,
     WorkflowRunPage,
 )
-from app.services.workflow_runs import get_run
-from app.store import workflow_run_history as history_store
-from app.store import workflow_run_lists as store
 
 
 async def list_runs(tx: Tx, query: RunQuery) -> WorkflowRunPage:

@@ -17,18 +17,18 @@ from app.domain.shown_runs import show_run
 from app.errors import HeartbeatNotDeclared, OpenTasks, Refusal
 from app.moves.runs import change_of, check_precondition, lock_run, not_found, topic_of
 from app.moves.tasks import cancel_open_tasks
-from app.schemas.reasons import Reason
-from app.schemas.workflow_runs import (
+from app.store import run_ends as ends_store
+from app.store import tasks as tasks_store
+from app.store import workflow_runs as store
+from milepost.schemas.reasons import Reason
+from milepost.schemas.workflow_runs import (
     HistoryVerb,
     RunHeartbeat,
     RunStatus,
     WorkflowRun,
     WorkflowRunUpdate,
 )
-from app.schemas.workflow_runs import OpenTasks as OpenTasksChoice
-from app.store import run_ends as ends_store
-from app.store import tasks as tasks_store
-from app.store import workflow_runs as store
+from milepost.schemas.workflow_runs import OpenTasks as OpenTasksChoice
 
 
 @dataclass(frozen=True, slots=True)

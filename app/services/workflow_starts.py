@@ -9,8 +9,8 @@ from app.db.engine import Tx
 from app.domain.json_texts import write_json
 from app.errors import Refusal
 from app.execution.session import Start, start_runs
-from app.schemas.workflows import LATEST, WorkflowStart
 from app.services import workflow_runs, workflows
+from milepost.schemas.workflows import LATEST, WorkflowStart
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,12 @@ from app.domain.records import VersionRow, WorkflowRow
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
 from app.execution.plans import find_or_make_plan, keep_plan
 from app.execution.threads import DRAWING, EXAMINING
-from app.schemas.problems import FieldError
-from app.schemas.wire import PageQuery
-from app.schemas.workflows import (
+from app.services.schedules import keep_schedule_of_definition
+from app.store import schedules as schedules_store
+from app.store import workflows as store
+from milepost.schemas.problems import FieldError
+from milepost.schemas.wire import PageQuery
+from milepost.schemas.workflows import (
     LATEST,
     RegisteredVersion,
     Workflow,
@@ -33,9 +36,6 @@ from app.schemas.workflows import (
     WorkflowValidation,
     WorkflowVersions,
 )
-from app.services.schedules import keep_schedule_of_definition
-from app.store import schedules as schedules_store
-from app.store import workflows as store
 
 YAML = "application/yaml"
 _RESERVED_VERSIONS = frozenset({LATEST, "diff"})

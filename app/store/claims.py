@@ -36,11 +36,11 @@ from app.db.engine import Tx
 from app.domain.lease_tokens import STEP_VERSION
 from app.models import Checkpoint, Queue, Task
 from app.models.base import constant
-from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_CLAIMS
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like, seconds
 from app.store.sizes import size_of
+from milepost.schemas.tasks import TaskStatus
 
 _RUNNING: ColumnElement[str] = constant(TaskStatus.running)
 _TAKE_KEY = func.pg_try_advisory_xact_lock(

@@ -29,11 +29,11 @@ from app.domain.moves import TASK_OPEN
 from app.domain.records import TaskRow
 from app.models import Task, TaskAttempt
 from app.models.base import constant
-from app.schemas.reasons import Reason
-from app.schemas.tasks import TaskStatus
 from app.store.locks import Rank
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.tasks import lock_statement, read_tasks
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import TaskStatus
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)

@@ -29,12 +29,12 @@ from app.db.engine import Tx
 from app.domain.moves import OPEN
 from app.models import Task, WorkflowExecution, WorkflowRun, WorkflowStep
 from app.models.base import constant
-from app.schemas.reasons import Reason
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.store.locks import Rank
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.workflow_runs import as_column, history_of
+from milepost.schemas.reasons import Reason
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _RUN = bindparam("of_run", type_=Uuid)

@@ -34,12 +34,12 @@ from app.domain.moves import OPEN
 from app.domain.records import ScheduleRow
 from app.models import Schedule, ScheduleSlot, WorkflowRun
 from app.models.base import constant
-from app.schemas.schedules import Overlap, SlotOutcome
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
 from app.store.locks import Rank
 from app.store.pages import FoundPage, Page, as_records, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
+from milepost.schemas.schedules import Overlap, SlotOutcome
 
 _TIME = DateTime(timezone=True)
 _MOMENT = func.now().label("now")

@@ -24,9 +24,9 @@ from sqlalchemy import (
 from app.db.engine import Tx
 from app.models import Task, WorkflowFrame, WorkflowStep, WorkflowWarning
 from app.models.base import KeptJson
-from app.schemas.steps import StepStatus
-from app.schemas.tasks import TaskStatus
 from app.store.pages import FoundPage, read_page
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.tasks import TaskStatus
 
 _RUN = bindparam("of_run", type_=Uuid)
 _AFTER = bindparam("after", type_=BigInteger)

@@ -23,9 +23,9 @@ from app.domain.cursors import Position
 from app.domain.records import TaskRow
 from app.models import Task
 from app.models.base import constant
-from app.schemas.tasks import TaskStatus
 from app.store.pages import Page, as_records, read_page
 from app.store.tasks import MOMENT, TASK_COLUMNS
+from milepost.schemas.tasks import TaskStatus
 
 _FILTERS: Mapping[str, ColumnElement[bool]] = {
     "queue": Task.queue == bindparam("queue", type_=Text),

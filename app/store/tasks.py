@@ -37,10 +37,10 @@ from app.domain.moves import TASK_OPEN, TASK_WAITING
 from app.domain.records import TaskRow
 from app.models import Queue, Task, WorkflowRun
 from app.models.base import constant
-from app.schemas.tasks import TaskStatus
 from app.store.advisory_locks import KEYS_OF_SPAWNS
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like, seconds
+from milepost.schemas.tasks import TaskStatus
 
 MOMENT = func.clock_timestamp(type_=DateTime(timezone=True)).label("now")
 TASK_COLUMNS = tuple(Task.__table__.c[name] for name in TaskRow._fields if name != MOMENT.name)

@@ -32,9 +32,9 @@ from app.domain.moves import FINAL
 from app.domain.records import RunRow
 from app.models import WorkflowRun
 from app.models.base import constant
-from app.schemas.workflow_runs import RunStatus
 from app.store.pages import Page, as_records, read_page
 from app.store.workflow_runs import RUN_COLUMNS, run_of
+from milepost.schemas.workflow_runs import RunStatus
 
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
 _ID: ColumnElement[Any] = WorkflowRun.workflow_run_id.expression

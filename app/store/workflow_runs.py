@@ -33,10 +33,10 @@ from app.domain.records import RunChange, RunRow
 from app.domain.tags import tag_texts
 from app.models import Task, WorkflowRun, WorkflowRunHistory
 from app.models.base import ReadJson, constant
-from app.schemas.tasks import TaskStatus
-from app.schemas.workflow_runs import HistoryVerb, RunStatus
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like, seconds
+from milepost.schemas.tasks import TaskStatus
+from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 
 def _count_tasks() -> ColumnElement[Any]:

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from app.access import api_keys
 from app.access.api_keys import KnownKey, keep_key_of_environment
 from app.db.engine import Tx
-from app.schemas.operations import Scope
 from app.settings import Settings
 from app.store import api_keys as store
+from milepost.schemas.operations import Scope
 
 OLD = "an-old-key-of-the-environment"
 NEW = "a-new-key-of-the-environment"

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.db.engine import Database
-from app.schemas.tasks import Claim
 from app.services.claims import Turn, TurnTaken, turn_each
+from milepost.schemas.tasks import Claim
 from tests.factories import (
     QUEUES,
     TASKS,

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.access import api_keys
 from app.api.kernel import Kernel
-from app.schemas.operations import Scope
+from milepost.schemas.operations import Scope
 from tests.api.test_conventions import OPERATIONS, Operation
 from tests.conftest import make_client
 from tests.factories import RUNS, TASKS, UNKNOWN_ID, address, create_run, task_body

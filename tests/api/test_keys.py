@@ -12,7 +12,7 @@ from app.access import api_keys
 from app.api.door import Door, needs
 from app.api.kernel import Kernel
 from app.main import UnsafeStartError, running_kernel
-from app.schemas.operations import Scope
+from milepost.schemas.operations import Scope
 from tests.api.test_conventions import OPERATIONS, Operation
 from tests.conftest import connect, make_settings
 from tests.factories import RUNS, address, code, create_run, history_of, run_body

@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from app.api.messages import _MESSAGES, explain
 from app.api.openapi import all_routes
 from app.errors import ERRORS_MOST
-from app.schemas.wire import Body, _read_whole_number
+from milepost.schemas.wire import Body, _read_whole_number
 from tests.api.test_conventions import SAMPLE, WITH_BODY, Operation
 from tests.factories import QUEUES, RUNS, TASKS, UNKNOWN_ID, pointers, run_body, task_body
 

@@ -16,8 +16,8 @@ import pytest
 from app.api.examples import PLACEHOLDER
 from app.api.openapi import all_routes
 from app.main import create_app
-from app.schemas.wire import Answer
 from app.settings import Settings
+from milepost.schemas.wire import Answer
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.schemas import examples
+from milepost.schemas import examples
 from tests.definitions import LINEAR_YAML, WORKFLOWS, task, workflow
 from tests.factories import code, pointers
 

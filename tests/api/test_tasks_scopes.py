@@ -7,7 +7,7 @@ import pytest
 
 from app.access import api_keys
 from app.api.kernel import Kernel
-from app.schemas.operations import Scope
+from milepost.schemas.operations import Scope
 from tests.factories import QUEUES, RUNS, TASKS, UNKNOWN_ID, code
 
 TASK = f"{TASKS}/{UNKNOWN_ID}"

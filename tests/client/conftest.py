@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.client import AsyncClient, Client
+from milepost.client import AsyncClient, Client
 from tests.client.server import listening
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.client import (
+from milepost.client import (
     AbsurdClient,
     AbsurdSleepError,
     Client,

@@ -7,14 +7,14 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-import app.client
-from app.client import AsyncClient, Client, MilepostError, fields
-from app.client.calls import Operation
-from app.client.exceptions import REFUSALS
+import milepost
 from app.errors import PROBLEMS
-from app.schemas.queues import QueueSettings, QueueUpdate
-from app.schemas.tasks import Claim, RunTaskQuery, TaskQuery, TaskSpec
-from app.schemas.workflow_runs import RunFilter, RunQuery, WorkflowRunCreate, WorkflowRunUpdate
+from milepost.client import AsyncClient, Client, MilepostError, fields
+from milepost.client.calls import Operation
+from milepost.client.exceptions import REFUSALS
+from milepost.schemas.queues import QueueSettings, QueueUpdate
+from milepost.schemas.tasks import Claim, RunTaskQuery, TaskQuery, TaskSpec
+from milepost.schemas.workflow_runs import RunFilter, RunQuery, WorkflowRunCreate, WorkflowRunUpdate
 
 
 def operations(document: dict[str, Any]) -> set[str]:
@@ -61,12 +61,12 @@ class TestRefusals:
         assert set(PROBLEMS) - set(REFUSALS) == set()
 
     def test_the_whole_tree_is_public(self) -> None:
-        assert {kind.__name__ for kind in subclasses(MilepostError)} <= set(app.client.__all__)
+        assert {kind.__name__ for kind in subclasses(MilepostError)} <= set(milepost.__all__)
 
 
 class TestPublicNames:
     def test_there_are_no_others(self) -> None:
-        assert sorted(app.client.__all__) == sorted(
+        assert sorted(milepost.__all__) == sorted(
             [
                 "AbsurdClient",
                 "AbsurdSleepError",

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from app.client import AsyncClient, Client, NotFound, PreconditionFailed, ValidationFailed
-from app.client.schedules import ScheduleChangeFields, ScheduleFields, ScheduleQueryFields
-from app.schemas.schedules import Overlap, Schedule, ScheduleCreate, ScheduleQuery, ScheduleUpdate, SlotOutcome
+from milepost.client import AsyncClient, Client, NotFound, PreconditionFailed, ValidationFailed
+from milepost.client.schedules import ScheduleChangeFields, ScheduleFields, ScheduleQueryFields
+from milepost.schemas.schedules import Overlap, Schedule, ScheduleCreate, ScheduleQuery, ScheduleUpdate, SlotOutcome
 from tests.api.test_schedules import document
 
 NEW_YEAR = datetime(2025, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.client import (
+from milepost.client import (
     AsyncClient,
     Client,
     Conflict,

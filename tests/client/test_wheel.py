@@ -54,7 +54,7 @@ class TestWheel:
     def test_service_is_in_it_as_well(self, wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             names = archive.namelist()
-        assert {"app/main.py", "app/client/client.py", "milepost/__init__.py", "milepost/client/client.py"} <= {*names}
+        assert {"app/main.py", "milepost/client/client.py", "milepost/__init__.py"} <= {*names}
         assert len(names) == len(set(names))
 
     def test_checkout_can_be_imported_as_milepost_too(self, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.client import (
+from milepost.client import (
     AsyncClient,
     AsyncTaskContext,
     Client,
@@ -17,8 +17,8 @@ from app.client import (
     ValidationFailed,
     Worker,
 )
-from app.schemas.reasons import Reason
-from app.schemas.tasks import TaskStatus
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import TaskStatus
 from tests.client.working import ended, make_worker, working
 from tests.waiting import wait_until
 

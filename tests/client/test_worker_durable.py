@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from app.client import AsyncTaskContext, Client, EventTimeout, LeaseLost, TaskCancelled, TaskContext, Worker
-from app.schemas.tasks import TaskStatus
+from milepost.client import AsyncTaskContext, Client, EventTimeout, LeaseLost, TaskCancelled, TaskContext, Worker
+from milepost.schemas.tasks import TaskStatus
 from tests.client.working import ended, make_worker, working
 from tests.waiting import wait_until
 

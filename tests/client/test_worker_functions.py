@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from app.client import AsyncTaskContext, Client, NonRetryable, RetryLater, TaskContext, Worker
-from app.schemas.reasons import Reason
-from app.schemas.tasks import Task, TaskStatus
+from milepost.client import AsyncTaskContext, Client, NonRetryable, RetryLater, TaskContext, Worker
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import Task, TaskStatus
 from tests.client.working import ended, make_worker, working
 from tests.waiting import wait_until
 

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.client import AsyncTaskContext, Client, TaskContext
-from app.schemas.tasks import TaskStatus
+from milepost.client import AsyncTaskContext, Client, TaskContext
+from milepost.schemas.tasks import TaskStatus
 from tests.client.server import listening
 from tests.client.working import ended, make_worker, working
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = """
 import threading
-from app.client import Client, Worker
+from milepost.client import Client, Worker
 
 worker = Worker(Client(), queue={queue!r}, wait_seconds=0.5, drain_seconds={drain_seconds})
 
@@ -260,7 +260,7 @@ class TestCommand:
 
 
 PROGRAM = """
-from app.client import RetryLater, Worker
+from milepost.client import RetryLater, Worker
 
 worker = Worker(queue={queue!r}, wait_seconds=0.5)
 

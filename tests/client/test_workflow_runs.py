@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.client import (
+from milepost.client import (
     AsyncClient,
     Client,
     Conflict,
@@ -15,7 +15,7 @@ from app.client import (
     PreconditionFailed,
     ValidationFailed,
 )
-from app.schemas.workflow_runs import CountBy, RunOrder, RunStatus, WorkflowRun
+from milepost.schemas.workflow_runs import CountBy, RunOrder, RunStatus, WorkflowRun
 from tests.factories import UNKNOWN_ID
 from tests.waiting import wait_until
 

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.client import AsyncClient, Client, MoveNotAllowed, NotFound, ValidationFailed
-from app.schemas.steps import StepStatus, WorkflowStep
-from app.schemas.workflow_runs import RunStatus
+from milepost.client import AsyncClient, Client, MoveNotAllowed, NotFound, ValidationFailed
+from milepost.schemas.steps import StepStatus, WorkflowStep
+from milepost.schemas.workflow_runs import RunStatus
 from tests.definitions import task, workflow
 from tests.factories import UNKNOWN_ID
 

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from app.client import AsyncClient, Client, NotFound, NotYaml, ValidationFailed, WorkflowExists
-from app.schemas.workflows import EdgeKind, ScriptVerb, Workflow
+from milepost.client import AsyncClient, Client, NotFound, NotYaml, ValidationFailed, WorkflowExists
+from milepost.schemas.workflows import EdgeKind, ScriptVerb, Workflow
 from tests.definitions import LINEAR_YAML, task, workflow
 
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from app.client import Client, Worker
-from app.schemas.tasks import Task
+from milepost.client import Client, Worker
+from milepost.schemas.tasks import Task
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 PROMPT = {"wait_seconds": 0.2, "drain_seconds": 5.0}

@@ -9,10 +9,10 @@ import httpx
 from sqlalchemy import text
 
 from app.db.engine import Database, Tx
-from app.schemas.tasks import Claim, TaskFailure
 from app.services.claims import Turn, TurnTaken, turn_each
 from app.services.leases import Report, fail_each
 from app.store.tasks import lock_tasks
+from milepost.schemas.tasks import Claim, TaskFailure
 from tests.factories import attempts_of, reported, spawn_task, start_task
 from tests.waiting import eventually
 

@@ -11,8 +11,8 @@ from sqlalchemy import event
 
 from app.api.kernel import Kernel
 from app.db.wakeups import Wakeups, queue_topic
-from app.schemas.tasks import Claim
 from app.services import claims
+from milepost.schemas.tasks import Claim
 from tests.concurrency.crowd import Json, report
 from tests.conftest import make_client
 from tests.replicas import running_app

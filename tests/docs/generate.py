@@ -19,9 +19,9 @@ from app.cli.exits import MEANINGS
 from app.domain.moves import RUN_MOVES, RUN_VERBS
 from app.errors import PROBLEMS
 from app.main import create_app
-from app.schemas.workflow_runs import RunStatus
 from app.services.sightings import Sightings
 from app.settings import Settings
+from milepost.schemas.workflow_runs import RunStatus
 from tests.docs.compiled_sql import STATEMENTS, write_statements
 from tests.docs.rooms import write_rooms
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.processes import ROOT
 
-PACKAGE = "app"
+PACKAGES = ("app", "milepost")
+"""The rooms of the first are called by their own names, those of the second by both names: `milepost.client`."""
 
 
 def write_rooms() -> str:
@@ -31,24 +32,28 @@ def _below(room: str, imports: Mapping[str, set[str]]) -> set[str]:
 def read_imports() -> dict[str, set[str]]:
     """Return which rooms each room imports from."""
     imports: dict[str, set[str]] = {}
-    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
-        parts = path.relative_to(ROOT / PACKAGE).with_suffix("").parts
-        if parts != ("__init__",):
-            used = {module.partition(".")[0] for module in _modules_of(path)}
-            imports.setdefault(parts[0], set()).update(used - {parts[0]})
+    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        if (room := _room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))) is not None:
+            used = {_room_of(module) for module in _modules_of(path)}
+            imports.setdefault(room, set()).update(other for other in used if other not in (None, room))
     return imports
 
 
+def _room_of(module: str) -> str | None:
+    """Return the room that a module stands in, if it is one of ours and not a package itself."""
+    package, _, inside = module.partition(".")
+    room = inside.partition(".")[0]
+    if package not in PACKAGES or room in ("", "__init__"):
+        return None
+    return room if package == PACKAGES[0] else f"{package}.{room}"
+
+
 def _modules_of(path: Path) -> Iterator[str]:
-    """Yield the modules of the package that a file imports, by their names in the package."""
-    here = path.relative_to(ROOT).with_suffix("").parts
+    """Yield the modules that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            base = ".".join(here[: len(here) - node.level]) if node.level else ""
-            module = ".".join(part for part in (base, node.module) if part)
-            names = [f"{module}.{alias.name}" for alias in node.names] if module == PACKAGE else [module]
+            assert node.module, f"{path} imports relatively"
+            is_package = node.module in PACKAGES
+            yield from (f"{node.module}.{alias.name}" if is_package else node.module for alias in node.names)
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        yield from (name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}."))
+            yield from (alias.name for alias in node.names)

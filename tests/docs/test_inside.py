@@ -10,13 +10,14 @@ import pytest
 
 from app.db.engine import Tx
 from tests.docs import generate
+from tests.docs.rooms import PACKAGES
 from tests.docs.statements import asking, execute
 from tests.factories import QUEUES, RUNS, claim_task, get_run, patch_run, reported, run_body, run_in, spawn_task
 from tests.processes import ROOT
 
 INSIDE = ROOT / "docs" / "inside"
 PAGES = sorted(INSIDE.glob("*.md"))
-PLACE = re.compile(r"`((?:app|tests|alembic|docs|benchmarks|examples)/[\w./-]*\w)(?::(\w+))?`")
+PLACE = re.compile(r"`((?:app|milepost|tests|alembic|docs|benchmarks|examples)/[\w./-]*\w)(?::(\w+))?`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 ROW = re.compile(
     r"^\| ([^|`]*(?:`Idempotency-Key`[^|`]*)?) \| (`[a-z_]+\.[a-z_]+`(?:, `[a-z_]+\.[a-z_]+`)*) \|$", re.MULTILINE
@@ -52,8 +53,8 @@ class TestRooms:
 
     def test_every_room_is_explained(self) -> None:
         page = generate.ARCHITECTURE.read_text()
-        for room in (ROOT / "app").iterdir():
-            assert not (room / "__init__.py").is_file() or f"`app/{room.name}`" in page, room.name
+        for room in [path.parent for package in PACKAGES for path in (ROOT / package).glob("*/__init__.py")]:
+            assert f"`{room.relative_to(ROOT)}`" in page, room.name
 
 
 class Calls:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain.links import find_link, place_of_link
 from app.errors import ValidationFailed
-from app.schemas.tasks import TaskSpec
+from milepost.schemas.tasks import TaskSpec
 
 ONE, TWO = UUID("01890000-0000-7000-8000-00000000abcd"), UUID("01890000-0000-7000-8000-00000000abce")
 WAYS = ("path", "workflow_run_id", "params", "headers")

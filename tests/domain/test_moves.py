@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.moves import FINAL, OPEN, RUN_MOVES, allowed_for_run
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 
 class TestRunMoves:

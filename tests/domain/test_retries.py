@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from app.domain.records import TaskRow
 from app.domain.retries import Failure, after_failure, count_loss, pause_seconds
-from app.schemas.reasons import Reason
-from app.schemas.tasks import DAY_SECONDS, TaskStatus
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import DAY_SECONDS, TaskStatus
 from tests.factories import task_row
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from app.domain.moves import FINAL, RUN_MOVES
 from app.domain.records import RunRow
 from app.domain.run_changes import apply_update
 from app.errors import Refusal
-from app.schemas.workflow_runs import RunStatus, WorkflowRunUpdate
+from milepost.schemas.workflow_runs import RunStatus, WorkflowRunUpdate
 from tests.factories import run_row
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from app.domain.moves import TASK_FINAL, TASK_MOVES, TASK_OPEN, TASK_VERBS, allo
 from app.domain.records import TaskRow
 from app.domain.retries import Sequel
 from app.domain.task_moves import end, follow, past_attempt, put_to_sleep, release, reopen, suspend, wake
-from app.schemas.reasons import Reason
-from app.schemas.tasks import TaskStatus
+from milepost.schemas.reasons import Reason
+from milepost.schemas.tasks import TaskStatus
 from tests.factories import task_row
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.docs.rooms import PACKAGES
 from tests.processes import ROOT, SCRIPTS
 
 TEXTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
@@ -19,8 +20,10 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 def test_every_room_is_told() -> None:
-    told = set(re.findall(r"`app/([a-z]+)/`", (ROOT / "CONTRIBUTING.md").read_text()))
-    assert told == {place.parent.name for place in (ROOT / "app").glob("*/__init__.py")}
+    told = set(re.findall(r"`((?:app|milepost)/[a-z]+)/`", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert told == {
+        str(place.parent.relative_to(ROOT)) for package in PACKAGES for place in (ROOT / package).glob("*/__init__.py")
+    }
 
 
 def test_every_rule_that_is_named_exists() -> None:

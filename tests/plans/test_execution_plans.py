@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable
 
-from app.schemas.steps import StepStatus
 from app.store import executions, steps, tasks
 from app.store.recordsets import as_rows
+from milepost.schemas.steps import StepStatus
 from tests.conftest import connect
 from tests.plans.probe import Plan, Probe
 

@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from app.db.engine import Database
 from app.domain.moves import OPEN
-from app.schemas.workflow_runs import RunStatus
 from app.store.pages import _bounded
 from app.store.workflow_run_lists import ORDERS, count_runs, list_runs, list_statement
 from app.store.workflow_runs import get_run
+from milepost.schemas.workflow_runs import RunStatus
 from tests.conftest import connect
 from tests.factories import UNKNOWN_ID
 from tests.plans.probe import Plan, Probe

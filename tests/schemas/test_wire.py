@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from app.schemas.wire import QueueName, Time, WorkflowName, WorkflowVersion
+from milepost.schemas.wire import QueueName, Time, WorkflowName, WorkflowVersion
 
 NAMES = {
     "workflow_name": (TypeAdapter(WorkflowName), r"[a-z][a-z0-9_]*", 200, False),

@@ -25,7 +25,7 @@ from app.domain.highway.language.budgets import Budget, BudgetSpentError, curren
 from app.domain.highway.language.operators import Operator
 from app.domain.json_texts import Json
 from app.domain.moments import END_OF_TIME, later
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 RUN: Mapping[str, Json] = {"id": "run-1", "ds": "2025-01-15", "run_date": "2025-01-15"}
 START_TIME = datetime(2025, 1, 15, 2, tzinfo=UTC)

@@ -12,8 +12,8 @@ from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import RunFacts, State, StepState, merge
 from app.domain.highway.engine.turn import UNBOUNDED
 from app.domain.highway.language.operators import LOOPS, Operator
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 BEGAN = datetime(2025, 1, 15, 2, tzinfo=UTC)
 INPUTS = {"flag": True, "list": '["x", {"y": 1}]'}

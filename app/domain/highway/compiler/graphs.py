@@ -6,7 +6,7 @@ from app.domain.highway.compiler.links import targets_of
 from app.domain.highway.compiler.plan import Need, Plan, Region, Step
 from app.domain.highway.language.operators import FORKING, LOOPS, Operator
 from app.domain.highway.language.paths import TOP, path_in
-from app.schemas.workflows import EdgeKind, GraphEdge, GraphNode, WorkflowGraph
+from milepost.schemas.workflows import EdgeKind, GraphEdge, GraphNode, WorkflowGraph
 
 _ARMS: Mapping[str, str] = {"if_true": "true", "if_false": "false"}
 _SHAPES: Mapping[str, tuple[str, str]] = {

@@ -23,7 +23,7 @@ from app.domain.highway.language.durations import DurationError, parse_duration,
 from app.domain.highway.language.expressions import has_template, parse_number
 from app.domain.highway.language.guards import CHECKS, PATTERN_LENGTH_MOST
 from app.domain.json_texts import Json
-from app.schemas.tasks import TEN_YEARS_SECONDS
+from milepost.schemas.tasks import TEN_YEARS_SECONDS
 
 _NOW = datetime(2025, 1, 1, tzinfo=UTC)
 """Any moment: whether a form is right does not depend on it."""

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from app.domain.highway.document.findings import Finding
 from app.domain.json_texts import Json
 from app.domain.json_values import escape_pointer
-from app.schemas.tasks import TEN_YEARS_SECONDS
-from app.schemas.wire import WorkflowName, WorkflowVersion
+from milepost.schemas.tasks import TEN_YEARS_SECONDS
+from milepost.schemas.wire import WorkflowName, WorkflowVersion
 
 Check = Callable[[Json, str], Iterable[Finding]]
 """Takes a value that is not null and its JSON pointer."""

@@ -6,7 +6,7 @@ from app.domain.highway.document.checks import named_in_bodies
 from app.domain.highway.document.texts import VERSION
 from app.domain.json_texts import Json
 from app.domain.json_values import escape_pointer, same_json
-from app.schemas.workflows import DocumentChange, StepChange, WorkflowDifferences
+from milepost.schemas.workflows import DocumentChange, StepChange, WorkflowDifferences
 
 _NOT_COMPARED = ("version", "tasks")
 Steps = dict[str, Mapping[str, Json]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from app.domain.highway.engine.effects import Effects
 from app.domain.highway.engine.state import Changes
 from app.domain.json_texts import Json
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 
 @dataclass(frozen=True, slots=True)

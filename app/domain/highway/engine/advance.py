@@ -32,8 +32,8 @@ from app.domain.highway.engine.turn import UNBOUNDED, Turn
 from app.domain.highway.language.budgets import Budget, current_budget, spending
 from app.domain.highway.language.operators import WORK
 from app.domain.highway.language.paths import scope_of
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 
 def act(

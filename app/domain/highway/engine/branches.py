@@ -19,7 +19,7 @@ from app.domain.highway.engine.steps import (
 )
 from app.domain.highway.engine.turn import Turn
 from app.domain.json_texts import Json
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 
 def begin_branches(turn: Turn, state: StepState, branches: Sequence[str]) -> None:

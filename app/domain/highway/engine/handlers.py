@@ -7,7 +7,7 @@ from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import path_near
 from app.domain.json_texts import Json
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 
 def call_handler(turn: Turn, owner: StepState) -> None:

@@ -14,7 +14,7 @@ from app.domain.highway.engine.steps import begin_scope, count_end, fail, mark_s
 from app.domain.highway.engine.turn import Phase, Turn
 from app.domain.highway.language.operators import Operator
 from app.domain.highway.language.paths import TOP
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 ITERATIONS_AT_ONCE = 50_000
 """How many iterations may follow each other because of one action: loops in loops that wait for nothing could be a

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from app.domain.highway.engine.state import UNSUCCESSFUL
 from app.domain.highway.language.operators import JoinMode, TriggerRule
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 
 class Decision(StrEnum):

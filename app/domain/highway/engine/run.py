@@ -10,8 +10,8 @@ from app.domain.highway.engine.steps import begin_scope, drop
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import TOP
 from app.domain.json_texts import Json
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 
 def start_run(turn: Turn, kept: frozenset[str]) -> None:

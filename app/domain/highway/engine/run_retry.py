@@ -6,8 +6,8 @@ from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import TOP
 from app.domain.json_texts import Json
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 _UNDONE = frozenset({"failed", "dropped"})
 """What became of the work of a submitted activity, although that has completed."""

@@ -8,7 +8,7 @@ from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import set_aside
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.paths import TOP, loop_of, scope_of
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 _LEAF_FAILURES = frozenset({StepStatus.failed, StepStatus.upstream_failed})
 

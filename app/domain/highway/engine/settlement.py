@@ -7,7 +7,7 @@ from app.domain.highway.engine.standings import standing
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import is_kept_out, set_aside, within_budget
 from app.domain.highway.engine.turn import Phases, Turn
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 
 def settle(turn: Turn) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.domain.highway.compiler.plan import Branches, Need, Region
 from app.domain.highway.engine.state import SATISFIED, UNSUCCESSFUL, StepState
 from app.domain.highway.engine.turn import Turn
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 Standing = StepStatus | None
 

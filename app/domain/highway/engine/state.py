@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from app.domain.highway.language.operators import Operator
 from app.domain.json_texts import Json
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 OPEN = frozenset({StepStatus.waiting, StepStatus.runnable, StepStatus.running})
 SATISFIED = frozenset({StepStatus.completed, StepStatus.skipped})

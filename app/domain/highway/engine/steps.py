@@ -17,7 +17,7 @@ from app.domain.highway.language.guards import failed_guard
 from app.domain.highway.language.paths import path_near
 from app.domain.highway.language.storable_values import UnstorableError, check_values
 from app.domain.json_texts import Json
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 
 def begin_scope(turn: Turn, container: StepState | None, region: str, scope: Scope) -> None:

@@ -19,7 +19,7 @@ from app.domain.highway.language.budgets import Budget, current_budget
 from app.domain.highway.language.operators import Operator
 from app.domain.highway.language.paths import path_near, scope_of
 from app.domain.moments import later
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 UNBOUNDED = 2**62
 """Room for everything."""

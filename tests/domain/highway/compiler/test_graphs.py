@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.highway.compiler.compilation import compile_document
 from app.domain.highway.compiler.graphs import make_graph, write_mermaid
-from app.schemas.workflows import WorkflowGraph
+from milepost.schemas.workflows import WorkflowGraph
 from tests.definitions import task, workflow
 
 CHECK = {"task_id": "check", "operator_type": "condition", "condition": "1 == 1", "if_true": "a", "if_false": "b"}

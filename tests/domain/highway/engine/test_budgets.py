@@ -20,7 +20,7 @@ from app.domain.highway.language.budgets import (
 from app.domain.highway.language.conditions import equals, evaluate
 from app.domain.highway.language.templates import resolve
 from app.domain.highway.simulation import ScriptRefused, simulate
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 from tests.definitions import task, workflow
 from tests.domain.highway.scripts import Step, foreach, step, while_
 

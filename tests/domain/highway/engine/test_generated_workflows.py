@@ -9,8 +9,8 @@ from app.domain.highway.document.checks import check_form
 from app.domain.highway.engine.actions import Retry
 from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import merge
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 from tests.domain.highway.generated_workflows import Generator, seeded
 from tests.domain.highway.played_runs import Played
 

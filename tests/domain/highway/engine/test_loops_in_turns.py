@@ -14,8 +14,8 @@ from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.operators import foreach as foreach_operator
 from app.domain.highway.engine.state import Frame, RunFacts, State, StepState, merge
 from app.domain.highway.engine.turn import UNBOUNDED
-from app.schemas.steps import StepStatus
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.steps import StepStatus
+from milepost.schemas.workflow_runs import RunStatus
 from tests.definitions import task
 from tests.domain.highway.generated_workflows import Generator, seeded
 from tests.domain.highway.partial_states import Loading

@@ -9,7 +9,7 @@ from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, Com
 from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.state import RunFacts, State, merge
 from app.domain.highway.simulation import show
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 from tests.definitions import task
 from tests.domain.highway.scripts import (
     Step,

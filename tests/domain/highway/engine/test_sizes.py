@@ -10,7 +10,7 @@ from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.sizes import size_of
 from app.domain.highway.engine.state import NotLoaded, RunFacts, State, merge
 from app.domain.highway.simulation import simulate
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 from tests.definitions import task
 from tests.domain.highway.partial_states import Loading
 from tests.domain.highway.played_runs import BEGAN

@@ -12,7 +12,7 @@ from app.domain.highway.engine.turn import Turn
 from app.domain.highway.engine.values import write_result
 from app.domain.json_texts import Json
 from app.domain.json_values import find_unstorable
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 _UNSTORABLE_CHILD = {"status": StepStatus.failed.value, "result": None}
 """What a child came to that completed with what cannot be kept in its parent, for that is nested too deep."""

@@ -4,7 +4,7 @@ from app.domain.highway.engine.events import emit, read_event
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import complete, mark_started, resolve_work
 from app.domain.highway.engine.turn import Turn
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 
 def start(turn: Turn, state: StepState) -> None:

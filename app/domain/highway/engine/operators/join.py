@@ -7,7 +7,7 @@ from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import complete, fail, is_kept_out, set_aside, within_budget
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.operators import JoinMode
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 
 def start(turn: Turn, state: StepState) -> None:

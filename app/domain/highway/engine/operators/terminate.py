@@ -6,7 +6,7 @@ from app.domain.highway.engine.sizes import is_too_large, size_of, too_large
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import fail, mark_started, resolve_work, succeed
 from app.domain.highway.engine.turn import Turn
-from app.schemas.workflow_runs import RunStatus
+from milepost.schemas.workflow_runs import RunStatus
 
 
 def start(turn: Turn, state: StepState) -> None:

@@ -18,7 +18,7 @@ from app.domain.highway.language.budgets import BudgetSpentError
 from app.domain.highway.language.operators import REFLEXIVE_LOOP, Operator
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
 from app.domain.json_texts import Json
-from app.schemas.steps import StepStatus
+from milepost.schemas.steps import StepStatus
 
 _ARGUMENTS: Mapping[str, Json] = {"generator_kwargs": {}, "verifier_kwargs": {}}
 _CORRECTION = "correction_prompt_template"

@@ -1,0 +1,28 @@
+"""The two clients: all operations on one of two transports."""
+
+from milepost.client.operations import OperationCalls
+from milepost.client.queues import QueueCalls
+from milepost.client.schedules import ScheduleCalls
+from milepost.client.tasks import TaskCalls
+from milepost.client.transport import AsyncTransport, Transport
+from milepost.client.worker_calls import WorkerCalls
+from milepost.client.workflow_runs import WorkflowRunCalls
+from milepost.client.workflows import WorkflowCalls
+
+
+class Client(
+    WorkflowRunCalls, WorkflowCalls, ScheduleCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, Transport
+):
+    """Calls the service and waits for its answers. May be shared by threads."""
+
+    def commit(self) -> None:
+        """Do nothing: what a call wrote is committed when it returns. For code that had a database connection."""
+
+    def rollback(self) -> None:
+        """Do nothing: what a call wrote stays. For code that had a database connection."""
+
+
+class AsyncClient(
+    WorkflowRunCalls, WorkflowCalls, ScheduleCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, AsyncTransport
+):
+    """Calls the service from an event loop: the methods of ``Client``, to be awaited."""
