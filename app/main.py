@@ -15,7 +15,21 @@ from fastapi import FastAPI
 
 from app.access import api_keys
 from app.access.doorkeeper import Doorkeeper
-from app.api import docs, operations, pages, queues, schedules, steps, tasks, worker_calls, workflow_runs, workflows
+from app.access.sightings import Sightings
+from app.api import (
+    checkpoints,
+    claims,
+    docs,
+    events,
+    leases,
+    operations,
+    pages,
+    queues,
+    schedules,
+    tasks,
+    workflow_runs,
+    workflows,
+)
 from app.api.kernel import Kernel
 from app.api.observe import Observe
 from app.api.openapi import add_openapi
@@ -32,17 +46,18 @@ from app.db.wakeups import Wakeups
 from app.greeting import write_greeting
 from app.logs import configure_logs, logs_as_text
 from app.services.operations import service_version
-from app.services.sightings import Sightings
 from app.settings import Settings
 
 ROUTERS = (
     workflow_runs.router,
-    steps.router,
     workflows.router,
     schedules.router,
     tasks.router,
-    worker_calls.router,
+    checkpoints.router,
+    leases.router,
+    claims.router,
     queues.router,
+    events.router,
     operations.router,
     pages.router,
     docs.router,

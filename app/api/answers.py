@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.access.idempotency import Reply
 from app.domain.json_texts import write_json
 from app.domain.preconditions import entity_tag
-from app.services.leases import Answered
+from app.moves.leases import Answered
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -13,13 +13,13 @@ from app.domain.highway.document.texts import DocumentUnreadable
 from app.domain.json_names import find_repeated_name
 from app.domain.json_values import DEPTH_MOST, find_unstorable
 from app.errors import NotJson, NotYaml, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from app.execution.examination import SentDocument
 from app.execution.threads import EXAMINING
-from app.services.workflows import YAML, SentDocument
+from app.services.workflows import YAML
 
 JSON = "application/json"
 JSON_TYPES = frozenset({JSON, "application/merge-patch+json"})
 YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml"})
-
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|(?:^|[\[,:\s])-?\d[\d.]*[eE]\+?\d{3}|\d{200}")
 """What every text has that could hold a NUL, half a surrogate pair or a number too large for a float.
 

@@ -15,7 +15,7 @@ from app.api.heads import asks_for_head
 from app.api.kernel import Kernel, kernel_of
 from app.db.engine import Tx
 from app.domain.preconditions import ENTITY_TAGS, Precondition, read_if_match
-from app.services.workflows import SentDocument
+from app.execution.examination import SentDocument
 from milepost.schemas.wire import VISIBLE_ASCII
 
 T = TypeVar("T")

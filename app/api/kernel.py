@@ -6,11 +6,11 @@ from typing import Protocol
 from starlette.requests import Request
 
 from app.access.doorkeeper import Doorkeeper
+from app.access.sightings import Sightings
 from app.api.own_site import OwnSite
 from app.db.batching import Batching
 from app.db.engine import Database
 from app.db.wakeups import Wakeups
-from app.services.sightings import Sightings
 from app.settings import Settings
 
 

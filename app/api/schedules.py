@@ -14,7 +14,6 @@ from app.api.problems import problems
 from app.domain.json_texts import write_json
 from app.domain.text_tables import write_facts, write_table
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, PreconditionFailed, ValidationFailed
-from app.services import schedule_firings as firings
 from app.services import schedules as service
 from milepost.schemas.operations import Scope
 from milepost.schemas.schedules import (
@@ -124,8 +123,8 @@ async def backfill_schedule(schedule_id: UUID, body: Backfill, call: Creating) -
     the other, the oldest first, and the schedule's own firings come after them. A paused schedule does it too. At most
     1000 firings at a time; those to come are left to the schedule itself.
     """
-    backfilling = firings.Backfilling(schedule_id, body, call.caller, call.key)
-    return answer_created(await call.kernel.batching.run(firings.backfill_each, backfilling))
+    backfilling = service.Backfilling(schedule_id, body, call.caller, call.key)
+    return answer_created(await call.kernel.batching.run(service.backfill_each, backfilling))
 
 
 @router.get("/{schedule_id}/slots", response_model=ScheduleSlotPage, responses=problems(NotFound))

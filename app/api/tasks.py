@@ -7,18 +7,15 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import answer, answer_created, answer_page, answer_revision, answer_verb
+from app.api.answers import answer_created, answer_page, answer_revision, answer_verb
 from app.api.calls import Creating, CurrentVisit, InKernel, OnceKey, Patience, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
-from app.api.tables import attempt_table, checkpoint_table, task_facts, task_table
+from app.api.tables import attempt_table, task_facts, task_table
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound, ValidationFailed
-from app.services import checkpoints, task_lists, task_verbs
 from app.services import tasks as service
 from milepost.schemas.operations import Scope
 from milepost.schemas.tasks import (
-    Checkpoint,
-    Checkpoints,
     Spawned,
     SpawnedTasks,
     Task,
@@ -64,7 +61,7 @@ async def list_tasks(request: Request, query: Annotated[TaskQuery, Query()], tx:
 
     With `Accept: text/plain` the page is an aligned table for a terminal.
     """
-    return answer_page(request, await task_lists.list_tasks(tx, query), task_table)
+    return answer_page(request, await service.list_tasks(tx, query), task_table)
 
 
 @router.get("/{task_id}", response_model=Task, responses=problems(NotFound))
@@ -102,7 +99,7 @@ async def cancel_task(task_id: UUID, tx: WriteTx, body: NoBody | None = None) ->
     Of a work item of an executed run the step fails, and the run goes on from there.
     """
     del body
-    return answer_revision(await task_verbs.cancel_task(tx, task_id))
+    return answer_revision(await service.cancel_task(tx, task_id))
 
 
 @router.post("/{task_id}/retry", response_model=Task, responses=RETRYING)
@@ -113,20 +110,4 @@ async def retry_task(task_id: UUID, tx: WriteTx, key: OnceKey, body: TaskRetry |
     In place its checkpoints stay and its clocks start anew. A work item of an executed run is not retried by itself:
     its run is. With an `Idempotency-Key` a repeat is answered as the first was, and changes nothing.
     """
-    return answer_verb(await task_verbs.retry_task_once(tx, task_id, body or TaskRetry(), key))
-
-
-@router.get("/{task_id}/checkpoints", response_model=Checkpoints, responses=problems(NotFound))
-@needs(Scope.read)
-async def list_checkpoints(
-    request: Request, task_id: UUID, query: Annotated[PageQuery, Query()], tx: ReadTx
-) -> Response:
-    """Return the checkpoints of a task in the order of writing."""
-    return answer_page(request, await checkpoints.list_checkpoints(tx, task_id, query), checkpoint_table)
-
-
-@router.get("/{task_id}/checkpoints/{name:text}", response_model=Checkpoint, responses=problems(NotFound))
-@needs(Scope.read)
-async def get_checkpoint(task_id: UUID, name: str, tx: ReadTx) -> Response:
-    """Return one checkpoint."""
-    return answer(await checkpoints.get_checkpoint(tx, task_id, name))
+    return answer_verb(await service.retry_task_once(tx, task_id, body or TaskRetry(), key))

@@ -11,7 +11,7 @@ from app.api.answers import answer, answer_created, answer_page, answer_revision
 from app.api.calls import Creating, CurrentCaller, CurrentVisit, IfMatch, InKernel, OnceKey, Patience, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
-from app.api.tables import history_table, run_facts, run_table, task_table
+from app.api.tables import history_table, run_facts, run_table, step_table, task_table, warning_table
 from app.errors import (
     HeartbeatNotDeclared,
     IdempotencyKeyReused,
@@ -21,13 +21,10 @@ from app.errors import (
     PreconditionFailed,
     ValidationFailed,
 )
-from app.services import run_creation as creation
-from app.services import run_verbs as verbs
-from app.services import task_lists
 from app.services import tasks as tasks_service
-from app.services import workflow_run_lists as lists
-from app.services import workflow_runs as service
+from app.services.workflow_runs import cancel, create, delete, heartbeat, pause, read, rerun, retry, update
 from milepost.schemas.operations import Scope
+from milepost.schemas.steps import RunWarningPage, StepQuery, WorkflowRunRerun, WorkflowStepPage
 from milepost.schemas.tasks import RunTaskQuery, Spawned, TaskPage, TaskSpec
 from milepost.schemas.wire import NoBody, PageQuery
 from milepost.schemas.workflow_runs import (
@@ -60,16 +57,16 @@ async def create_workflow_run(body: WorkflowRunCreate, call: Creating) -> Respon
     Send an `Idempotency-Key` and the request can be repeated safely after a lost answer: a repeat is answered with
     status 200, `Idempotency-Replayed: true` and the first answer.
     """
-    new = creation.Creation([body], call.caller, call.key, traceparent=call.traceparent)
-    return answer_created(await call.kernel.batching.run(creation.create_each, new), ADDRESS)
+    new = create.Creation([body], call.caller, call.key, traceparent=call.traceparent)
+    return answer_created(await call.kernel.batching.run(create.create_each, new), ADDRESS)
 
 
 @router.post("/batch", status_code=201, response_model=WorkflowRuns, responses=CREATING)
 @needs(Scope.write)
 async def create_workflow_runs(body: WorkflowRunBatch, call: Creating) -> Response:
     """Record up to 1000 workflow runs in one transaction: all of them or none."""
-    new = creation.Creation(body.workflow_runs, call.caller, call.key, many=True, traceparent=call.traceparent)
-    return answer_created(await call.kernel.batching.run(creation.create_each, new))
+    new = create.Creation(body.workflow_runs, call.caller, call.key, many=True, traceparent=call.traceparent)
+    return answer_created(await call.kernel.batching.run(create.create_each, new))
 
 
 @router.get("", response_model=WorkflowRunPage)
@@ -79,14 +76,14 @@ async def list_workflow_runs(request: Request, query: Annotated[RunQuery, Query(
 
     With `Accept: text/plain` the page is an aligned table for a terminal.
     """
-    return answer_page(request, await lists.list_runs(tx, query), run_table)
+    return answer_page(request, await read.list_runs(tx, query), run_table)
 
 
 @router.get("/counts", response_model=WorkflowRunCounts)
 @needs(Scope.read)
 async def count_workflow_runs(query: Annotated[RunCountQuery, Query()], tx: ReadTx) -> Response:
     """Count the workflow runs that match, by status or by name and status; what does not occur is left out."""
-    return answer(await lists.count_runs(tx, query))
+    return answer(await read.count_runs(tx, query))
 
 
 @router.get("/{workflow_run_id}", response_model=WorkflowRun, responses=problems(NotFound))
@@ -96,7 +93,7 @@ async def get_workflow_run(request: Request, workflow_run_id: UUID, tx: ReadTx) 
 
     With `Accept: text/plain` it is written one fact a line for a terminal.
     """
-    return answer_revision(await service.get_run(tx, workflow_run_id), request=request, text=run_facts)
+    return answer_revision(await read.get_run(tx, workflow_run_id), request=request, text=run_facts)
 
 
 @router.patch(
@@ -117,8 +114,8 @@ async def update_workflow_run_status(
     What is absent stays as it is; null is a value. A run that has ended keeps its status, result, error and times;
     saying again what it already holds is answered 200 and changes nothing.
     """
-    update = service.Update(workflow_run_id, body, caller, if_match)
-    return answer_revision(await kernel.batching.run(service.update_each, update))
+    change = update.Update(workflow_run_id, body, caller, if_match)
+    return answer_revision(await kernel.batching.run(update.update_each, change))
 
 
 @router.post(
@@ -131,7 +128,7 @@ async def heartbeat_workflow_run(workflow_run_id: UUID, kernel: InKernel, body: 
     Only for runs created with `heartbeat_seconds`. The answer to a heartbeat for an ended run is 200 with its status.
     """
     del body
-    return answer(await kernel.batching.run(service.beat_each, workflow_run_id))
+    return answer(await kernel.batching.run(heartbeat.beat_each, workflow_run_id))
 
 
 @router.post("/{workflow_run_id}/cancel", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
@@ -143,7 +140,7 @@ async def cancel_workflow_run(
 
     When the last of it has ended, or the grace is over, the run is `cancelled`; at once where nothing runs.
     """
-    return answer_revision(await verbs.cancel_run(tx, workflow_run_id, body or WorkflowRunCancel(), caller))
+    return answer_revision(await cancel.cancel_run(tx, workflow_run_id, body or WorkflowRunCancel(), caller))
 
 
 @router.post("/{workflow_run_id}/retry", response_model=WorkflowRun, responses=RETRYING)
@@ -157,7 +154,7 @@ async def retry_workflow_run(
     repeat is answered as the first was, and nothing is retried again.
     """
     how = body or WorkflowRunRetry()
-    return answer_verb(await verbs.retry_run_once(tx, workflow_run_id, how, caller, key))
+    return answer_verb(await retry.retry_run_once(tx, workflow_run_id, how, caller, key))
 
 
 @router.get("/{workflow_run_id}/tasks", response_model=TaskPage, responses=problems(NotFound))
@@ -166,7 +163,7 @@ async def list_workflow_run_tasks(
     request: Request, workflow_run_id: UUID, query: Annotated[RunTaskQuery, Query()], tx: ReadTx
 ) -> Response:
     """Return the tasks of a workflow run, oldest first unless `order` says otherwise."""
-    return answer_page(request, await task_lists.list_tasks_of_run(tx, workflow_run_id, query), task_table)
+    return answer_page(request, await read.list_tasks_of_run(tx, workflow_run_id, query), task_table)
 
 
 @router.post(
@@ -194,7 +191,7 @@ async def list_workflow_run_history(
     request: Request, workflow_run_id: UUID, query: Annotated[PageQuery, Query()], tx: ReadTx
 ) -> Response:
     """Return every status change and verb in the life of a workflow run, oldest first; the first is its creation."""
-    return answer_page(request, await lists.list_history(tx, workflow_run_id, query), history_table)
+    return answer_page(request, await read.list_history(tx, workflow_run_id, query), history_table)
 
 
 @router.get("/{workflow_run_id}/wait", response_model=WorkflowRun, responses=problems(NotFound))
@@ -203,7 +200,7 @@ async def wait_for_workflow_run(
     workflow_run_id: UUID, kernel: InKernel, patience: Patience, visit: CurrentVisit
 ) -> Response:
     """Wait until a workflow run has ended. Answers 200 with the run as it then stands, at the time-out too."""
-    run = await service.wait_until_ended(kernel.database, kernel.wakeups, workflow_run_id, patience, visit)
+    run = await read.wait_until_ended(kernel.database, kernel.wakeups, workflow_run_id, patience, visit)
     return answer_revision(run)
 
 
@@ -211,4 +208,58 @@ async def wait_for_workflow_run(
 @needs(Scope.write)
 async def delete_workflow_run(workflow_run_id: UUID, tx: WriteTx, if_match: IfMatch) -> None:
     """Delete a workflow run that has ended, with its history. Runs that name it as parent stay, without one."""
-    await service.delete_run(tx, workflow_run_id, if_match)
+    await delete.delete_run(tx, workflow_run_id, if_match)
+
+
+@router.get("/{workflow_run_id}/steps", response_model=WorkflowStepPage, responses=problems(NotFound))
+@needs(Scope.read)
+async def list_workflow_run_steps(
+    request: Request, workflow_run_id: UUID, query: Annotated[StepQuery, Query()], tx: ReadTx
+) -> Response:
+    """Return the steps of an executed run, in the order in which they came into being; a tracked run has none."""
+    return answer_page(request, await read.list_steps(tx, workflow_run_id, query), step_table)
+
+
+@router.get("/{workflow_run_id}/warnings", response_model=RunWarningPage, responses=problems(NotFound))
+@needs(Scope.read)
+async def list_workflow_run_warnings(
+    request: Request, workflow_run_id: UUID, query: Annotated[PageQuery, Query()], tx: ReadTx
+) -> Response:
+    """Return what was worth a warning in an executed run, such as a template without a value, oldest first."""
+    return answer_page(request, await read.list_warnings(tx, workflow_run_id, query), warning_table)
+
+
+@router.post("/{workflow_run_id}/pause", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
+@needs(Scope.write)
+async def pause_workflow_run(
+    workflow_run_id: UUID, tx: WriteTx, caller: CurrentCaller, body: NoBody | None = None
+) -> Response:
+    """Let an executed run hand out no more work; what is being worked on is finished, and its clocks go on."""
+    del body
+    return answer_revision(await pause.set_run_paused(tx, workflow_run_id, caller, is_paused=True))
+
+
+@router.post("/{workflow_run_id}/resume", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
+@needs(Scope.write)
+async def resume_workflow_run(
+    workflow_run_id: UUID, tx: WriteTx, caller: CurrentCaller, body: NoBody | None = None
+) -> Response:
+    """Let a paused run hand out its work again."""
+    del body
+    return answer_revision(await pause.set_run_paused(tx, workflow_run_id, caller, is_paused=False))
+
+
+@router.post(
+    "/{workflow_run_id}/rerun",
+    status_code=201,
+    response_model=WorkflowRun,
+    responses=problems(NotFound, MoveNotAllowed, ValidationFailed, IdempotencyKeyReused),
+)
+@needs(Scope.write)
+async def rerun_workflow_run(workflow_run_id: UUID, body: WorkflowRunRerun, call: Creating) -> Response:
+    """Do an executed run again from one of its steps, as a new run.
+
+    What does not follow from the step and went well is taken over from this run; the rest is done again.
+    """
+    again = rerun.Rerun(workflow_run_id, body, call.caller, call.key)
+    return answer_created(await call.kernel.batching.run(rerun.rerun_each, again), ADDRESS)

@@ -20,9 +20,7 @@ from app.errors import (
     ValidationFailed,
     WorkflowExists,
 )
-from app.services import simulations
 from app.services import workflows as service
-from app.services.workflow_starts import RunStart, start_each
 from milepost.schemas import examples
 from milepost.schemas.operations import Scope
 from milepost.schemas.wire import PageQuery, WorkflowName, WorkflowVersion
@@ -109,7 +107,7 @@ async def simulate_workflow(request: Request, body: WorkflowSimulation) -> Respo
 
     A step that cannot be taken is refused at its place.
     """
-    return answer_json(await while_connected(request, simulations.simulate(body)))
+    return answer_json(await while_connected(request, service.simulate(body)))
 
 
 @router.get("", response_model=WorkflowPage)
@@ -179,8 +177,8 @@ async def start_workflow(name: Name, version: Version, call: Creating, body: Wor
 
     Its work items are tasks on `queue`, for workers to claim.
     """
-    start = RunStart(name, version, body or WorkflowStart(), call.caller, call.key)
-    return answer_started(await call.kernel.batching.run(start_each, start), "/v1/workflow-runs")
+    start = service.RunStart(name, version, body or WorkflowStart(), call.caller, call.key)
+    return answer_started(await call.kernel.batching.run(service.start_each, start), "/v1/workflow-runs")
 
 
 @router.delete("/{name}/{version:version}", status_code=204, responses=problems(NotFound, MoveNotAllowed))

@@ -4,31 +4,25 @@ from datetime import timedelta
 from typing import Any
 
 from app.access.idempotency import forget_old_keys
+from app.access.sightings import Sightings, forget_workers, record_sightings
 from app.background.rounds import Chore, Job, Retries, Sweep
 from app.db.engine import Tx
+from app.execution.cancelled_runs import find_cancelled_runs, finish_cancelled_runs
+from app.execution.deliveries import deliver_events, find_deliveries, give_up_delivery, read_delivery
+from app.execution.due_runs import RUNS_PER_ROUND, advance_due_steps, end_runs_past_deadline, expire_step_leases
+from app.execution.firings import fire_schedules
 from app.execution.giving_up import give_up_run, give_up_task, pause_schedule
 from app.execution.planned_runs import begin_planned_runs, find_planned_runs
-from app.execution.reports import (
-    RUNS_PER_ROUND,
-    advance_due_steps,
-    end_runs_past_deadline,
-    expire_step_leases,
-)
+from app.moves.attempts import expire_leases
+from app.moves.event_waits import wake_due_tasks
+from app.moves.runs import end_overdue_runs
 from app.moves.tasks import cancel_limited_tasks
-from app.services.claims import record_sightings
-from app.services.deliveries import deliver_events, find_deliveries, give_up_delivery, read_delivery
-from app.services.events import wake_due_tasks
-from app.services.leases import expire_leases
-from app.services.queues import forget_workers, prune_tasks
-from app.services.run_verbs import find_cancelled_runs, finish_cancelled_runs
-from app.services.schedule_firings import fire_schedules
-from app.services.sightings import Sightings
-from app.services.workflow_runs import end_overdue_runs
 from app.settings import Settings
 from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks
 from app.store.executions import find_due_runs, find_expired_work, find_runs_past_deadline
 from app.store.run_ends import find_overdue_runs
 from app.store.schedules import find_due_schedules
+from app.store.tasks import delete_old_tasks
 
 PRUNE_PAUSE_SECONDS = 60.0
 SIGHTINGS_PAUSE_SECONDS = 2.0
@@ -46,7 +40,7 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
 
     async def prune_ended_tasks(tx: Tx, most: int) -> int:
         """Delete ended tasks of no run that are older than their queue keeps them."""
-        return await prune_tasks(tx, keep_tasks_seconds, most)
+        return await delete_old_tasks(tx, keep_tasks_seconds, most)
 
     async def store_sightings(tx: Tx, _most: int) -> int:
         """Store which workers have claimed since the last round."""

@@ -13,7 +13,8 @@ from app.domain.task_moves import checkpoint_row, wake
 from app.errors import ValidationFailed
 from app.store import checkpoints as checkpoints_store
 from app.store import deliveries as deliveries_store
-from app.store import events as store
+from app.store import due_tasks as due_tasks_store
+from app.store import events as events_store
 from app.store import tasks as tasks_store
 from app.store.sizes import BYTES_MOST
 from milepost.schemas.tasks import AwaitOutcome, EventAwaited
@@ -23,8 +24,10 @@ NO_ROOM = (
     f"the task would have more than {checkpoints_store.NAMES_MOST} checkpoints,"
     f" or more than {_MIB_MOST} MiB of their states"
 )
+
 WOKEN_MOST = 500
 """How many tasks one transaction wakes; the others are woken by the housekeeping."""
+
 TOO_MUCH = ValidationFailed.at("/all_of", f"the payloads of these events are more than {_MIB_MOST} MiB together")
 
 
@@ -34,7 +37,7 @@ async def wake_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, paylo
     Each keeps the payload, so one transaction takes only as many as are ``WOKEN_MOST``, or ``BYTES_MOST`` together.
     Who awaits another event as well is locked first: who emits that one at this moment is not seen before.
     """
-    waiters = await store.list_waiters(tx, queue, name, run_id, WOKEN_MOST + 1)
+    waiters = await events_store.list_waiters(tx, queue, name, run_id, WOKEN_MOST + 1)
     return await _wake(tx, waiters, queue, name, run_id, payload)
 
 
@@ -42,7 +45,9 @@ async def wake_left(
     tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: UUID | None = None
 ) -> bool:
     """Wake the tasks, or ``only`` one, that still await an event which was emitted; whether some are left again."""
-    waiters = await store.list_satisfied_waiters(tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None)
+    waiters = await events_store.list_satisfied_waiters(
+        tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None
+    )
     return await _wake(tx, waiters, queue, name, run_id, payload)
 
 
@@ -50,7 +55,7 @@ async def _wake(tx: Tx, waiters: Sequence[UUID], queue: str, name: str, run_id: 
     if not waiters:
         return False
     rows = await tasks_store.lock_tasks(tx, waiters[:WOKEN_MOST])
-    still = await store.list_satisfied_waiters(tx, queue, name, run_id, WOKEN_MOST, list(rows))
+    still = await events_store.list_satisfied_waiters(tx, queue, name, run_id, WOKEN_MOST, list(rows))
     received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
     woken: list[tuple[TaskRow, EventAwaited | ValidationFailed]] = []
     room, size = BYTES_MOST, _size_of(received)
@@ -90,7 +95,7 @@ async def wake_all(tx: Tx, woken: Sequence[tuple[TaskRow, EventAwaited | Validat
         if isinstance(outcome, EventAwaited) and task.wait_step is not None
     ]
     kept = await checkpoints_store.put_checkpoints(tx, rows) if rows else {}
-    await store.delete_waits(tx, ids)
+    await events_store.delete_waits(tx, ids)
     ready = [_woken(task, outcome, is_kept=(task.task_id, task.wait_step) in kept) for task, outcome in woken]
     await tasks_store.update_tasks(tx, ready)
     await hold_back(tx, ready)
@@ -124,16 +129,29 @@ async def look(tx: Tx, task: TaskRow, names: Sequence[str], *, all_of: bool) -> 
     All of them together may be too much.
     """
     queue, run_id = task.queue, task.workflow_run_id
-    emitted = await store.see_names(tx, queue, names, run_id)
+    emitted = await events_store.see_names(tx, queue, names, run_id)
     wanted = names if all_of else [name for name in names if name in emitted][:1]
     if not wanted or any(name not in emitted for name in wanted):
         return None
-    if all_of and await store.measure_events(tx, queue, wanted, run_id) > BYTES_MOST:
+    if all_of and await events_store.measure_events(tx, queue, wanted, run_id) > BYTES_MOST:
         return TOO_MUCH
-    seen = await store.see_events(tx, queue, wanted, run_id)
+    seen = await events_store.see_events(tx, queue, wanted, run_id)
     if all_of:
         payload = {name: seen[name].payload for name in names}
         return EventAwaited.model_construct(outcome=AwaitOutcome.received, payload=payload)
     return EventAwaited.model_construct(
         outcome=AwaitOutcome.received, event_name=wanted[0], payload=seen[wanted[0]].payload
     )
+
+
+async def wake_due_tasks(tx: Tx, task_ids: Sequence[UUID]) -> int:
+    """Let those of the tasks be claimed whose time has come, or whose await has timed out; how many they were."""
+    rows = await due_tasks_store.lock_due_tasks(tx, task_ids)
+    timed_out = EventAwaited.model_construct(outcome=AwaitOutcome.timed_out)
+    await wake_all(tx, [(task, timed_out) for task in rows if task.wait_step is not None])
+    due = [wake(task, task.now) for task in rows if task.wait_step is None]
+    if due:
+        await tasks_store.update_tasks(tx, due)
+        await hold_back(tx, due)
+    tx.ready.update(task.queue for task in due)
+    return len(rows)

@@ -1,6 +1,6 @@
 """Workflow runs that are held or moved, for everything that hangs on them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,27 +12,28 @@ from app.domain.records import RunChange, RunRow
 from app.domain.run_changes import move_refused
 from app.domain.shown_runs import show_run
 from app.errors import MoveNotAllowed, NotFound, PreconditionFailed
+from app.moves.tasks import cancel_open_tasks
 from app.store import executions as executions_store
-from app.store import workflow_runs as store
-from milepost.schemas.workflow_runs import (
-    HistoryVerb,
-)
+from app.store import run_ends as ends_store
+from app.store import workflow_runs as runs_store
+from milepost.schemas.reasons import Reason
+from milepost.schemas.workflow_runs import HistoryVerb
 
 
-async def hold_runs(tx: Tx, ids: Collection[UUID]) -> Mapping[UUID, Any]:
+async def pin_runs(tx: Tx, ids: Collection[UUID]) -> Mapping[UUID, Any]:
     """Return those of the runs that exist, and keep them from being ended or deleted before the transaction ends."""
-    return {row.workflow_run_id: row for row in await store.share_runs(tx, list(ids))} if ids else {}
+    return {row.workflow_run_id: row for row in await runs_store.share_runs(tx, list(ids))} if ids else {}
 
 
-async def hold_runs_of_steps(tx: Tx, task_ids: Collection[UUID]) -> None:
+async def pin_runs_of_steps(tx: Tx, task_ids: Collection[UUID]) -> None:
     """Keep the runs of tasks that are work items of steps from being moved before the transaction ends."""
     if task_ids and (work := await executions_store.find_work(tx, list(task_ids))):
-        await store.share_runs(tx, sorted(set(work.values())))
+        await runs_store.share_runs(tx, sorted(set(work.values())))
 
 
 async def refuse_ended(tx: Tx, workflow_run_id: UUID) -> MoveNotAllowed:
     """Return the refusal of what needs a run that has not ended."""
-    run = await store.get_run(tx, workflow_run_id)
+    run = await runs_store.get_run(tx, workflow_run_id)
     assert run is not None  # noqa: S101 - it is locked
     return move_refused(run, f"the run has ended as {run.status}; it takes no tasks")
 
@@ -42,7 +43,7 @@ def topic_of(workflow_run_id: UUID) -> str:
     return f"run:{workflow_run_id}"
 
 
-def not_found(workflow_run_id: UUID) -> NotFound:
+def run_not_found(workflow_run_id: UUID) -> NotFound:
     """Return the refusal for a run that does not exist."""
     return NotFound(f"there is no workflow run {workflow_run_id}")
 
@@ -62,7 +63,16 @@ def change_of(before: RunRow, after: RunRow, caller: Caller, verb: HistoryVerb, 
 
 async def lock_run(tx: Tx, workflow_run_id: UUID) -> RunRow:
     """Return one run, locked. Raises NotFound."""
-    rows = await store.lock_runs(tx, [workflow_run_id])
+    rows = await runs_store.lock_runs(tx, [workflow_run_id])
     if not rows:
-        raise not_found(workflow_run_id)
+        raise run_not_found(workflow_run_id)
     return rows[0]
+
+
+async def end_overdue_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+    """Fail those of the runs that are past their deadline or without a heartbeat; how many they were."""
+    ended = [*await ends_store.end_runs_past_deadline(tx, run_ids), *await ends_store.end_lost_runs(tx, run_ids)]
+    if ended:
+        await cancel_open_tasks(tx, ended, Reason.run_ended)
+    tx.topics |= {topic_of(workflow_run_id) for workflow_run_id in ended}
+    return len(ended)

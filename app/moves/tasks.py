@@ -18,11 +18,7 @@ from app.store import tasks as store
 from app.store.recordsets import as_bytes
 from milepost.schemas.problems import FieldError
 from milepost.schemas.reasons import Reason
-from milepost.schemas.tasks import (
-    Spawned,
-    Task,
-    TaskStatus,
-)
+from milepost.schemas.tasks import Spawned, Task, TaskStatus
 
 TASKS_AT_ONCE = 500
 """How many tasks of a run that ends are cancelled one by one; more are by one statement."""
@@ -33,7 +29,7 @@ def task_topic(task_id: UUID) -> str:
     return f"task:{task_id}"
 
 
-def not_found(task_id: UUID) -> NotFound:
+def task_not_found(task_id: UUID) -> NotFound:
     """Return the refusal for a task that does not exist."""
     return NotFound(f"there is no task {task_id}")
 

@@ -10,9 +10,9 @@ from app.domain.records import TaskRow
 from app.domain.task_moves import checkpoint_row
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.moves.event_waits import NO_ROOM
-from app.services.leases import Answered, Report, answered, hold_runs, settle_each
+from app.moves.leases import Answered, Report, answered, pin_runs_of_reports, settle_each
 from app.services.tasks import get_task
-from app.store import checkpoints as store
+from app.store import checkpoints as checkpoints_store
 from app.store import claims as claims_store
 from milepost.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
 from milepost.schemas.wire import PageQuery
@@ -26,12 +26,12 @@ def read_checkpoint(row: Any) -> Checkpoint:
 
 async def put_each(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequence[Answered | Refusal]:
     """Store results of steps of tasks that are held, and extend their leases where that is asked."""
-    await hold_runs(tx, reports)
+    await pin_runs_of_reports(tx, reports)
     return await settle_each(tx, reports, _put)
 
 
 async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], TaskRow]]) -> Sequence[Answered | Refusal]:
-    written = await store.put_checkpoints(
+    written = await checkpoints_store.put_checkpoints(
         tx, [checkpoint_row(task, report.name, report.body.state) for report, task in held]
     )
     longer = [
@@ -52,7 +52,7 @@ async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], TaskRow]]) 
 async def _answer(tx: Tx, report: Report[CheckpointWrite], row: Any) -> Answered | Refusal:
     if row is not None:
         return answered(read_checkpoint(row))
-    stored = await store.get_checkpoint(tx, report.task_id, report.name)
+    stored = await checkpoints_store.get_checkpoint(tx, report.task_id, report.name)
     if stored is not None and stored.is_outcome:
         return ValidationFailed.at("name", "is the step of an await, whose outcome does not change")
     return ValidationFailed.at("/state", NO_ROOM)
@@ -61,7 +61,7 @@ async def _answer(tx: Tx, report: Report[CheckpointWrite], row: Any) -> Answered
 async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> Checkpoint:
     """Return one checkpoint. Raises NotFound."""
     await get_task(tx, task_id)
-    row = await store.get_checkpoint(tx, task_id, name)
+    row = await checkpoints_store.get_checkpoint(tx, task_id, name)
     if row is None:
         raise NotFound("the task has no checkpoint of this name")
     return read_checkpoint(row)
@@ -71,6 +71,6 @@ async def list_checkpoints(tx: Tx, task_id: UUID, query: PageQuery) -> Checkpoin
     """Return the checkpoints of a task in the order of writing. Raises NotFound, ValidationFailed."""
     await get_task(tx, task_id)
     after = read_offset(query.cursor, task_id) if query.cursor is not None else 0
-    page = await store.list_checkpoints(tx, task_id, after, query.limit)
+    page = await checkpoints_store.list_checkpoints(tx, task_id, after, query.limit)
     more = write_offset(page.rows[-1].position, task_id) if page.has_more else None
     return Checkpoints.model_construct(items=[read_checkpoint(row) for row in page.rows], next_cursor=more)

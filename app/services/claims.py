@@ -1,4 +1,4 @@
-"""The hot path: handing tasks out and taking results in, many at once and in one round trip."""
+"""Claims: tasks handed out and results taken in, many at once and in one round trip."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,52 +11,29 @@ from pydantic_core import from_json
 
 from app.access.api_keys import TOPIC as KEYS
 from app.access.callers import Visit
+from app.access.claim_repeats import recall_claims, remember_claims
 from app.access.idempotency import IdempotencyKey
+from app.access.sightings import Sightings
 from app.db.batching import Batching
 from app.db.engine import Tx
 from app.db.failures import is_worth_another_try, may_be_of_one
 from app.db.outages import describe_failure
 from app.db.wakeups import Wakeups, queue_topic
-from app.domain.json_values import fingerprint
-from app.errors import Refusal, ValidationFailed
-from app.execution.reports import complete_work, hold_steps, keep_attempts
-from app.execution.run_memory import MEMORY_MOST
-from app.execution.session import Executions
-from app.moves.tasks import read_task, task_topic
-from app.services.claim_repeats import recall_claims, remember_claims
-from app.services.events import wake_due_tasks
-from app.services.leases import (
-    Answered,
-    Report,
-    answered,
-    expire_leases,
-    is_held,
-    look_at,
-    move_on,
-    tasks_of_steps,
-    turn_away,
-)
-from app.services.sightings import Sightings
+from app.errors import Refusal
+from app.execution.completions import complete_each
+from app.moves.attempts import expire_leases
+from app.moves.event_waits import wake_due_tasks
+from app.moves.leases import Answered, Report
 from app.store import checkpoints as checkpoints_store
-from app.store import claims as store
+from app.store import claims as claims_store
 from app.store import due_tasks as due_tasks_store
 from app.store import queues as queues_store
-from app.store import tasks as tasks_store
-from app.store.recordsets import as_bytes
 from app.store.sizes import BYTES_MOST
-from milepost.schemas.tasks import (
-    Claim,
-    CompletedItem,
-    TaskCompletion,
-    TaskStatus,
-)
+from milepost.schemas.tasks import Claim, CompletedItem, TaskStatus
 
 log = structlog.get_logger()
-
 MOVED_MOST = 500
 """How many expired leases and due tasks one claim clears away before it looks for work."""
-_FULL = ValidationFailed.at("/memory", f"the memory of the run would have more than {MEMORY_MOST} bytes")
-_NO_STEP = ValidationFailed.at("/memory", "the task is no step of an executed run, which has no memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,103 +110,13 @@ def _outcome_of(report: Report[Any], outcome: Answered | Refusal) -> dict[str, A
     return {"task_id": report.task_id, "status": outcome.status, "code": outcome.code, "task_status": where}
 
 
-async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answered | Refusal]:
-    """Complete the tasks of those who hold them, and tell the others why theirs are not.
-
-    The runs whose steps they were go on as their definitions say.
-    """
-    if not reports:
-        return []
-    executions, work = await hold_steps(tx, tasks_of_steps(reports))
-    places: dict[tuple[UUID, UUID], int] = {}
-    for place, report in enumerate(reports):
-        places.setdefault((report.task_id, report.token), place)
-    first = {key: reports[place] for key, place in places.items()}
-    settled, held = await _complete_steps(tx, executions, first, work) if work else ({}, set())
-    settled |= await _refuse_memory(tx, {key: r for key, r in first.items() if _memory_of(r) and key[0] not in work})
-    plain = [_completed_row(report, is_held=key in held) for key, report in first.items() if key not in settled]
-    done = await store.complete_tasks(tx, plain)
-    for row in done:
-        tx.topics.add(task_topic(row.task_id))
-        tx.ready[row.queue] += 1
-    await executions.write()
-    answers = {places[key]: answer for key, answer in settled.items() if answer is not None}
-    answers |= {places[row.task_id, row.lease_token]: Answered(b"") for row in done}
-    left = [place for place in range(len(reports)) if place not in answers]
-    others = [reports[place] for place in left]
-    answers |= zip(left, await turn_away(tx, others, await look_at(tx, others)), strict=True)
-    return [answers[place] for place in range(len(reports))]
-
-
-async def _complete_steps(
-    tx: Tx, executions: Executions, reports: Mapping[tuple[UUID, UUID], Report[Any]], work: Mapping[UUID, UUID]
-) -> tuple[dict[tuple[UUID, UUID], Answered | Refusal | None], set[tuple[UUID, UUID]]]:
-    """Tell the runs that work items of their steps are done.
-
-    Return those that are not completed: what is answered if the result does not meet a postcondition, which makes it a
-    failed attempt; None if the step was dropped because of another report, and its task is cancelled; why it is refused
-    that brings more memory than the run can take. And return all whose leases were found to last: of the others of them
-    the step is completed, and so is the task, also if its lease runs out before that is written.
-    """
-    rows = await tasks_store.lock_tasks(tx, [task_id for task_id, _ in reports if task_id in work])
-    held = [
-        (report, task)
-        for (task_id, token), report in reports.items()
-        if task_id in work and task_id in rows and is_held(task := rows[task_id], token)
-    ]
-    refused = {
-        (r.task_id, r.token): _FULL for r, task in held if not executions.takes_memory(task.place[0], _memory_of(r))
-    }
-    held = [(report, task) for report, task in held if (report.task_id, report.token) not in refused]
-    done = [(task, report.body.result, _memory_of(report)) for report, task in held]
-    ended = await complete_work(executions, done)
-    dropped = [(r.task_id, r.token) for (r, _), end in zip(held, ended, strict=True) if end is None]
-    bad = [(report, end) for (report, _), end in zip(held, ended, strict=True) if end is not None and end.after]
-    await keep_attempts(tx, [(end, None, end.after and end.after.error) for _, end in bad])
-    answers = await move_on(tx, [(report, end.before, end.after) for report, end in bad if end.after is not None])
-    told = {(report.task_id, report.token): answer for (report, _), answer in zip(bad, answers, strict=True)}
-    return dict.fromkeys(dropped) | told | refused, {(report.task_id, report.token) for report, _ in held}
-
-
-async def _refuse_memory(
-    tx: Tx, reports: Mapping[tuple[UUID, UUID], Report[Any]]
-) -> dict[tuple[UUID, UUID], Answered | Refusal | None]:
-    known = await look_at(tx, list(reports.values()))
-    return {key: _NO_STEP for key in reports if key[0] in known}
-
-
-def _memory_of(report: Report[Any]) -> Mapping[str, Any]:
-    return getattr(report.body, "memory", None) or {}
-
-
-def _completed_row(report: Report[Any], *, is_held: bool) -> dict[str, Any]:
-    return {
-        "is_held": is_held,
-        "task_id": report.task_id,
-        "lease_token": report.token,
-        "result": report.body.result,
-        "final_body": as_bytes(fingerprint(report.content())),
-    }
-
-
-async def complete_and_show_each(tx: Tx, reports: Sequence[Report[TaskCompletion]]) -> Sequence[Answered | Refusal]:
-    """Complete tasks and answer with each as it stands then."""
-    outcomes = await complete_each(tx, reports)
-    done = [r.task_id for r, o in zip(reports, outcomes, strict=True) if isinstance(o, Answered) and not o.body]
-    rows = await tasks_store.get_tasks(tx, done) if done else {}
-    return [
-        answered(read_task(rows[report.task_id])) if isinstance(outcome, Answered) and not outcome.body else outcome
-        for report, outcome in zip(reports, outcomes, strict=True)
-    ]
-
-
 async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[dict[str, Any]]]:
     """Hand tasks of ``queue`` out to ``claims``, by their place among the turns."""
     if not claims:
         return {}
-    limits = (await store.read_queues(tx, [queue])).get(queue)
+    limits = (await claims_store.read_queues(tx, [queue])).get(queue)
     if limits is None and await queues_store.revive_queue(tx, queue):
-        limits = (await store.read_queues(tx, [queue])).get(queue)
+        limits = (await claims_store.read_queues(tx, [queue])).get(queue)
     if limits is None or limits.paused:
         return {}
     if limits.has_expired:
@@ -288,7 +175,7 @@ async def _claim(
         most = wanted if free is None else min(wanted, free - len(taken))
         if most <= 0 or this.room <= 0:
             return taken
-        rows = await store.claim_tasks(
+        rows = await claims_store.claim_tasks(
             tx, queue, names, most, this.room, _claimers(claims, left, default_lease_seconds)
         )
         taken += rows
@@ -302,8 +189,8 @@ async def _claim(
 
 async def _free_places(tx: Tx, queue: str) -> int | None:
     """Return how many more tasks the queue may run; None: without limit. Claims on it take turns until the commit."""
-    most = await store.lock_places(tx, queue)
-    return None if most is None else max(0, most - await store.count_running(tx, queue))
+    most = await claims_store.lock_places(tx, queue)
+    return None if most is None else max(0, most - await claims_store.count_running(tx, queue))
 
 
 def _claimers(
@@ -330,7 +217,7 @@ async def _read_claimed(tx: Tx, rows: Sequence[Any]) -> dict[int, list[dict[str,
 
 
 def _read_claimed_task(row: Any, checkpoints: dict[str, Any]) -> dict[str, Any]:
-    return dict(zip(store.CLAIMED, row, strict=False)) | {"checkpoints": checkpoints}
+    return dict(zip(claims_store.CLAIMED, row, strict=False)) | {"checkpoints": checkpoints}
 
 
 async def take_turn(
@@ -362,11 +249,3 @@ async def take_turn(
             next_came = await batching.run(turn_each, Turn(turn.queue, (), claim, turn.key))
             came = replace(next_came, outcomes=came.outcomes)
     return came
-
-
-async def record_sightings(tx: Tx, sightings: Sightings) -> int:
-    """Store which workers have claimed since the last time; how many they were."""
-    seen = sightings.take()
-    if seen:
-        await queues_store.see_workers(tx, seen)
-    return len(seen)

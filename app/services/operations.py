@@ -7,7 +7,7 @@ from importlib.metadata import version
 from app.db.engine import Database
 from app.db.failures import DATABASE_FAILURES
 from app.db.migrations import head_revision
-from app.store import operations as store
+from app.store import operations as operations_store
 from milepost.schemas.operations import Health, Version
 
 OK = "ok"
@@ -30,7 +30,7 @@ async def check_health(
     }
     try:
         async with database.reading() as tx:
-            revision = await store.get_schema_revision(tx)
+            revision = await operations_store.get_schema_revision(tx)
         if revision != head_revision():
             checks["migrations"] = f"the schema is at {revision}, this version needs {head_revision()}"
     except DATABASE_FAILURES:
@@ -52,7 +52,10 @@ async def get_version(database: Database) -> Version:
     postgres = revision = None
     try:
         async with database.reading() as tx:
-            postgres, revision = await store.get_server_version(tx), await store.get_schema_revision(tx)
+            postgres, revision = (
+                await operations_store.get_server_version(tx),
+                await operations_store.get_schema_revision(tx),
+            )
     except DATABASE_FAILURES:
         pass
     return Version(

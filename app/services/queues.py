@@ -9,8 +9,7 @@ from app.db.engine import Tx
 from app.domain.cursors import read_name, write_name
 from app.errors import MoveNotAllowed, NotFound
 from app.store import events as events_store
-from app.store import queues as store
-from app.store import tasks as tasks_store
+from app.store import queues as queues_store
 from milepost.schemas.queues import Queue, QueueDepth, QueuePage, QueueSettings, QueueUpdate, SeenWorker
 from milepost.schemas.tasks import TaskStatus
 from milepost.schemas.wire import PageQuery
@@ -26,14 +25,14 @@ def not_found(queue: str) -> NotFound:
 async def list_queues(tx: Tx, query: PageQuery) -> QueuePage:
     """Return the queues by name. Raises ValidationFailed."""
     after = read_name(query.cursor) if query.cursor is not None else ""
-    page = await store.list_queues(tx, after, query.limit)
+    page = await queues_store.list_queues(tx, after, query.limit)
     more = write_name(page.rows[-1].queue) if page.has_more else None
     return QueuePage.model_construct(items=await _read_queues(tx, page.rows), next_cursor=more)
 
 
 async def get_queue(tx: Tx, queue: str) -> Queue:
     """Return one queue. Raises NotFound."""
-    row = await store.get_queue(tx, queue)
+    row = await queues_store.get_queue(tx, queue)
     if row is None:
         raise not_found(queue)
     return (await _read_queues(tx, [row]))[0]
@@ -42,10 +41,10 @@ async def get_queue(tx: Tx, queue: str) -> Queue:
 async def _read_queues(tx: Tx, rows: Sequence[Any]) -> list[Queue]:
     names = [row.queue for row in rows]
     depths: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for row in await store.count_open_tasks(tx, names):
+    for row in await queues_store.count_open_tasks(tx, names):
         depths[row.queue][row.status] = row
     workers: dict[str, list[SeenWorker]] = {name: [] for name in names}
-    for row in await store.list_workers(tx, names):
+    for row in await queues_store.list_workers(tx, names):
         workers[row.queue].append(SeenWorker.model_construct(worker_id=row.worker_id, seen_at=row.seen_at))
     return [_read_queue(row, depths[row.queue], workers[row.queue]) for row in rows]
 
@@ -67,20 +66,20 @@ def _read_queue(row: Any, depth: Mapping[str, Any], workers: list[SeenWorker]) -
 
 async def put_queue(tx: Tx, queue: str, settings: QueueSettings) -> tuple[Queue, bool]:
     """Give a queue these limits, making it if need be; and whether it was made."""
-    is_new = await store.insert_queue(tx, queue)
-    await store.update_queue(tx, queue, settings.model_dump())
+    is_new = await queues_store.insert_queue(tx, queue)
+    await queues_store.update_queue(tx, queue, settings.model_dump())
     _wake_claimers(tx, queue)
     return await get_queue(tx, queue), is_new
 
 
 async def update_queue(tx: Tx, queue: str, change: QueueUpdate) -> Queue:
     """Change limits of a queue. Raises NotFound."""
-    row = await store.lock_queue(tx, queue)
+    row = await queues_store.lock_queue(tx, queue)
     if row is None:
         raise not_found(queue)
     given = {name: getattr(change, name) for name in _SETTINGS}
     settings = {name: getattr(row, name) if value is MISSING else value for name, value in given.items()}
-    await store.update_queue(tx, queue, settings)
+    await queues_store.update_queue(tx, queue, settings)
     _wake_claimers(tx, queue)
     return await get_queue(tx, queue)
 
@@ -92,21 +91,11 @@ def _wake_claimers(tx: Tx, queue: str) -> None:
 
 async def delete_queue(tx: Tx, queue: str) -> None:
     """Delete a queue without open tasks, with its events. Raises NotFound, MoveNotAllowed."""
-    if await store.lock_queue(tx, queue) is None:
+    if await queues_store.lock_queue(tx, queue) is None:
         raise not_found(queue)
     current = await get_queue(tx, queue)
     open_tasks = sum(current.depth.model_dump().values())
     if open_tasks:
         raise MoveNotAllowed(f"the queue has {open_tasks} open tasks", current=current, allowed=["pause"])
     await events_store.delete_events(tx, queue)
-    await store.delete_queue(tx, queue)
-
-
-async def forget_workers(tx: Tx, _most: int) -> int:
-    """Forget workers that have not been seen for a day; how many they were."""
-    return await store.forget_workers(tx)
-
-
-async def prune_tasks(tx: Tx, keep_seconds: float, most: int) -> int:
-    """Delete up to ``most`` tasks of no run that ended longer ago than their queue keeps them."""
-    return await tasks_store.delete_old_tasks(tx, keep_seconds, most)
+    await queues_store.delete_queue(tx, queue)

@@ -1,36 +1,43 @@
-"""Schedules: made by callers or brought by definitions, changed, paused, and how their slots went."""
+"""Schedules: made, changed, paused, backfilled, and how their slots went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
-from itertools import islice
+from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
 from pydantic import MISSING
-from pydantic_core import from_json
-from uuid_utils.compat import uuid7
+from pydantic_core import from_json, to_json
 
+from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
-from app.domain.cron import CronError, parse_cron, previous_firing, read_timezone
+from app.domain.cron import CronError, firings_between, parse_cron, read_timezone
 from app.domain.cursors import Position, read_cursor, write_cursor
-from app.domain.json_texts import Json, write_json
-from app.domain.json_values import same_json
+from app.domain.json_texts import write_json
 from app.domain.preconditions import Precondition
-from app.domain.records import ScheduleRow, VersionRow, WorkflowRow
-from app.errors import PreconditionFailed, Refusal, ValidationFailed
-from app.services.schedule_firings import MISSED_MOST
-from app.services.stored_schedules import Rhythm, not_found, read_schedules, rhythm_of
-from app.store import schedules as store
+from app.domain.records import ScheduleRow, VersionRow
+from app.domain.rhythms import RESOLUTION, Rhythm, rhythm_of
+from app.errors import MoveNotAllowed, PreconditionFailed, Refusal, ValidationFailed
+from app.execution.firings import slot_row, start_of
+from app.execution.session import plan_runs
+from app.moves.schedules import (
+    change_schedule,
+    find_running_interval_start,
+    insert_schedule,
+    read_schedules,
+    schedule_not_found,
+)
+from app.store import schedules as schedules_store
 from app.store import workflows as workflows_store
 from milepost.schemas.problems import FieldError
 from milepost.schemas.schedules import (
-    RUNS_MOST,
+    BACKFILL_MOST,
+    Backfill,
     Firing,
     FiringQuery,
     Firings,
-    Overlap,
     Schedule,
     ScheduleCreate,
     SchedulePage,
@@ -46,8 +53,9 @@ from milepost.schemas.workflow_runs import check_tag_keys
 _NEWEST_FIRST = "-schedule_id"
 _LATEST_SLOT_FIRST = "-fire_at"
 _TIMES = frozenset({"cron", "timezone", "start_at", "end_at"})
-_JSON = frozenset({"inputs", "tags"})
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+BEGUN_AT_ONCE = 10
+"""How many runs of a backfill begin with the request; the others as soon as the housekeeping finds room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +83,16 @@ async def _create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply 
 
 
 async def _create_or_refuse(tx: Tx, body: ScheduleCreate) -> Reply | Refusal:
-    now = await store.read_now(tx)
+    now = await schedules_store.read_now(tx)
     settings = {**body.model_dump(), "start_at": body.start_at or now, "workflow_id": None}
     errors = _time_errors(settings, {}) + await _workflow_errors(tx, body.workflow_name, body.workflow_version)
     if errors:
         return ValidationFailed(errors)
     if body.start_at is None:
-        settings["start_at"] = _running_interval_start(body.cron, body.timezone, now)
-    row = await _insert(tx, settings, now)
+        settings["start_at"] = find_running_interval_start(body.cron, body.timezone, now)
+    row = await insert_schedule(tx, settings, now)
     (schedule,) = await read_schedules(tx, [row])
     return Reply(write_json(schedule), schedule.schedule_id)
-
-
-def _running_interval_start(cron: str, timezone: str, now: datetime) -> datetime:
-    """Return where the interval began that is under way: without a start of its own a schedule fires at its end."""
-    return previous_firing(parse_cron(cron), timezone, now) or now
-
-
-async def _insert(tx: Tx, settings: Mapping[str, Any], now: datetime) -> ScheduleRow:
-    rhythm = Rhythm(parse_cron(settings["cron"]), settings["timezone"], settings["start_at"], settings["end_at"])
-    next_fire_at = rhythm.first() if settings["catchup"] else rhythm.next_after(now)
-    return await store.insert_schedule(tx, {**settings, "schedule_id": uuid7(), "next_fire_at": next_fire_at})
 
 
 def _time_errors(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[FieldError]:
@@ -122,15 +119,12 @@ async def _workflow_errors(tx: Tx, name: str, version: str | None) -> list[Field
     return [FieldError(pointer="/workflow_version", detail="is no registered version of the definition")]
 
 
-# Reading
-
-
 async def list_schedules(tx: Tx, query: ScheduleQuery) -> SchedulePage:
     """Return a page of the schedules that match, newest first. Raises ValidationFailed."""
     given = {"workflow_name": query.workflow_name, "paused": query.paused}
     filters = {name: value for name, value in given.items() if value is not None}
     after = read_cursor(query.cursor, _NEWEST_FIRST, filters) if query.cursor is not None else None
-    page = await store.list_schedules(tx, filters, after, query.limit)
+    page = await schedules_store.list_schedules(tx, filters, after, query.limit)
     schedules = await read_schedules(tx, page.rows)
     more = None
     if page.has_more:
@@ -140,20 +134,20 @@ async def list_schedules(tx: Tx, query: ScheduleQuery) -> SchedulePage:
 
 async def get_schedule(tx: Tx, schedule_id: UUID) -> Schedule:
     """Return one schedule. Raises NotFound."""
-    (schedule,) = await read_schedules(tx, [await _get(tx, schedule_id)])
+    (schedule,) = await read_schedules(tx, [await _get_row(tx, schedule_id)])
     return schedule
 
 
-async def _get(tx: Tx, schedule_id: UUID) -> ScheduleRow:
-    row = await store.get_schedule(tx, schedule_id)
+async def _get_row(tx: Tx, schedule_id: UUID) -> ScheduleRow:
+    row = await schedules_store.get_schedule(tx, schedule_id)
     if row is None:
-        raise not_found(schedule_id)
+        raise schedule_not_found(schedule_id)
     return row
 
 
 async def list_next_firings(tx: Tx, schedule_id: UUID, query: FiringQuery) -> Firings:
     """Return the next slots of a schedule, paused or not. Raises NotFound."""
-    row = await _get(tx, schedule_id)
+    row = await _get_row(tx, schedule_id)
     rhythm = rhythm_of(row)
     slots = islice(rhythm.slots_after(query.after or row.now), query.count)
     intervals = [rhythm.interval(slot) for slot in slots]
@@ -167,12 +161,12 @@ async def list_next_firings(tx: Tx, schedule_id: UUID, query: FiringQuery) -> Fi
 
 async def list_schedule_slots(tx: Tx, schedule_id: UUID, query: PageQuery) -> ScheduleSlotPage:
     """Return a page of the slots that have been dealt with, newest first. Raises NotFound, ValidationFailed."""
-    await _get(tx, schedule_id)
+    await _get_row(tx, schedule_id)
     of_this = {"schedule_id": schedule_id}
     before = _END_OF_TIME
     if query.cursor is not None:
         before = read_cursor(query.cursor, _LATEST_SLOT_FIRST, of_this).value or before
-    page = await store.list_slots(tx, schedule_id, before, query.limit)
+    page = await schedules_store.list_slots(tx, schedule_id, before, query.limit)
     more = None
     if page.has_more:
         more = write_cursor(Position(page.rows[-1].fire_at, schedule_id), _LATEST_SLOT_FIRST, of_this)
@@ -185,14 +179,11 @@ def _read_slot(row: Any) -> ScheduleSlot:
     )
 
 
-# Changing
-
-
 async def update_schedule(
     tx: Tx, schedule_id: UUID, change: ScheduleUpdate, precondition: Precondition | None = None
 ) -> Schedule:
     """Change a schedule. Raises NotFound, PreconditionFailed, ValidationFailed."""
-    row = await _lock(tx, schedule_id, precondition)
+    row = await _lock_schedule(tx, schedule_id, precondition)
     names = ScheduleUpdate.model_fields
     given = {name: value for name in names if (value := getattr(change, name)) is not MISSING}
     if "tags" in given:
@@ -202,27 +193,27 @@ async def update_schedule(
         errors += await _workflow_errors(tx, row.workflow_name, given["workflow_version"])
     if errors:
         raise ValidationFailed(errors)
-    (schedule,) = await read_schedules(tx, [await _change(tx, row, given)])
+    (schedule,) = await read_schedules(tx, [await change_schedule(tx, row, given)])
     return schedule
 
 
 async def pause_schedule(tx: Tx, schedule_id: UUID, *, paused: bool) -> Schedule:
     """Pause a schedule or let it go on; one that is so already stays as it is. Raises NotFound."""
-    row = await _change(tx, await _lock(tx, schedule_id, None), {"paused": paused})
+    row = await change_schedule(tx, await _lock_schedule(tx, schedule_id, None), {"paused": paused})
     (schedule,) = await read_schedules(tx, [row])
     return schedule
 
 
 async def delete_schedule(tx: Tx, schedule_id: UUID, precondition: Precondition | None = None) -> None:
     """Delete a schedule with its slots; its runs stay. Raises NotFound, PreconditionFailed."""
-    await _lock(tx, schedule_id, precondition)
-    await store.delete_schedule(tx, schedule_id)
+    await _lock_schedule(tx, schedule_id, precondition)
+    await schedules_store.delete_schedule(tx, schedule_id)
 
 
-async def _lock(tx: Tx, schedule_id: UUID, precondition: Precondition | None) -> ScheduleRow:
-    rows = await store.lock_schedules(tx, [schedule_id])
+async def _lock_schedule(tx: Tx, schedule_id: UUID, precondition: Precondition | None) -> ScheduleRow:
+    rows = await schedules_store.lock_schedules(tx, [schedule_id])
     if not rows:
-        raise not_found(schedule_id)
+        raise schedule_not_found(schedule_id)
     row = rows[0]
     if precondition and not precondition.holds_for(row.revision):
         (current,) = await read_schedules(tx, [row])
@@ -243,84 +234,102 @@ def _merge_tags(tags: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     return merged
 
 
-async def _change(tx: Tx, row: ScheduleRow, given: Mapping[str, Any]) -> ScheduleRow:
-    """Set what is given of a locked schedule, and where it goes on; what it says already changes nothing."""
-    changed = {name for name, value in given.items() if not _is_same(name, getattr(row, name), value)}
-    if not changed:
-        return row
-    after = row._replace(**given)
-    next_fire_at = await _find_next(tx, row, after, changed)
-    return await store.update_schedule(tx, after._replace(next_fire_at=next_fire_at))
+@dataclass(frozen=True, slots=True)
+class Backfilling:
+    """A request to fire the slots of a time that have no run."""
+
+    schedule_id: UUID
+    backfill: Backfill
+    caller: Caller
+    key: IdempotencyKey | None = None
 
 
-def _is_same(name: str, stored: Any, given: Any) -> bool:
-    return same_json(stored, given) if name in _JSON else bool(stored == given)
+async def backfill_each(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Reply | Refusal]:
+    """Start a run for each slot of each request that has none."""
+    return await answer_once(tx, requests, _backfill_each)
 
 
-async def _find_next(tx: Tx, before: ScheduleRow, after: ScheduleRow, changed: set[str]) -> datetime | None:
-    """Return the slot with which a schedule goes on that has been changed.
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """The slots that one request fills."""
 
-    In another rhythm, or after a pause without catch-up, it is the first to come; those that are due are missed.
+    row: ScheduleRow
+    workflow: VersionRow
+    intervals: Sequence[tuple[datetime, datetime]]
+
+
+async def _backfill_each(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Reply | Refusal]:
+    rows = await schedules_store.lock_schedules(tx, {request.schedule_id for request in requests})
+    schedules = {row.schedule_id: row for row in rows}
+    filled: set[tuple[UUID, datetime]] = set()
+    fillings: list[Filling | Refusal] = []
+    for request in requests:
+        try:
+            filling = await _find_slots(tx, schedules.get(request.schedule_id), request, filled)
+        except Refusal as refusal:
+            fillings.append(refusal)
+            continue
+        filled |= {(request.schedule_id, end) for _, end in filling.intervals}
+        fillings.append(filling)
+    replies = iter(await _fill(tx, requests, fillings))
+    return [filling if isinstance(filling, Refusal) else next(replies) for filling in fillings]
+
+
+async def _find_slots(
+    tx: Tx, row: ScheduleRow | None, request: Backfilling, filled: set[tuple[UUID, datetime]]
+) -> Filling:
+    """Return what a request fills, beside what is ``filled`` for others. Raises Refusal."""
+    if row is None:
+        raise schedule_not_found(request.schedule_id)
+    rhythm = rhythm_of(row)
+    slots = _slots_to_fill(rhythm, request.backfill, row.now)
+    workflow = await workflows_store.share_workflow(tx, row.workflow_name, row.workflow_version)
+    if workflow is None:
+        (current,) = await read_schedules(tx, [row])
+        detail = f"the definition of {row.workflow_name} that it starts has been deleted"
+        raise MoveNotAllowed(detail, current=current, allowed=["delete"])
+    candidates = [{"schedule_id": row.schedule_id, "fire_at": slot} for slot in slots]
+    known = await schedules_store.list_dealt_slots(tx, candidates)
+    full = filled | {(slot.schedule_id, slot.fire_at) for slot in known if slot.workflow_run_id is not None}
+    return Filling(row, workflow, [rhythm.interval(slot) for slot in slots if (row.schedule_id, slot) not in full])
+
+
+def _slots_to_fill(rhythm: Rhythm, backfill: Backfill, now: datetime) -> list[datetime]:
+    """Return the slots from the start of a backfill up to its end; those to come are left to the schedule itself.
+
+    Raises ValidationFailed.
     """
-    rhythm = rhythm_of(after)
-    is_resumed = before.paused and not after.paused
-    if changed & {"cron", "timezone"} or (is_resumed and not after.catchup):
-        if before.next_fire_at is not None:
-            due = rhythm_of(before).due_back_to(before.next_fire_at, before.now)
-            await store.miss_slots(tx, before.schedule_id, list(islice(due, MISSED_MOST)))
-        return rhythm.next_after(before.now)
-    if "start_at" in changed:
-        return rhythm.first() if after.catchup else rhythm.next_after(before.now)
-    if "end_at" not in changed:
-        return before.next_fire_at
-    if before.next_fire_at is not None:
-        return None if after.end_at is not None and before.next_fire_at > after.end_at else before.next_fire_at
-    newest = await store.get_newest_slot(tx, before.schedule_id) if after.catchup else before.now
-    return rhythm.first() if newest is None else rhythm.next_after(newest)
+    if backfill.end <= backfill.start:
+        raise ValidationFailed.at("/end", "must be later than start")
+    end = min(backfill.end, now + RESOLUTION)
+    firings = firings_between(rhythm.cron, rhythm.timezone, backfill.start, end)
+    slots = list(islice(firings, BACKFILL_MOST + 1))
+    if len(slots) > BACKFILL_MOST:
+        raise ValidationFailed.at("/end", f"lets in more than {BACKFILL_MOST} firings; ask for fewer at once")
+    return slots
 
 
-# Those of definitions
-
-
-async def keep_schedule_of_definition(tx: Tx, workflow: VersionRow | WorkflowRow, document: Mapping[str, Json]) -> None:
-    """Make the schedule that a definition brings, given its row and its document.
-
-    Where an older version brought one, that is moved to this version: the version, rhythm, catch-up and most open runs
-    are as this one says, queue, inputs, tags and end stay as callers have set them, a schedule that is paused stays
-    paused, and without a start of its own the start stays too. A version without a schedule leaves an older one's as
-    it is: to stop that, pause it or delete it.
-    """
-    if not document.get("schedule"):
-        return
-    before = (await store.lock_schedules_of_definitions(tx, [workflow.workflow_name])).get(workflow.workflow_name)
-    now = await store.read_now(tx) if before is None else before.now
-    start_at = _read_start(document.get("start_date"))
-    settings: dict[str, Any] = {
-        "workflow_version": workflow.workflow_version,
-        "workflow_id": workflow.workflow_id,
-        "cron": document["schedule"],
-        "timezone": "UTC",
-        "start_at": start_at
-        or (before.start_at if before is not None else _running_interval_start(document["schedule"], "UTC", now)),
-        "catchup": bool(document.get("catchup")),
-        "max_active_runs": min(document.get("max_active_runs") or 1, RUNS_MOST),
-        "paused": bool(document.get("is_paused")) or (before is not None and before.paused),
-    }
-    if before is not None:
-        await _change(tx, before, settings)
-        return
-    defaults: dict[str, Any] = {"end_at": None, "overlap": Overlap.wait, "queue": "default", "inputs": {}, "tags": {}}
-    by_its_definition = {"workflow_name": workflow.workflow_name, "created_by": workflow.created_by}
-    await _insert(tx, {**defaults, **settings, **by_its_definition}, now)
-
-
-def _read_start(value: Any) -> datetime | None:
-    """Return the start that a document gives; without an offset it is UTC."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    elif isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    moment: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+async def _fill(tx: Tx, requests: Sequence[Backfilling], fillings: Sequence[Filling | Refusal]) -> list[Reply]:
+    """Start the runs of all requests that are not refused, and return what those are answered."""
+    accepted = [(r.caller, f) for r, f in zip(requests, fillings, strict=True) if isinstance(f, Filling)]
+    open_runs = dict(await schedules_store.count_open_runs(tx, [filling.row.schedule_id for _, filling in accepted]))
+    run_ids: Iterator[UUID] = iter(())
+    for caller, f in accepted:
+        room = f.row.max_active_runs - open_runs.get(f.row.schedule_id, 0)
+        open_runs[f.row.schedule_id] = open_runs.get(f.row.schedule_id, 0) + len(f.intervals)
+        starts = [start_of(f.row, f.workflow, interval, caller) for interval in f.intervals]
+        run_ids = chain(run_ids, await plan_runs(tx, starts, min(room, BEGUN_AT_ONCE)))
+    replies, slots = [], []
+    for _, filling in accepted:
+        own = [next(run_ids) for _ in filling.intervals]
+        filled = list(zip(filling.intervals, own, strict=True))
+        slots += [slot_row(filling.row, end, SlotOutcome.fired, run_id) for (_, end), run_id in filled]
+        items = [
+            {"fire_at": end, "data_interval_start": start, "data_interval_end": end, "workflow_run_id": run_id}
+            for (start, end), run_id in filled
+        ]
+        replies.append(Reply(to_json({"items": items})))
+    if slots:
+        await schedules_store.refire_slots(tx, slots)
+        await schedules_store.raise_last_firings(tx, {slot["schedule_id"] for slot in slots})
+    return replies

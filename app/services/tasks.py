@@ -1,4 +1,4 @@
-"""What clients can do with tasks: spawn, look, cancel, retry."""
+"""Tasks, as those see them who want them done: spawned, found, cancelled, retried."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,34 +8,42 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.access.callers import Caller, Visit
-from app.access.idempotency import IdempotencyKey, Reply, answer_once
+from app.access.idempotency import IdempotencyKey, Reply, answer_alone, answer_once
 from app.access.watching import watch
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
-from app.domain.cursors import read_offset, write_offset
-from app.domain.json_values import fingerprint
+from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
+from app.domain.json_texts import write_json
 from app.domain.links import find_link, place_of_link
-from app.domain.moments import END_OF_TIME, later
-from app.domain.records import AttemptRow
-from app.errors import NotFound, Refusal, ValidationFailed
-from app.moves import runs as stored_runs
-from app.moves.tasks import insert_tasks, not_found, read_task, task_topic
+from app.domain.moves import TASK_FINAL
+from app.domain.records import AttemptRow, TaskRow
+from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed
+from app.execution.work_reports import give_up_work, lock_runs_of_steps
+from app.moves.new_tasks import find_endless_limit, known_parents, new_row
+from app.moves.runs import pin_runs, refuse_ended
+from app.moves.tasks import cancel_tasks, insert_tasks, read_task, refuse_move, reopen_tasks, task_not_found, task_topic
 from app.store import leases as leases_store
-from app.store import tasks as store
-from app.store.recordsets import as_bytes
+from app.store import task_lists as task_lists_store
+from app.store import tasks as tasks_store
 from milepost.schemas.problems import FieldError
 from milepost.schemas.reasons import Reason
 from milepost.schemas.tasks import (
     LateReport,
+    RunTaskQuery,
     Spawned,
     SpawnedTasks,
     Task,
     TaskAttempt,
     TaskAttempts,
+    TaskPage,
+    TaskQuery,
+    TaskRetry,
     TaskSpec,
     TaskStatus,
 )
 from milepost.schemas.wire import PageQuery
+
+_ALONE = ("queue", "task_name", "workflow_run_id", "parent_task_id", "claimed_by", "created_after", "created_before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ async def spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusa
 async def _spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
     links = [_find_links(spawn) for spawn in spawns]
     linked = {run_id for found in links if not isinstance(found, Refusal) for run_id in found if run_id}
-    runs = await stored_runs.hold_runs(tx, linked)
+    runs = await pin_runs(tx, linked)
     parents = await known_parents(tx, [spec for spawn in spawns for spec in spawn.specs])
     outcomes: list[Reply | Refusal | None] = []
     rows: list[list[dict[str, Any]]] = []
@@ -83,12 +91,6 @@ def _find_links(spawn: Spawn) -> list[UUID | None] | Refusal:
         return [find_link(spec, spawn.path_run_id, spawn.pointer(place)) for place, spec in enumerate(spawn.specs)]
     except ValidationFailed as refusal:
         return refusal
-
-
-async def known_parents(tx: Tx, specs: Sequence[TaskSpec]) -> set[UUID]:
-    """Return those of the tasks named as parents that exist."""
-    wanted = {spec.parent_task_id for spec in specs if spec.parent_task_id}
-    return set(await store.get_tasks(tx, list(wanted))) if wanted else set()
 
 
 async def _refuse_spawn(
@@ -111,22 +113,14 @@ async def _refuse_spawn(
     ended = next((run_id for run_id in links if _is_ended(runs, run_id)), None)
     if ended is None or await _was_spawned(tx, spawn, links, runs):
         return None
-    return await stored_runs.refuse_ended(tx, ended)
-
-
-def find_endless_limit(spec: TaskSpec, at: str) -> list[FieldError]:
-    """Return what is wrong with the limits of the task that ``at`` specifies: one that no calendar reaches."""
-    limit = spec.cancellation and spec.cancellation.max_delay
-    if not limit or spec.available_at is None or later(spec.available_at, limit) < END_OF_TIME:
-        return []
-    return [FieldError(pointer=f"{at}/cancellation/max_delay", detail="ends, after available_at, later than 9999")]
+    return await refuse_ended(tx, ended)
 
 
 async def _was_spawned(tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> bool:
     """Return whether all tasks of a request are known by their keys: a repeat, which changes nothing."""
     rows = _new_rows(spawn, links, runs)
     keys = {(row["queue"], row["idempotency_key"]) for row in rows if row["idempotency_key"] is not None}
-    return len(keys) == len(rows) and len(await store.get_tasks_by_key(tx, list(keys))) == len(rows)
+    return len(keys) == len(rows) and len(await tasks_store.get_tasks_by_key(tx, list(keys))) == len(rows)
 
 
 def _new_rows(spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> list[dict[str, Any]]:
@@ -146,43 +140,6 @@ def _is_ended(runs: Mapping[UUID, Any], run_id: UUID | None) -> bool:
     return run_id is not None and runs[run_id].completed_at is not None
 
 
-def new_row(spec: TaskSpec, run_id: UUID | None, queue: str, *, at: str, traceparent: str | None) -> dict[str, Any]:
-    """Return the row of a task that is about to be spawned, linked to the run ``run_id``.
-
-    It goes to ``queue`` unless the spec names another; ``at`` is where the spec stands in the request.
-    """
-    limits = spec.cancellation
-    hashed = spec.idempotency_key is not None
-    return {
-        "task_id": uuid7(),
-        "run_id": uuid7(),
-        "at": at,
-        "queue": spec.queue or queue,
-        "task_name": spec.task_name,
-        "params": spec.params,
-        "headers": spec.headers,
-        "priority": spec.priority,
-        "workflow_run_id": run_id,
-        "parent_task_id": spec.parent_task_id,
-        "step": None,
-        "traceparent": traceparent,
-        "max_attempts": spec.max_attempts,
-        "max_lost": spec.max_lost,
-        "retry_strategy": spec.retry_strategy and spec.retry_strategy.model_dump(mode="json", exclude_unset=True),
-        "max_delay_seconds": limits and limits.max_delay,
-        "max_duration_seconds": limits and limits.max_duration,
-        "idempotency_key": spec.idempotency_key,
-        "spec_hash": as_bytes(fingerprint(_canonical(spec, run_id))) if hashed else None,
-        "concurrency_key": spec.concurrency_key,
-        "available_at": spec.available_at,
-        "delay_seconds": spec.delay_seconds,
-    }
-
-
-def _canonical(spec: TaskSpec, run_id: UUID | None) -> dict[str, Any]:
-    return {**spec.model_dump(mode="json", exclude_unset=True), "workflow_run_id": run_id and str(run_id)}
-
-
 def _reply(spawn: Spawn, spawned: Sequence[Spawned]) -> Reply:
     if spawn.many:
         return Reply(SpawnedTasks.model_construct(items=list(spawned)).model_dump_json().encode())
@@ -191,9 +148,9 @@ def _reply(spawn: Spawn, spawned: Sequence[Spawned]) -> Reply:
 
 async def get_task(tx: Tx, task_id: UUID) -> Task:
     """Return one task as it stands. Raises NotFound."""
-    row = await store.get_task(tx, task_id)
+    row = await tasks_store.get_task(tx, task_id)
     if row is None:
-        raise not_found(task_id)
+        raise task_not_found(task_id)
     return read_task(row)
 
 
@@ -210,6 +167,32 @@ async def wait_until_ended(
 
     topic = task_topic(task_id)
     return await watch(database, wakeups, topic, look, lambda task: task.completed_at, timeout_seconds, visit)
+
+
+async def list_tasks(tx: Tx, query: TaskQuery) -> TaskPage:
+    """Return a page of the tasks that match. Raises ValidationFailed."""
+    filters = {name: getattr(query, name) for name in _ALONE if getattr(query, name) is not None}
+    return await list_page(tx, query, filters | read_statuses(query.status))
+
+
+def read_statuses(wanted: list[TaskStatus]) -> dict[str, Any]:
+    """Return the filter that lets tasks of the wanted statuses through."""
+    statuses = sorted(set(wanted))
+    if len(statuses) == 1:
+        return {"status": statuses[0]}
+    return {"statuses": statuses} if statuses else {}
+
+
+async def list_page(tx: Tx, query: TaskQuery | RunTaskQuery, filters: dict[str, Any]) -> TaskPage:
+    """Return a page of the tasks that filters let through."""
+    after = read_cursor(query.cursor, query.order, filters) if query.cursor is not None else None
+    page = await task_lists_store.list_tasks(tx, query.order, filters, after, query.limit)
+    tasks = [read_task(row) for row in page.rows]
+    more = None
+    if page.has_more:
+        more = write_cursor(Position(tasks[-1].created_at, tasks[-1].task_id), query.order, filters)
+    total = await task_lists_store.count_tasks(tx, filters) if query.count else None
+    return TaskPage.model_construct(items=tasks, next_cursor=more, total=total)
 
 
 async def list_attempts(tx: Tx, task_id: UUID, query: PageQuery) -> TaskAttempts:
@@ -265,3 +248,61 @@ def _newest_attempt(task: Task, late: Mapping[UUID, list[LateReport]]) -> TaskAt
         error=None,
         late_reports=late.get(task.run_id, []),
     )
+
+
+async def cancel_task(tx: Tx, task_id: UUID) -> Task:
+    """Cancel an open task at once; an ended one stays as it is. Raises NotFound.
+
+    A step whose work item is cancelled has failed, and its run goes on from there.
+    """
+    executions, work = await lock_runs_of_steps(tx, [task_id])
+    row = (await tasks_store.lock_tasks(tx, [task_id])).get(task_id)
+    if row is None:
+        raise task_not_found(task_id)
+    if row.status not in TASK_FINAL:
+        (row,) = await cancel_tasks(tx, [row], Reason.cancel_requested)
+        if task_id in work:
+            await give_up_work(executions, row)
+    return read_task(row)
+
+
+async def retry_task_once(tx: Tx, task_id: UUID, how: TaskRetry, key: IdempotencyKey | None) -> Reply:
+    """Retry a task, unless a request with this key has done so before. Raises what `retry_task` does, and its own."""
+
+    async def retry() -> Reply:
+        task = await retry_task(tx, task_id, how)
+        return Reply(write_json(task), task.task_id)
+
+    return await answer_alone(tx, key, retry)
+
+
+async def retry_task(tx: Tx, task_id: UUID, how: TaskRetry) -> Task:
+    """Open a failed or cancelled task again, or spawn its like. Raises NotFound, MoveNotAllowed, ValidationFailed."""
+    known = await get_task(tx, task_id)
+    if known.step is not None:
+        detail = f"the task is the work of step {known.step} of a run; retry the run"
+        raise MoveNotAllowed(detail, current=known, allowed=[])
+    if known.workflow_run_id is not None:
+        run = (await pin_runs(tx, {known.workflow_run_id})).get(known.workflow_run_id)
+        if run is not None and run.completed_at is not None:
+            raise await refuse_ended(tx, known.workflow_run_id)
+    row = (await tasks_store.lock_tasks(tx, [task_id])).get(task_id)
+    if row is None:
+        raise task_not_found(task_id)
+    if row.status not in (TaskStatus.failed, TaskStatus.cancelled):
+        raise refuse_move(row, f"a {row.status} task cannot be retried")
+    if how.spawn_new:
+        return await _spawn_like(tx, row, how.max_attempts or row.max_attempts)
+    if how.max_attempts is not None and how.max_attempts <= row.attempt:
+        raise ValidationFailed.at("/max_attempts", f"must be more than the {row.attempt} attempts it has had")
+    (row,) = await reopen_tasks(tx, [row], how.max_attempts)
+    return read_task(row)
+
+
+async def _spawn_like(tx: Tx, row: TaskRow, max_attempts: int) -> Task:
+    """Spawn a fresh task with the spec of ``row``: without its history, its checkpoints and its idempotency key."""
+    task_id = uuid7()
+    like = row._replace(task_id=task_id, run_id=uuid7(), max_attempts=max_attempts, idempotency_key=None)
+    spec = {name: getattr(like, name) for name in tasks_store.GIVEN if name != "spec_hash"}
+    await insert_tasks(tx, [spec | {"spec_hash": None, "available_at": None, "delay_seconds": None}])
+    return await get_task(tx, task_id)

@@ -1,30 +1,36 @@
-"""Definitions: examined, registered, found, compared and deleted."""
+"""Definitions: examined, registered, found, compared, simulated, started and deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
+from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Database, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
-from app.domain.highway.compiler.examination import examine_document
 from app.domain.highway.compiler.graphs import make_graph, write_mermaid
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.document.differences import compare_documents
 from app.domain.highway.document.findings import Finding
-from app.domain.highway.document.texts import VERSION, definition_hash, write_yaml
+from app.domain.highway.document.texts import VERSION, DocumentUnreadable, read_yaml, write_yaml
+from app.domain.highway.language.budgets import make_simulation_budget
+from app.domain.highway.simulation import ScriptRefused
+from app.domain.highway.simulation import simulate as play
 from app.domain.json_texts import Json, write_json
 from app.domain.records import VersionRow, WorkflowRow
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
+from app.execution.examination import Examined, SentDocument, examine
 from app.execution.plans import find_or_make_plan, keep_plan
-from app.execution.threads import DRAWING, EXAMINING
-from app.services.schedules import keep_schedule_of_definition
+from app.execution.session import Start, start_runs
+from app.execution.threads import DRAWING, EXAMINING, SIMULATING, SIMULATION_SECONDS
+from app.moves.schedules import keep_schedule_of_definition
+from app.services.workflow_runs.read import get_run
 from app.store import schedules as schedules_store
-from app.store import workflows as store
-from milepost.schemas.problems import FieldError
+from app.store import workflows as workflows_store
 from milepost.schemas.wire import PageQuery
 from milepost.schemas.workflows import (
     LATEST,
@@ -33,44 +39,14 @@ from milepost.schemas.workflows import (
     WorkflowDefinition,
     WorkflowFinding,
     WorkflowPage,
+    WorkflowSimulation,
+    WorkflowStart,
     WorkflowValidation,
     WorkflowVersions,
 )
 
 YAML = "application/yaml"
-_RESERVED_VERSIONS = frozenset({LATEST, "diff"})
-"""What stands in the place of a version in addresses, and means something else."""
 _END = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class SentDocument:
-    """A document as it came."""
-
-    value: Json
-    source: str
-    media_type: str
-    """``application/yaml`` or ``application/json``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A document and all that is found about it."""
-
-    document: Json
-    workflow_hash: str
-    errors: Sequence[Finding]
-    warnings: Sequence[Finding]
-    plan: Plan | None
-    """None when there are errors."""
-
-    def refuse(self, at: str = "") -> Plan:
-        """Return the plan. Raises ValidationFailed when there is none; ``at`` is where the document stands."""
-        if self.plan is None:
-            raise ValidationFailed(
-                [FieldError(pointer=at + error.pointer, detail=error.detail, code=error.code) for error in self.errors]
-            )
-        return self.plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +73,6 @@ class Registration:
             "warnings": [asdict(finding) for finding in self.examined.warnings],
             "created_by": self.caller.name,
         }
-
-
-def examine(document: Json) -> Examined:
-    """Return everything that is found about a document."""
-    found = examine_document(document)
-    errors = [*found.errors, *_check_version(document)]
-    return Examined(document, definition_hash(document), errors, found.warnings, None if errors else found.plan)
-
-
-def _check_version(document: Json) -> Sequence[Finding]:
-    version = document.get("version") if isinstance(document, dict) else None
-    if not isinstance(version, str) or version not in _RESERVED_VERSIONS:
-        return []
-    return [Finding("bad_name", "/version", f"{version} cannot be the name of a version; addresses use it")]
 
 
 async def validate(sent: SentDocument) -> bytes:
@@ -162,11 +124,11 @@ async def _register_each(tx: Tx, registrations: Sequence[Registration]) -> Seque
 async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
     plan = registration.plan
     while True:
-        if (new := await store.insert_workflow(tx, registration.row())) is not None:
+        if (new := await workflows_store.insert_workflow(tx, registration.row())) is not None:
             await keep_schedule_of_definition(tx, new, registration.sent.value)
             keep_plan(new.workflow_id, plan)
             return Reply(_write(new))
-        if (row := await store.get_workflow(tx, plan.name, plan.version)) is not None:
+        if (row := await workflows_store.get_workflow(tx, plan.name, plan.version)) is not None:
             break
     if row.workflow_hash == registration.examined.workflow_hash:
         return Reply(_write(row), known=True)
@@ -192,10 +154,45 @@ def _shown(row: VersionRow | WorkflowRow, model: type[RegisteredVersion]) -> dic
     return shown
 
 
+async def simulate(body: WorkflowSimulation) -> bytes:
+    """Return the script with what each of its steps caused, and how everything stands at the end, as JSON.
+
+    Raises ValidationFailed for what is wrong with the definition, or the first step that cannot be taken.
+    """
+    return await SIMULATING.run_within(SIMULATION_SECONDS, partial(_simulate, body))
+
+
+def _simulate(body: WorkflowSimulation, is_over: Callable[[], bool]) -> bytes:
+    plan = examine(_read_definition(body.definition)).refuse("/definition")
+    script = [step.model_dump(exclude_unset=True) for step in body.steps]
+    try:
+        played = play(
+            plan,
+            script,
+            body.inputs,
+            body.run,
+            body.start_time,
+            strict_templates=body.strict_templates,
+            budget=make_simulation_budget(is_over),
+        )
+    except ScriptRefused as refusal:
+        raise ValidationFailed.at(f"/steps/{refusal.place}", str(refusal)) from None
+    return to_json(played)
+
+
+def _read_definition(definition: Any) -> Any:
+    if not isinstance(definition, str):
+        return definition
+    try:
+        return read_yaml(definition)
+    except DocumentUnreadable as error:
+        raise ValidationFailed.at("/definition", str(error)) from None
+
+
 async def list_workflows(tx: Tx, query: PageQuery) -> WorkflowPage:
     """Return the newest version of each workflow, by name. Raises ValidationFailed."""
     after = read_name(query.cursor) if query.cursor is not None else ""
-    page = await store.list_newest(tx, after, query.limit)
+    page = await workflows_store.list_newest(tx, after, query.limit)
     more = write_name(page.rows[-1].workflow_name) if page.has_more else None
     return WorkflowPage.model_construct(items=[read_workflow(row) for row in page.rows], next_cursor=more)
 
@@ -203,10 +200,10 @@ async def list_workflows(tx: Tx, query: PageQuery) -> WorkflowPage:
 async def list_versions(tx: Tx, name: str, query: PageQuery) -> WorkflowVersions:
     """Return the versions of a workflow, newest first. Raises NotFound, ValidationFailed."""
     before = read_offset(query.cursor, name) if query.cursor is not None else _END
-    newest = (await store.list_versions(tx, name, _END, 1)).rows
+    newest = (await workflows_store.list_versions(tx, name, _END, 1)).rows
     if not newest:
         raise not_found(name, LATEST)
-    page = await store.list_versions(tx, name, before, query.limit)
+    page = await workflows_store.list_versions(tx, name, before, query.limit)
     more = write_offset(page.rows[-1].sequence, name) if page.has_more else None
     return WorkflowVersions.model_construct(
         workflow_name=name,
@@ -226,12 +223,12 @@ async def find_workflow(tx: Tx, name: str, version: str | None) -> VersionRow | 
 
     None if there is none.
     """
-    return await store.share_workflow(tx, name, version)
+    return await workflows_store.share_workflow(tx, name, version)
 
 
 async def get_workflow(tx: Tx, name: str, version: str) -> WorkflowRow:
     """Return a version with its document; `latest` is the newest. Raises NotFound."""
-    row = await store.get_workflow(tx, name, None if version == LATEST else version)
+    row = await workflows_store.get_workflow(tx, name, None if version == LATEST else version)
     if row is None:
         raise not_found(name, version)
     return row
@@ -239,19 +236,19 @@ async def get_workflow(tx: Tx, name: str, version: str) -> WorkflowRow:
 
 async def get_definition(database: Database, name: str, version: str) -> WorkflowDefinition:
     """Return a version with its document. Raises NotFound."""
-    row = await _read_workflow(database, name, version)
+    row = await _read_version(database, name, version)
     return WorkflowDefinition.model_construct(**_shown(row, WorkflowDefinition))
 
 
 async def get_source(database: Database, name: str, version: str) -> str:
     """Return a version as YAML: the text as it was sent, or one made of the document. Raises NotFound."""
-    row = await _read_workflow(database, name, version)
+    row = await _read_version(database, name, version)
     return row.source if row.media_type == YAML else await DRAWING.run(lambda: write_yaml(row.document.read()))
 
 
 async def get_graph(database: Database, name: str, version: str, *, as_mermaid: bool) -> bytes:
     """Return the steps of a version, and how they belong together, as JSON or Mermaid. Raises NotFound."""
-    row = await _read_workflow(database, name, version)
+    row = await _read_version(database, name, version)
     return await DRAWING.run(_draw, row, as_mermaid=as_mermaid)
 
 
@@ -262,24 +259,63 @@ def _draw(row: WorkflowRow, *, as_mermaid: bool) -> bytes:
 
 async def compare_versions(database: Database, name: str, before: str, after: str) -> bytes:
     """Return what is different in version ``after``, as JSON. Raises NotFound."""
-    one, other = await _read_workflow(database, name, before), await _read_workflow(database, name, after)
+    one, other = await _read_version(database, name, before), await _read_version(database, name, after)
     return await DRAWING.run(lambda: write_json(compare_documents(one.document.read(), other.document.read())))
 
 
-async def _read_workflow(database: Database, name: str, version: str) -> WorkflowRow:
+async def _read_version(database: Database, name: str, version: str) -> WorkflowRow:
     """Return a version with its document; the connection is given back before anything is made of it."""
     async with database.reading() as tx:
         return await get_workflow(tx, name, version)
 
 
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """A request to start a run of a definition."""
+
+    name: str
+    version: str
+    body: WorkflowStart
+    caller: Caller
+    key: IdempotencyKey | None = None
+
+
+async def start_each(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
+    """Start the run of each request; what is not registered is refused."""
+    return await answer_once(tx, starts, _start_each)
+
+
+async def _start_each(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
+    return [await _start(tx, start) for start in starts]
+
+
+async def _start(tx: Tx, start: RunStart) -> Reply | Refusal:
+    row = await find_workflow(tx, start.name, None if start.version == LATEST else start.version)
+    if row is None:
+        return not_found(start.name, start.version)
+    body = start.body
+    new = Start(
+        workflow=row,
+        inputs=body.inputs,
+        tags=body.tags,
+        created_by=body.created_by,
+        queue=body.queue,
+        strict_templates=body.strict_templates,
+        caller=start.caller,
+    )
+    (run_id,) = await start_runs(tx, [new])
+    run = await get_run(tx, run_id)
+    return Reply(write_json(run), run_id)
+
+
 async def delete_workflow(tx: Tx, name: str, version: str) -> None:
     """Delete a version that no run executes, with the schedule that it brought. Raises NotFound, MoveNotAllowed."""
-    if (found := await store.get_workflow(tx, name, version)) is not None:
+    if (found := await workflows_store.get_workflow(tx, name, version)) is not None:
         await schedules_store.lock_schedules_of_version(tx, found.workflow_id)
-    row = await store.lock_workflow(tx, name, version)
+    row = await workflows_store.lock_workflow(tx, name, version)
     if row is None:
         raise not_found(name, version)
-    if run := await store.get_run_of(tx, row.workflow_id):
+    if run := await workflows_store.get_run_of(tx, row.workflow_id):
         detail = f"there are runs that execute it, the newest is {run}; delete those first"
         raise MoveNotAllowed(detail, current=read_workflow(row))
-    await store.delete_workflow(tx, row.workflow_id)
+    await workflows_store.delete_workflow(tx, row.workflow_id)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.db.engine import Database
-from app.services.schedules import keep_schedule_of_definition
+from app.moves.schedules import keep_schedule_of_definition
 from app.store import workflows as workflows_store
 from tests.factories import RUNS, UNKNOWN_ID, code, pointers
 from tests.waiting import eventually

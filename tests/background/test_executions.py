@@ -6,8 +6,8 @@ import httpx
 from sqlalchemy import text
 
 from app.db.engine import Database
-from app.execution.reports import RUNS_PER_ROUND
-from app.services.deliveries import deliver_events, find_deliveries
+from app.execution.deliveries import deliver_events, find_deliveries
+from app.execution.due_runs import RUNS_PER_ROUND
 from tests.conftest import make_settings
 from tests.definitions import task
 from tests.executing import (

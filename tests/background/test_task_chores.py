@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.db.engine import Database
-from app.services.queues import prune_tasks
+from app.store.tasks import delete_old_tasks
 from tests.factories import (
     QUEUES,
     address,
@@ -399,7 +399,7 @@ class TestRetention:
         linked = await task_in(client, "failed", queue="short2", workflow_run_id=run["workflow_run_id"])
         await client.put(f"{QUEUES}/short2", json={"retention_seconds": 0})
         async with database.transaction() as tx:
-            assert await prune_tasks(tx, 3600, 100) == 1
+            assert await delete_old_tasks(tx, 3600, 100) == 1
         assert (await client.get(task_address(gone))).status_code == 404
         for task in (open_task, kept, linked):
             assert (await client.get(task_address(task))).status_code == 200
@@ -418,6 +418,6 @@ class TestRetention:
                     " first_started_at = first_started_at - interval '2 hours'"
                 )
             )
-            assert await prune_tasks(tx, 60, 1) == 1
-            assert await prune_tasks(tx, 60, 100) == 1
-            assert await prune_tasks(tx, 60, 100) == 0
+            assert await delete_old_tasks(tx, 60, 1) == 1
+            assert await delete_old_tasks(tx, 60, 100) == 1
+            assert await delete_old_tasks(tx, 60, 100) == 0

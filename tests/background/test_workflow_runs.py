@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.api.kernel import Kernel
 from app.db.engine import Database, Tx
-from app.services.workflow_runs import end_overdue_runs
+from app.moves.runs import end_overdue_runs
 from app.store.workflow_runs import lock_runs
 from tests.factories import address, create_run, create_runs, get_run, history_of, patch_run, run_in
 from tests.replicas import replica

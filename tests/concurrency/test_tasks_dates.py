@@ -9,8 +9,9 @@ import httpx
 from sqlalchemy import text
 
 from app.db.engine import Database, Tx
+from app.moves.leases import Report
 from app.services.claims import Turn, TurnTaken, turn_each
-from app.services.leases import Report, fail_each
+from app.services.leases import fail_each
 from app.store.tasks import lock_tasks
 from milepost.schemas.tasks import Claim, TaskFailure
 from tests.factories import attempts_of, reported, spawn_task, start_task

@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 
 from app import metrics
+from app.access.sightings import Sightings
 from app.api.openapi import all_routes
 from app.background.chores import make_chores
 from app.cli import app as command
@@ -19,7 +20,6 @@ from app.cli.exits import MEANINGS
 from app.domain.moves import RUN_MOVES, RUN_VERBS
 from app.errors import PROBLEMS
 from app.main import create_app
-from app.services.sightings import Sightings
 from app.settings import Settings
 from milepost.schemas.workflow_runs import RunStatus
 from tests.docs.compiled_sql import STATEMENTS, write_statements

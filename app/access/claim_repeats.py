@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 from app.access.idempotency import IdempotencyKey, key_reused
 from app.db.engine import Tx
 from app.errors import IdempotencyKeyReused
-from app.store import claims as store
+from app.store import claims as claims_store
 from app.store import idempotency_keys as keys_store
 from app.store.idempotency_keys import StoredKey
 from app.store.sizes import BYTES_MOST
@@ -57,14 +57,16 @@ async def recall_claims(tx: Tx, keys: Mapping[int, IdempotencyKey]) -> Recalled:
     leases = {place: from_json(stored[scope].answer) for scope, place in firsts.items() if scope in stored}
     if not leases:
         return Recalled(refused, followers, ())
-    sizes, put_off, total = await store.measure_claimed(tx, _as_leases(leases)), set(), 0
+    sizes, put_off, total = await claims_store.measure_claimed(tx, _as_leases(leases)), set(), 0
     for place, size in sizes.items():
         if total >= BYTES_MOST:
             put_off.add(place)
         else:
             total += size
     wanted = {place: pairs for place, pairs in leases.items() if place not in put_off}
-    return Recalled(refused, followers, await store.get_claimed(tx, _as_leases(wanted)), total, frozenset(put_off))
+    return Recalled(
+        refused, followers, await claims_store.get_claimed(tx, _as_leases(wanted)), total, frozenset(put_off)
+    )
 
 
 def _as_leases(leases: Mapping[int, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:

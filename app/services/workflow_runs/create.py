@@ -16,9 +16,9 @@ from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
+from app.moves.new_tasks import find_endless_limit, known_parents, new_row
 from app.moves.tasks import insert_tasks
-from app.services import tasks
-from app.store import workflow_runs as store
+from app.store import workflow_runs as runs_store
 from milepost.schemas.problems import FieldError
 from milepost.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 
@@ -69,9 +69,9 @@ async def create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply |
 async def _create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     refusals = await _refuse_unknown(tx, creations)
     accepted = [creation for creation, refusal in zip(creations, refusals, strict=True) if refusal is None]
-    rows = [[_new_row(body, creation.caller) for body in creation.bodies] for creation in accepted]
+    rows = [[_new_run_row(body, creation.caller) for body in creation.bodies] for creation in accepted]
     flat = [row for group in rows for row in group]
-    stored = await store.insert_runs(tx, flat) if flat else {}
+    stored = await runs_store.insert_runs(tx, flat) if flat else {}
     spawned = await _spawn_tasks(tx, accepted, rows)
     replies = iter(
         _reply([_created_run(row, stored[row["workflow_run_id"]], spawned) for row in group], many=creation.many)
@@ -85,8 +85,8 @@ async def _refuse_unknown(tx: Tx, creations: Sequence[Creation]) -> Sequence[Ref
     bodies = [body for creation in creations for body in creation.bodies]
     parents = {body.parent_workflow_run_id for body in bodies if body.parent_workflow_run_id}
     specs = [spec for body in bodies for spec in body.tasks]
-    known = await store.lock_run_keys(tx, sorted(parents)) if parents else set()
-    known_tasks = await tasks.known_parents(tx, specs) if specs else set()
+    known = await runs_store.lock_run_keys(tx, sorted(parents)) if parents else set()
+    known_tasks = await known_parents(tx, specs) if specs else set()
     return [_refuse(creation, parents - known, known_tasks) for creation in creations]
 
 
@@ -114,10 +114,10 @@ def _task_errors(spec: Any, at: str, known_tasks: set[UUID]) -> list[FieldError]
             errors.append(FieldError(pointer=place_of_link(spec, at), detail=detail))
     if spec.parent_task_id is not None and spec.parent_task_id not in known_tasks:
         errors.append(FieldError(pointer=f"{at}/parent_task_id", detail="there is no such task"))
-    return errors + tasks.find_endless_limit(spec, at)
+    return errors + find_endless_limit(spec, at)
 
 
-def _new_row(body: WorkflowRunCreate, caller: Caller) -> dict[str, Any]:
+def _new_run_row(body: WorkflowRunCreate, caller: Caller) -> dict[str, Any]:
     return {
         "workflow_run_id": uuid7(),
         "workflow_name": body.workflow_name,
@@ -143,7 +143,7 @@ async def _spawn_tasks(
 ) -> Mapping[UUID, int]:
     """Spawn the tasks of new runs; how many each got."""
     new = [
-        tasks.new_row(
+        new_row(
             spec,
             run["workflow_run_id"],
             run["queue"],

@@ -1,27 +1,14 @@
-"""Schedules as they are stored, and when they fire."""
+"""When schedules fire: the slots of a cron expression between a start and an end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
-from uuid import UUID
 
-from app.db.engine import Tx
-from app.domain.cron import (
-    Cron,
-    firings_after,
-    firings_before,
-    first_firing,
-    next_firing,
-    parse_cron,
-    previous_firing,
-)
+from app.domain.cron import Cron, firings_after, firings_before, first_firing, next_firing, parse_cron, previous_firing
 from app.domain.records import ScheduleRow
-from app.errors import NotFound
-from app.store import schedules as store
-from milepost.schemas.schedules import Overlap, Schedule
 
-_RESOLUTION = timedelta(microseconds=1)
+RESOLUTION = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +43,7 @@ class Rhythm:
     def due_back_to(self, slot: datetime, now: datetime) -> Iterator[datetime]:
         """Yield its slots that are due at ``now`` back to ``slot``, which is one of them, the newest first."""
         until = now if self.end_at is None else min(now, self.end_at)
-        firings = firings_before(self.cron, self.timezone, until + _RESOLUTION)
+        firings = firings_before(self.cron, self.timezone, until + RESOLUTION)
         return takewhile(lambda firing: firing >= slot, firings)
 
     def interval(self, slot: datetime) -> tuple[datetime, datetime]:
@@ -64,7 +51,7 @@ class Rhythm:
         return previous_firing(self.cron, self.timezone, slot) or slot, slot
 
     def _slots_from(self, slot: datetime) -> Iterator[datetime]:
-        firings = firings_after(self.cron, self.timezone, slot - _RESOLUTION)
+        firings = firings_after(self.cron, self.timezone, slot - RESOLUTION)
         return takewhile(lambda firing: self._unless_over(firing) is not None, firings)
 
     def _unless_over(self, slot: datetime | None) -> datetime | None:
@@ -74,24 +61,3 @@ class Rhythm:
 def rhythm_of(schedule: ScheduleRow) -> Rhythm:
     """Return when a schedule fires."""
     return Rhythm(parse_cron(schedule.cron), schedule.timezone, schedule.start_at, schedule.end_at)
-
-
-def not_found(schedule_id: UUID) -> NotFound:
-    """Return the refusal for a schedule that does not exist."""
-    return NotFound(f"there is no schedule {schedule_id}")
-
-
-async def read_schedules(tx: Tx, rows: Sequence[ScheduleRow]) -> list[Schedule]:
-    """Return the schedules that rows store, with their open runs counted."""
-    open_runs = await store.count_open_runs(tx, [row.schedule_id for row in rows]) if rows else {}
-    return [_read_schedule(row, open_runs.get(row.schedule_id, 0)) for row in rows]
-
-
-_SHOWN = [name for name in Schedule.model_fields if name in ScheduleRow._fields]
-
-
-def _read_schedule(row: ScheduleRow, active_runs: int) -> Schedule:
-    shown = {name: getattr(row, name) for name in _SHOWN}
-    shown["overlap"] = Overlap(row.overlap)
-    shown["next_fire_at"] = None if row.paused else row.next_fire_at
-    return Schedule.model_construct(None, **shown, active_runs=active_runs)

@@ -1,14 +1,12 @@
-"""Steps of executed runs: listed, and taken over by a run that repeats a part of another."""
+"""Doing executed runs again from one of their steps, as new runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Tx
-from app.domain.cursors import read_offset, write_offset
 from app.domain.highway.compiler.plan import Region
 from app.domain.highway.engine.state import SATISFIED, StepState
 from app.domain.highway.language.paths import TOP
@@ -18,50 +16,9 @@ from app.domain.run_changes import is_executed, move_refused
 from app.errors import Refusal, ValidationFailed
 from app.execution.session import Executions, Start
 from app.moves.runs import lock_run
-from app.services.workflow_runs import get_run
-from app.store import steps as store
+from app.services.workflow_runs.read import get_run
 from app.store import workflows as workflows_store
-from milepost.schemas.steps import (
-    RunWarning,
-    RunWarningPage,
-    StepQuery,
-    StepStatus,
-    WorkflowRunRerun,
-    WorkflowStep,
-    WorkflowStepPage,
-)
-from milepost.schemas.wire import PageQuery
-
-
-async def list_steps(tx: Tx, workflow_run_id: UUID, query: StepQuery) -> WorkflowStepPage:
-    """Return a page of the steps of a run; a run that is only tracked has none. Raises NotFound, ValidationFailed."""
-    await get_run(tx, workflow_run_id)
-    owner = f"{workflow_run_id}/{','.join(sorted(query.status))}"
-    after = read_offset(query.cursor, owner) if query.cursor is not None else 0
-    page = await store.list_steps(tx, workflow_run_id, query.status, after, query.limit)
-    items = [_read_step(row) for row in page.rows]
-    more = write_offset(page.rows[-1].sequence, owner) if page.has_more else None
-    return WorkflowStepPage.model_construct(items=items, next_cursor=more)
-
-
-def _read_step(row: Any) -> WorkflowStep:
-    facts = {name: getattr(row, name) for name in WorkflowStep.model_fields}
-    return WorkflowStep.model_construct(None, **facts | {"status": StepStatus(row.status)})
-
-
-async def list_warnings(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> RunWarningPage:
-    """Return a page of the warnings of a run. Raises NotFound, ValidationFailed."""
-    await get_run(tx, workflow_run_id)
-    after = read_offset(query.cursor, workflow_run_id) if query.cursor is not None else 0
-    page = await store.list_warnings(tx, workflow_run_id, after, query.limit)
-    items = [_read_warning(row) for row in page.rows]
-    more = write_offset(page.rows[-1].warning_id, workflow_run_id) if page.has_more else None
-    return RunWarningPage.model_construct(items=items, next_cursor=more)
-
-
-def _read_warning(row: Any) -> RunWarning:
-    detail = f"{row.path}: {{{{{row.expression}}}}} has no value; the text was left as it stands"
-    return RunWarning.model_construct(path=row.path, code=row.code, expression=row.expression, detail=detail, at=row.at)
+from milepost.schemas.steps import WorkflowRunRerun
 
 
 @dataclass(frozen=True, slots=True)

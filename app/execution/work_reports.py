@@ -1,4 +1,4 @@
-"""What moves executed runs: reports about their work items, events, and the times that come."""
+"""What moves executed runs: reports about the work items of their steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,24 +6,17 @@ from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
-from app.domain.highway.engine.actions import Complete, Deadline, Due, EmitEvent, Fail
+from app.domain.highway.engine.actions import Complete, Fail
 from app.domain.records import TaskRow
 from app.domain.retries import Failure, Sequel, count_loss, forgives_loss
 from app.domain.task_moves import past_attempt
 from app.execution.session import Executions
 from app.execution.work_items import as_error, failed_sequel, follow_step
-from app.moves.event_waits import deliver_later
-from app.moves.tasks import store_ended
-from app.store import executions as store
+from app.store import executions as executions_store
 from app.store import leases as leases_store
-from app.store import tasks as tasks_store
 from milepost.schemas.reasons import Reason
 from milepost.schemas.tasks import TaskStatus
 
-RUNS_PER_ROUND = 50
-"""How many runs one round of a chore moves: each is locked until the end of the round."""
-STEPS_PER_ROUND = 500
-"""How many steps of these runs come due in one round."""
 _CANCELLED = Sequel(TaskStatus.cancelled, Reason.cancel_requested)
 
 
@@ -37,10 +30,10 @@ class Ended:
     """The task as it goes on after a failure, still to be stored; None: the attempt was good."""
 
 
-async def hold_steps(tx: Tx, task_ids: Sequence[UUID]) -> tuple[Executions, dict[UUID, UUID]]:
+async def lock_runs_of_steps(tx: Tx, task_ids: Sequence[UUID]) -> tuple[Executions, dict[UUID, UUID]]:
     """Lock the runs of those of the tasks that are work items of steps; the run of each such task."""
     executions = Executions(tx)
-    work = await store.find_work(tx, task_ids) if task_ids else {}
+    work = await executions_store.find_work(tx, task_ids) if task_ids else {}
     if work:
         await executions.lock(set(work.values()))
     return executions, work
@@ -151,75 +144,3 @@ def _reason_of(end: Ended) -> Reason | None:
     """Return why an attempt ended that its worker reported."""
     why = None if end.after is None else end.after.reason
     return Reason(why) if why in (Reason.not_retryable, Reason.cancel_requested) else None
-
-
-# Times that come, and events
-
-
-async def expire_step_leases(tx: Tx, task_ids: Sequence[UUID]) -> int:
-    """End those of the attempts at work items whose lease has expired, as lost; how many they were."""
-    executions, expired = await hold_steps(tx, task_ids)
-    rows = await tasks_store.lock_tasks(tx, sorted(expired))
-    late = [row for row in rows.values() if row.lease_expires_at and row.lease_expires_at <= row.now]
-    ended = await fail_work(executions, [(task, Failure(reason=Reason.lost), lease_error(task)) for task in late])
-    await keep_attempts(tx, [(end, Reason.lost, lease_error(end.before)) for end in ended])
-    after = [end.after for end in ended if end.after is not None]
-    await store_followed(tx, after)
-    tx.ready.update(task.queue for task in after if task.completed_at is None)
-    await executions.write()
-    return len(late)
-
-
-async def store_followed(tx: Tx, after: Sequence[TaskRow]) -> None:
-    """Store tasks whose attempt has failed: some have ended, some go on."""
-    still_open = [task for task in after if task.completed_at is None]
-    if still_open:
-        await tasks_store.update_tasks(tx, still_open)
-    await store_ended(tx, [task for task in after if task.completed_at is not None])
-
-
-def lease_error(task: TaskRow) -> dict[str, Any]:
-    """Return the error of an attempt whose lease has expired."""
-    return {
-        "name": "LeaseExpired",
-        "message": f"{task.claimed_by} did not finish or extend its lease in time",
-        "claimed_by": task.claimed_by,
-        "attempt": task.attempt,
-    }
-
-
-async def advance_due_steps(tx: Tx, run_ids: Sequence[UUID]) -> int:
-    """Let the times of steps of the runs come: retries, waits and time-outs; how many they were."""
-    executions = Executions(tx)
-    await executions.lock(run_ids)
-    due = await store.list_due_steps(tx, list(executions.runs), STEPS_PER_ROUND)
-    await executions.prefetch([(row.workflow_run_id, row.path) for row in due])
-    done = 0
-    for row in due:
-        if executions.room <= 0:
-            break
-        await executions.act(row.workflow_run_id, Due(row.path, row.scope))
-        done += 1
-    await executions.write()
-    return STEPS_PER_ROUND if done < len(due) or executions.has_left else done
-
-
-async def end_runs_past_deadline(tx: Tx, run_ids: Sequence[UUID]) -> int:
-    """End those of the executed runs whose deadline has passed; how many they were."""
-    executions = Executions(tx)
-    await executions.lock(run_ids)
-    late = [run for run in executions.runs.values() if run.row.deadline_at and run.row.deadline_at <= run.row.now]
-    for run in late:
-        if run.run_id in run_ids:
-            await executions.act(run.run_id, Deadline())
-    await executions.write()
-    return len(late)
-
-
-async def tell_of_event(executions: Executions, queue: str, name: str, run_id: UUID | None, payload: Any) -> None:
-    """Let runs go on whose steps await an event that is emitted just now; who is not locked is told in a moment."""
-    awaiting = set(await store.list_runs_awaiting(executions.tx, queue, name, run_id))
-    for told in sorted(awaiting & executions.runs.keys()):
-        await executions.act(told, EmitEvent(name, payload))
-    if awaiting - executions.runs.keys():
-        await deliver_later(executions.tx, queue, name, run_id)

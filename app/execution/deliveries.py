@@ -10,7 +10,7 @@ from app.domain.highway.engine.actions import EmitEvent
 from app.execution.giving_up import give_up_run, give_up_task
 from app.execution.session import Executions
 from app.moves.event_waits import WOKEN_MOST, wake_left
-from app.store import deliveries as store
+from app.store import deliveries as deliveries_store
 from app.store import events as events_store
 from app.store import executions as executions_store
 from app.store import set_aside_rows as set_aside_store
@@ -37,7 +37,7 @@ def read_delivery(key: str) -> Delivery:
 
 async def find_deliveries(tx: Tx, most: int) -> Sequence[Delivery]:
     """Return who is to be told of up to ``most`` events."""
-    rows = await store.lock_deliveries(tx, most)
+    rows = await deliveries_store.lock_deliveries(tx, most)
     if not rows:
         return []
     left_out = await set_aside_store.list_keys(tx, _CHORE)
@@ -50,14 +50,14 @@ async def deliver_events(tx: Tx, deliveries: Sequence[Delivery]) -> int:
 
     Once the names are locked, who had begun to await or to emit one of them has committed.
     """
-    rows = await store.lock_some_deliveries(tx, sorted({delivery.delivery_id for delivery in deliveries}))
+    rows = await deliveries_store.lock_some_deliveries(tx, sorted({delivery.delivery_id for delivery in deliveries}))
     executions = Executions(tx)
     await executions.lock({delivery.run_id for delivery in deliveries if delivery.run_id})
     await events_store.lock_names(tx, {(row.queue, row.event_name) for row in rows})
     are_done = [await _deliver(executions, row, set(deliveries)) for row in rows]
     await executions.write()
     if done := [row.delivery_id for row, is_done in zip(rows, are_done, strict=True) if is_done]:
-        await store.delete_deliveries(tx, done)
+        await deliveries_store.delete_deliveries(tx, done)
     return len(deliveries) if all(are_done) else WOKEN_MOST
 
 
@@ -86,7 +86,7 @@ async def give_up_delivery(tx: Tx, delivery: Delivery, why: str) -> None:
     if delivery.run_id is not None:
         await give_up_run(tx, delivery.run_id, why)
         return
-    for row in await store.lock_some_deliveries(tx, [delivery.delivery_id]):
+    for row in await deliveries_store.lock_some_deliveries(tx, [delivery.delivery_id]):
         of_event = (row.queue, row.event_name, row.workflow_run_id)
         event = await events_store.get_event(tx, *of_event)
         if event is None:

@@ -1,0 +1,66 @@
+"""Tasks that are about to be spawned."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.db.engine import Tx
+from app.domain.json_values import fingerprint
+from app.domain.moments import END_OF_TIME, later
+from app.store import tasks as tasks_store
+from app.store.recordsets import as_bytes
+from milepost.schemas.problems import FieldError
+from milepost.schemas.tasks import TaskSpec
+
+
+async def known_parents(tx: Tx, specs: Sequence[TaskSpec]) -> set[UUID]:
+    """Return those of the tasks named as parents that exist."""
+    wanted = {spec.parent_task_id for spec in specs if spec.parent_task_id}
+    return set(await tasks_store.get_tasks(tx, list(wanted))) if wanted else set()
+
+
+def find_endless_limit(spec: TaskSpec, at: str) -> list[FieldError]:
+    """Return what is wrong with the limits of the task that ``at`` specifies: one that no calendar reaches."""
+    limit = spec.cancellation and spec.cancellation.max_delay
+    if not limit or spec.available_at is None or later(spec.available_at, limit) < END_OF_TIME:
+        return []
+    return [FieldError(pointer=f"{at}/cancellation/max_delay", detail="ends, after available_at, later than 9999")]
+
+
+def new_row(spec: TaskSpec, run_id: UUID | None, queue: str, *, at: str, traceparent: str | None) -> dict[str, Any]:
+    """Return the row of a task that is about to be spawned, linked to the run ``run_id``.
+
+    It goes to ``queue`` unless the spec names another; ``at`` is where the spec stands in the request.
+    """
+    limits = spec.cancellation
+    hashed = spec.idempotency_key is not None
+    return {
+        "task_id": uuid7(),
+        "run_id": uuid7(),
+        "at": at,
+        "queue": spec.queue or queue,
+        "task_name": spec.task_name,
+        "params": spec.params,
+        "headers": spec.headers,
+        "priority": spec.priority,
+        "workflow_run_id": run_id,
+        "parent_task_id": spec.parent_task_id,
+        "step": None,
+        "traceparent": traceparent,
+        "max_attempts": spec.max_attempts,
+        "max_lost": spec.max_lost,
+        "retry_strategy": spec.retry_strategy and spec.retry_strategy.model_dump(mode="json", exclude_unset=True),
+        "max_delay_seconds": limits and limits.max_delay,
+        "max_duration_seconds": limits and limits.max_duration,
+        "idempotency_key": spec.idempotency_key,
+        "spec_hash": as_bytes(fingerprint(_canonical(spec, run_id))) if hashed else None,
+        "concurrency_key": spec.concurrency_key,
+        "available_at": spec.available_at,
+        "delay_seconds": spec.delay_seconds,
+    }
+
+
+def _canonical(spec: TaskSpec, run_id: UUID | None) -> dict[str, Any]:
+    return {**spec.model_dump(mode="json", exclude_unset=True), "workflow_run_id": run_id and str(run_id)}

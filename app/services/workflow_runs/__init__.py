@@ -1,0 +1,1 @@
+"""What can be done with workflow runs: one file a verb."""

@@ -1,0 +1,36 @@
+"""Saying that the processes behind workflow runs are alive."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Tx
+from app.domain.moves import allowed_for_run
+from app.domain.shown_runs import show_run
+from app.errors import HeartbeatNotDeclared, Refusal
+from app.moves.runs import run_not_found
+from app.store import workflow_runs as runs_store
+from milepost.schemas.workflow_runs import RunHeartbeat, RunStatus
+
+
+async def beat_each(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[RunHeartbeat | Refusal]:
+    """Set the clocks of running runs back, and return where each run stands."""
+    ids = list(set(workflow_run_ids))
+    beaten = {row.workflow_run_id: row for row in await runs_store.beat_runs(tx, ids)}
+    others = [run_id for run_id in ids if run_id not in beaten]
+    still = {row.workflow_run_id: row for row in await runs_store.get_runs(tx, others)} if others else {}
+    return [_heartbeat_of(beaten.get(run_id) or still.get(run_id), run_id) for run_id in workflow_run_ids]
+
+
+def _heartbeat_of(row: Any, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
+    if row is None:
+        return run_not_found(workflow_run_id)
+    if row.heartbeat_seconds is None:
+        return HeartbeatNotDeclared(
+            "the run was created without heartbeat_seconds", current=show_run(row), allowed=allowed_for_run(row.status)
+        )
+    return RunHeartbeat.model_construct(
+        status=RunStatus(row.status),
+        cancel_requested=row.cancel_requested_at is not None,
+        heartbeat_expires_at=row.heartbeat_expires_at,
+    )
