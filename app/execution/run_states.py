@@ -12,9 +12,9 @@ from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.engine.actions import Action, Outcome
 from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.effects import Effects
+from app.domain.highway.engine.operators.table import OPERATORS
 from app.domain.highway.engine.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
 from app.domain.highway.language.budgets import BudgetSpentError, make_action_budget, make_inline_budget
-from app.domain.highway.language.operators import LOOPS, Operator
 from app.domain.highway.language.paths import TOP, outer_region, scope_of
 from app.domain.json_texts import read_json
 from app.execution.threads import EXECUTING, RUN_SECONDS
@@ -75,7 +75,7 @@ class Execution:
     @property
     def has_left(self) -> bool:
         """Return whether a loop of it is to go on at once."""
-        return any(step.operator in LOOPS and step.due_at is not None for step in self.steps.values())
+        return any(OPERATORS[step.operator].takes_turns and step.due_at is not None for step in self.steps.values())
 
     @property
     def has_changed_facts(self) -> bool:
@@ -234,7 +234,7 @@ class Execution:
             path=row.path,
             region=row.region,
             scope=row.scope,
-            operator=Operator(row.operator_type),
+            operator=row.operator_type,
             status=StepStatus(row.status),
             attempt=row.attempt,
             facts=row.facts,

@@ -20,9 +20,9 @@ from app.domain.highway.engine.actions import (
 )
 from app.domain.highway.engine.advance import act
 from app.domain.highway.engine.effects import Effects, Emit
+from app.domain.highway.engine.operators.table import OPERATORS
 from app.domain.highway.engine.state import Emitted, RunFacts, State, StepState, merge
 from app.domain.highway.language.budgets import Budget, BudgetSpentError, current_budget, spending
-from app.domain.highway.language.operators import Operator
 from app.domain.json_texts import Json
 from app.domain.moments import END_OF_TIME, later
 from milepost.schemas.workflow_runs import RunStatus
@@ -102,7 +102,7 @@ class Simulation:
             self.state.run = replace(self.state.run, deadline_at=deadline_at)
         for step in outcome.changes.steps.values():
             if step.due_at is not None:
-                is_over_time = step.operator is not Operator.wait and "again" not in step.facts
+                is_over_time = not OPERATORS[step.operator].is_over_when_due and "again" not in step.facts
                 depth = step.path.count(".") + step.path.count("[")
                 heappush(self.dues, (step.due_at, is_over_time, -depth, step.path))
         return outcome.effects

@@ -9,9 +9,9 @@ from random import Random
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.engine.actions import Action, Complete, Due, EmitEvent, EndChild, Fail, Outcome, Start
 from app.domain.highway.engine.advance import act
+from app.domain.highway.engine.operators.table import OPERATORS
 from app.domain.highway.engine.state import RunFacts, State, StepState, merge
 from app.domain.highway.engine.turn import UNBOUNDED
-from app.domain.highway.language.operators import LOOPS, Operator
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.workflow_runs import RunStatus
 
@@ -69,16 +69,16 @@ class Played:
 
     def next_turn(self) -> Action | None:
         """Return the turn of a loop that was left, which comes before anything else does."""
-        left = (s for s in self.state.steps.values() if s.operator in LOOPS and s.due_at is not None)
+        left = (s for s in self.state.steps.values() if OPERATORS[s.operator].takes_turns and s.due_at is not None)
         return next((Due(step.path, step.scope) for step in left), None)
 
     def actions_on(self, step: StepState) -> Iterator[Action]:
         is_offered = step.status in (StepStatus.runnable, StepStatus.running)
-        if step.operator in (Operator.task, Operator.activity, Operator.reflexive) and "again" not in step.facts:
+        if OPERATORS[step.operator].assignment is not None and "again" not in step.facts:
             is_built_in = self.plan.step(step.region, step.path).waits_for_branches
             if (is_offered or step.facts.get("submitted") == "open") and not is_built_in:
                 yield self.report(step)
-        elif step.operator is Operator.child_workflow and step.status is StepStatus.running:
+        elif OPERATORS[step.operator].end_child is not None and step.status is StepStatus.running:
             status = "failed" if self.fails(step) else "completed"
             yield EndChild(step.path, "x", status, {"n": 1})
         elif step.awaits is not None and step.is_open and not step.awaits.startswith("$activity:"):

@@ -8,7 +8,6 @@ from app.domain.highway.compiler.plan import Node, Plan, Region
 from app.domain.highway.compiler.precedence import waits_of
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.language.expressions import has_template
-from app.domain.highway.language.operators import Operator
 
 PATH_BYTES_MOST = 1000
 """Bytes of the longest path, its indices left out: paths are keys of indexes, whose rows take about 2,700 bytes."""
@@ -43,17 +42,18 @@ def _find_cycle(waits: dict[Node, set[Node]]) -> list[Node] | None:
 def check_events(regions: Iterable[RawRegion], warnings: list[Finding]) -> None:
     """Find waits for an event whose name is the same in every run, and that no step of the workflow itself emits."""
     steps = [step for region in regions for step in region.steps.values() if not step.is_summoned]
-    emitted = {step.spec["event_name"] for step in steps if step.operator is Operator.emit_event}
+    emitted = {step.spec[member] for step in steps if (member := step.form.emits) is not None}
     for step in steps:
-        if step.operator is not Operator.wait_for_event or step.spec["event_name"] in emitted:
+        member = step.form.awaits
+        if member is None or step.spec[member] in emitted:
             continue
         is_of_run = (step.spec.get("metadata") or {}).get("after") == "run"
-        if not is_of_run and not has_template(step.spec["event_name"]):
+        if not is_of_run and not has_template(step.spec[member]):
             detail = (
-                f"{step.task_id} waits for {step.spec['event_name']!r}, which is the same in every run: the first emit"
+                f"{step.task_id} waits for {step.spec[member]!r}, which is the same in every run: the first emit"
                 " is kept for all of them. Put {{ds}} or {{run.id}} into the name, or set metadata to {after: run}."
             )
-            warnings.append(Finding("constant_event_name", step.pointer("event_name"), detail))
+            warnings.append(Finding("constant_event_name", step.pointer(member), detail))
 
 
 def check_paths(plan: Plan, errors: list[Finding]) -> None:

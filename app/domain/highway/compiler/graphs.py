@@ -4,29 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from app.domain.highway.compiler.links import targets_of
 from app.domain.highway.compiler.plan import Need, Plan, Region, Step
-from app.domain.highway.language.operators import FORKING, LOOPS, Operator
+from app.domain.highway.document.operators.table import FORMS, PLAIN
 from app.domain.highway.language.paths import TOP, path_in
 from milepost.schemas.workflows import EdgeKind, GraphEdge, GraphNode, WorkflowGraph
 
 _ARMS: Mapping[str, str] = {"if_true": "true", "if_false": "false"}
-_SHAPES: Mapping[str, tuple[str, str]] = {
-    Operator.condition: ("{", "}"),
-    Operator.switch: ("{", "}"),
-    Operator.wait: ("([", "])"),
-    Operator.wait_for_event: ("([", "])"),
-    Operator.emit_event: ("([", "])"),
-    Operator.join: ("((", "))"),
-    Operator.terminate: ("(((", ")))"),
-    Operator.child_workflow: ("[[", "]]"),
-}
-"""How Mermaid draws a step that is no plain box."""
 _ARROWS: Mapping[EdgeKind, str] = {
     EdgeKind.dependency: "-->",
     EdgeKind.joined: "-->",
     EdgeKind.choice: "-->",
     EdgeKind.handler: "-.->",
 }
-_CONTAINERS = FORKING | LOOPS
 
 
 def make_graph(plan: Plan) -> WorkflowGraph:
@@ -35,7 +23,7 @@ def make_graph(plan: Plan) -> WorkflowGraph:
         GraphNode.model_construct(
             id=path_in(region.key, step.name),
             task_id=step.task_id,
-            operator_type=str(step.operator),
+            operator_type=step.operator,
             scope=path_in(region.key, step.scope),
         )
         for region in plan.regions.values()
@@ -76,7 +64,7 @@ def _edge(region: Region, from_: str, to: str, kind: EdgeKind, label: str | None
 def _choices(step: Step) -> dict[str, list[str]]:
     """Return the names of a router's targets, each with the choices that lead to it."""
     choices: dict[str, list[str]] = {}
-    for member, target in targets_of(step.spec):
+    for member, target in targets_of(step.operator, step.spec):
         if target in step.targets:
             choices.setdefault(step.targets[target], []).append(_ARMS.get(member[-1], member[-1]))
     return choices
@@ -118,11 +106,11 @@ class _Flowchart:
 
     def _node(self, node: GraphNode, indent: str) -> Iterator[str]:
         number, label = self._ids[node.id], node.task_id
-        if node.operator_type != Operator.task:
+        if node.operator_type != PLAIN:
             label += f" ({node.operator_type})"
         branches = self._inner.get(node.id)
         if branches is None:
-            opening, closing = _SHAPES.get(node.operator_type, ("[", "]"))
+            opening, closing = FORMS[node.operator_type].shape
             yield f"{indent}{number}{opening}{_quote(label)}{closing}"
             return
         yield f"{indent}subgraph {number}[{_quote(label)}]"

@@ -8,7 +8,7 @@ from typing import TypeVar
 from app.domain.highway.compiler.outline import RawRegion, RawStep, scopes_around
 from app.domain.highway.compiler.plan import Branches
 from app.domain.highway.document.findings import Finding
-from app.domain.highway.language.operators import ROUTERS, Operator
+from app.domain.highway.document.operators.table import FORMS
 from app.domain.json_texts import Json
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Linker:
         for name, links in self.links.items():
             if links.targets:
                 self._take_routers_after_targets(name)
-        self._find_branches([name for name, step in self.raw.steps.items() if step.operator in ROUTERS])
+        self._find_branches([name for name, step in self.raw.steps.items() if step.form.targets_of is not None])
 
     def is_handler(self, step: RawStep) -> bool:
         """Return whether a step starts only when it is called."""
@@ -87,7 +87,7 @@ class Linker:
     # Edges
 
     def _link_targets(self, step: RawStep) -> None:
-        for member, target in first_of_each(targets_of(step.spec)):
+        for member, target in first_of_each(targets_of(step.operator, step.spec)):
             found = self.raw.step_in(step.scope, target)
             if found is None or found.name == step.name:
                 detail = f"{step.task_id} leads to {target!r}, and there is no such task beside it."
@@ -158,18 +158,19 @@ class Linker:
         self.warnings.append(Finding("dependency_into_branch", place, detail))
 
     def _link_joins(self, step: RawStep) -> None:
-        if step.operator is not Operator.join:
+        member = step.form.joins
+        if member is None:
             return
-        named: list[str] = step.spec.get("join_tasks", [])
+        named: list[str] = step.spec.get(member, [])
         if not named:
-            self.errors.append(joins_nothing(step))
+            self.errors.append(joins_nothing(step, member))
         for index, joined in enumerate(named):
             found = self.resolve(step.scope, joined)
             if joined == step.task_id:
-                self.errors.append(depends_on_itself(step, "join_tasks", index))
+                self.errors.append(depends_on_itself(step, member, index))
             elif found is Elsewhere.missing:
                 detail = f"{step.task_id} joins {joined!r}, and there is no such task."
-                self.errors.append(Finding("missing_join_task", step.pointer("join_tasks", index), detail))
+                self.errors.append(Finding("missing_join_task", step.pointer(member, index), detail))
             elif isinstance(found, str):
                 self.links[step.name].joins[found] = None
 
@@ -230,7 +231,8 @@ def ignores_dependencies(step: RawStep) -> Finding:
 
 def joined_twice(step: RawStep) -> set[str]:
     """Return what a join names in its dependencies and in its tasks."""
-    joined = step.spec.get("join_tasks", []) if step.operator is Operator.join else []
+    member = step.form.joins
+    joined = [] if member is None else step.spec.get(member, [])
     return set(joined) & set(step.spec.get("dependencies", []))
 
 
@@ -240,9 +242,9 @@ def ignores_joined(step: RawStep) -> Finding:
     return Finding("join_dependency_ignored", step.pointer("dependencies"), detail)
 
 
-def joins_nothing(step: RawStep) -> Finding:
+def joins_nothing(step: RawStep, member: str) -> Finding:
     """Return the error of a join without tasks."""
-    return Finding("empty_join", step.pointer("join_tasks"), f"{step.task_id} joins no tasks.")
+    return Finding("empty_join", step.pointer(member), f"{step.task_id} joins no tasks.")
 
 
 def depends_on_itself(step: RawStep, member: str, index: int) -> Finding:
@@ -259,14 +261,7 @@ def first_of_each(named: Iterable[tuple[T, str]]) -> Iterator[tuple[T, str]]:
             yield where, name
 
 
-def targets_of(spec: Mapping[str, Json]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the targets of a router and where they stand in its node."""
-    if spec["operator_type"] == Operator.condition:
-        for member in ("if_true", "if_false"):
-            if member in spec:
-                yield (member,), spec[member]
-    elif spec["operator_type"] == Operator.switch:
-        for case, target in spec.get("cases", {}).items():
-            yield ("cases", case), target
-        if "default" in spec:
-            yield ("default",), spec["default"]
+def targets_of(operator: str, spec: Mapping[str, Json]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Return the targets of a router and where they stand in its node; none of what is no router."""
+    find = FORMS[operator].targets_of
+    return iter(()) if find is None else find(spec)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from app.domain.highway.compiler.plan import Retry
 from app.domain.highway.document.checks import named_in_bodies
 from app.domain.highway.document.findings import Finding, pointer_to
+from app.domain.highway.document.forms import Bond, Form, Inside
+from app.domain.highway.document.operators.table import FORMS
 from app.domain.highway.language.durations import parse_duration
-from app.domain.highway.language.operators import FORKING, LOOPS, WORK, Operator
 from app.domain.highway.language.paths import TOP
 from app.domain.json_texts import Json
 
@@ -27,7 +28,7 @@ class RawStep:
     name: str
     task_id: str
     scope: str
-    operator: Operator
+    operator: str
     spec: Mapping[str, Json]
     place: Place
     retry: Retry | None
@@ -35,6 +36,11 @@ class RawStep:
     """A handler that exists once it is called: it is defined further out."""
     is_called_inside: bool = False
     """Steps of scopes further in name it as their handler."""
+
+    @property
+    def form(self) -> Form:
+        """Return what is known of its operator."""
+        return FORMS[self.operator]
 
     def pointer(self, *parts: str | int) -> str:
         """Return the pointer to a member of the node."""
@@ -66,12 +72,13 @@ class RawRegion:
     outer: "RawRegion | None" = None
     outer_scope: str = TOP
     """Name of the scope that its loop stands in."""
-    is_while: bool = False
+    is_named_outside: bool = False
+    """What it comes to is named in the region around it."""
     steps: dict[str, RawStep] = field(default_factory=dict)
     scopes: dict[str, RawScope] = field(default_factory=dict)
     branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    keyed: dict[tuple[Operator, str], list[RawStep]] = field(default_factory=dict)
-    """Its steps by operator and `result_key`."""
+    keyed: dict[tuple[Bond, str], list[RawStep]] = field(default_factory=dict)
+    """Its steps that others are bound to, by `result_key`."""
     below: dict[tuple[str, str], RawStep] = field(default_factory=dict)
     """The first step of an id in a scope or in the branches of its steps, by scope and id."""
 
@@ -153,19 +160,20 @@ class Reader:
         self._count += 1
         if is_summoned and self._count > STEPS_MOST:
             raise _TooManyStepsError
-        operator = Operator(node["operator_type"])
+        operator = node["operator_type"]
+        form = FORMS[operator]
         name = f"{scope.name}.{task_id}" if scope.name else task_id
-        retry = read_retry(node.get("retry_policy")) or scope.default_retry if operator in WORK else None
+        retry = read_retry(node.get("retry_policy")) or scope.default_retry if form.is_work else None
         step = RawStep(name, task_id, scope.name, operator, node, place, retry, is_summoned)
         region.steps[name] = step
         scope.steps[task_id] = name
-        if key := node.get("result_key"):
-            region.keyed.setdefault((operator, key), []).append(step)
+        if form.offers is not None and (key := node.get("result_key")):
+            region.keyed.setdefault((form.offers, key), []).append(step)
         if not is_summoned:
             region.note_below(step)
-        if operator in FORKING:
+        if form.inside is Inside.branches:
             self._read_branches(region, scope, step, own)
-        elif operator in LOOPS:
+        elif form.inside is Inside.iterations:
             self._read_body(region, scope, step)
         return step
 
@@ -206,7 +214,7 @@ class Reader:
             key=f"{region.key}.{step.name}[]" if region.key else f"{step.name}[]",
             outer=region,
             outer_scope=scope.name,
-            is_while=step.operator is Operator.while_,
+            is_named_outside=step.form.is_named_outside,
         )
         nodes: Nodes = {
             node["task_id"]: (_without_nulls(node), (*step.place, "loop_body", index))
@@ -275,9 +283,9 @@ def _without_nulls(node: Json) -> dict[str, Json]:
 
 
 def _old_branches(own: Nodes) -> set[str]:
-    """Return the ids of tasks that belong to a parallel of the same level which names them as a branch."""
+    """Return the ids of tasks that belong to a step of the same level which names them as a branch."""
     moved: set[str] = set()
     for task_id, (node, _) in own.items():
-        if node.get("operator_type") == Operator.parallel and not node.get("branch_workflows"):
+        if FORMS[node["operator_type"]].takes_from_beside and not node.get("branch_workflows"):
             moved |= {name for names in (node.get("branches") or {}).values() for name in names if name != task_id}
     return moved

@@ -1,26 +1,19 @@
 """Steps that belong together by what one reads: a fork and its join, an activity and the wait for its event."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.domain.highway.compiler.outline import RawRegion, RawStep, scopes_around
-from app.domain.highway.language.expressions import paths_in
-from app.domain.highway.language.operators import WAIT_FOR_BRANCHES, Operator
-from app.domain.json_texts import Json
+from app.domain.highway.document.forms import Bond
 
 
 def find_forks(region: RawRegion) -> dict[str, str | None]:
-    """Return the parallel whose result each task reads that waits for branches; None: it reads none."""
+    """Return the fork whose result each step reads that waits for branches; None: it reads none."""
     return {
         step.name: next(
-            (
-                parallel.name
-                for key in _names_read([step.spec.get("args", []), step.spec.get("kwargs", {})])
-                for parallel in _find_keyed(region, step.scope, Operator.parallel, key)
-            ),
-            None,
+            (fork.name for key in keys for fork in _find_keyed(region, step.scope, Bond.branches, key)), None
         )
         for step in region.steps.values()
-        if step.operator is Operator.task and step.spec.get("function") == WAIT_FOR_BRANCHES
+        if (keys := _names_bound(step, Bond.branches)) is not None
     }
 
 
@@ -30,29 +23,29 @@ def find_activities(regions: Iterable[RawRegion]) -> dict[tuple[str, str], tuple
         (region.key, step.name): activity
         for region in regions
         for step in region.steps.values()
-        if step.operator is Operator.wait_for_event and (activity := _find_activity(region, step)) is not None
+        if (activity := _find_activity(region, step)) is not None
     }
 
 
 def _find_activity(region: RawRegion, step: RawStep) -> tuple[str, str] | None:
-    for key in _names_read(step.spec["event_name"], "completion_event"):
+    for key in _names_bound(step, Bond.report) or ():
         inside: RawRegion | None = region
         scope = step.scope
         while inside is not None:
-            for activity in _find_keyed(inside, scope, Operator.activity, key):
+            for activity in _find_keyed(inside, scope, Bond.report, key):
                 return inside.key, activity.name
             scope, inside = inside.outer_scope, inside.outer
     return None
 
 
-def _find_keyed(region: RawRegion, scope: str, operator: Operator, result_key: str) -> Iterator[RawStep]:
+def _names_bound(step: RawStep, bond: Bond) -> Sequence[str] | None:
+    """Return the names by which a step is bound to another in this way; None if it is not."""
+    form = step.form
+    return form.names_read(step.spec) if form.bond is bond and form.names_read is not None else None
+
+
+def _find_keyed(region: RawRegion, scope: str, bond: Bond, result_key: str) -> Iterator[RawStep]:
     """Yield the steps of a region with this result key: those in ``scope`` and around it first."""
     around = [scope, *(name for outer, name in scopes_around(region, scope) if outer is region)]
-    found = region.keyed.get((operator, result_key), ())
+    found = region.keyed.get((bond, result_key), ())
     yield from sorted(found, key=lambda step: around.index(step.scope) if step.scope in around else len(around))
-
-
-def _names_read(value: Json, member: str | None = None) -> list[str]:
-    """Return the names that the templates in ``value`` read, or read ``member`` of."""
-    paths = [path[1:] if path[0] == "results" and len(path) > 1 else path for path in paths_in(value)]
-    return [str(path[0]) for path in paths if member is None or path[1:2] == (member,)]

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from app.domain.highway.language.operators import Operator, TriggerRule
 from app.domain.highway.language.paths import TOP, name_in
+from app.domain.highway.language.rules import TriggerRule
 from app.domain.json_texts import Json
 
 Node = tuple[str, bool | None]
@@ -92,7 +92,7 @@ class Step:
     task_id: str
     scope: str
     """Name of the scope in its region: `TOP`, or such as `fork.left`."""
-    operator: Operator
+    operator: str
     spec: Mapping[str, Json]
     """The node as the document has it, without nulls."""
     needs: tuple[Need, ...] = ()
@@ -165,7 +165,7 @@ class Region:
     """For each router the steps that go on after what it has chosen."""
     branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """For each parallel the names of its branches' scopes."""
-    is_while: bool = False
+    is_named_outside: bool = False
     """Its results are named in the region around it."""
     has_strays: bool = False
     """There are handlers that no step beside them calls, or that come to be when they are called."""

@@ -9,7 +9,7 @@ from app.domain.highway.compiler.pairs import find_forks
 from app.domain.highway.compiler.plan import Need, Region, Scope, Step
 from app.domain.highway.compiler.precedence import turn_round, waits_of
 from app.domain.highway.language.durations import parse_duration
-from app.domain.highway.language.operators import FORKING, WORK, TriggerRule
+from app.domain.highway.language.rules import TriggerRule
 
 Names = Mapping[tuple[str, str], tuple[str, str]]
 """Steps by steps, both as (region, name)."""
@@ -43,7 +43,7 @@ class Planner:
         for router in self.continued:
             branches = self.linker.links[router].branches
             self.preceding |= frozenset() if branches is None else branches.members
-        region = Region(raw.key, is_while=raw.is_while, branches=dict(raw.branches))
+        region = Region(raw.key, is_named_outside=raw.is_named_outside, branches=dict(raw.branches))
         for scope in raw.scopes.values():
             steps = tuple(name for name in scope.steps.values() if not raw.steps[name].is_summoned)
             region.scopes[scope.name] = Scope(scope.name, steps, scope.container, scope.branch)
@@ -59,7 +59,7 @@ class Planner:
 
     def _step(self, raw: RawStep) -> Step:
         links, spec = self.linker.links[raw.name], raw.spec
-        timeout = (spec.get("timeout_policy") or {}).get("timeout") if raw.operator in WORK else None
+        timeout = (spec.get("timeout_policy") or {}).get("timeout") if raw.form.is_work else None
         activity = self.activities.get((self.linker.raw.key, raw.name))
         return Step(
             name=raw.name,
@@ -162,7 +162,7 @@ def _connect(region: Region) -> None:
     region.continuing = {name: tuple(steps) for name, steps in continuing.items()}
     # The inner ones first: what waits for a step inside is also to be told that its container never began.
     for scope in reversed(region.scopes.values()):
-        if scope.container is not None and region.steps[scope.container].operator in FORKING:
+        if scope.container is not None:
             for name in scope.steps:
                 dependents[scope.container] |= dependents[name]
     for name, others in dependents.items():

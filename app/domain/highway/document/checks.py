@@ -6,7 +6,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from app.domain.highway.document.checks_of_expressions import check_cron, check_date
-from app.domain.highway.document.checks_of_steps import check_members_of_step, check_retry_policy, operator_of
+from app.domain.highway.document.checks_of_steps import check_members_of_step, operator_of
 from app.domain.highway.document.checks_of_values import (
     Check,
     check_anything,
@@ -25,7 +25,8 @@ from app.domain.highway.document.checks_of_values import (
     whole_number,
 )
 from app.domain.highway.document.findings import Finding
-from app.domain.highway.language.operators import FORKING, LOOPS, Operator
+from app.domain.highway.document.forms import Inside, check_retry_policy
+from app.domain.highway.document.operators.table import FORMS
 from app.domain.json_texts import Json
 from app.domain.json_values import DEPTH_MOST, escape_pointer
 
@@ -85,7 +86,8 @@ def _id_of(step: Json) -> Json:
 
 
 def _body_of(step: Json) -> Sequence[Json]:
-    if not isinstance(step, dict) or operator_of(step) not in LOOPS:
+    operator = operator_of(step) if isinstance(step, dict) else None
+    if operator is None or FORMS[operator].inside is not Inside.iterations:
         return ()
     body = step.get("loop_body")
     return body if isinstance(body, list) else ()
@@ -176,13 +178,16 @@ def _check_step(step: Json, pointer: str) -> Iterator[Finding]:
         return
     yield from check_members_of_step(step, pointer)
     operator = operator_of(step)
-    if operator in LOOPS:
+    if operator is None:
+        return
+    form = FORMS[operator]
+    if form.inside is Inside.iterations:
         yield from _check_body(step.get("loop_body"), f"{pointer}/loop_body")
-    elif operator in FORKING:
+    elif form.inside is Inside.branches:
         branches = step.get("branch_workflows")
         yield from _check_branches({} if branches is None else branches, f"{pointer}/branch_workflows")
-    if operator is Operator.multi_choice:
-        yield from _check_choices(step, pointer)
+    if form.check is not None:
+        yield from form.check(step, pointer)
 
 
 def _check_body(body: Json, pointer: str) -> Iterator[Finding]:
@@ -212,14 +217,3 @@ def _check_branch(workflow: Json, pointer: str) -> Iterator[Finding]:
 
 
 _check_branches = object_of(_check_branch, "workflows, one for each branch", check_step_id)
-
-
-def _check_choices(step: Mapping[str, Json], pointer: str) -> Iterator[Finding]:
-    """Yield the branches of a multi_choice that have steps and no condition."""
-    conditions, workflows = step.get("branches"), step.get("branch_workflows")
-    if not isinstance(conditions, dict) or not isinstance(workflows, dict):
-        return
-    for name in workflows:
-        if name not in conditions:
-            detail = "has no condition of this name in branches"
-            yield Finding("bad_value", f"{pointer}/branch_workflows/{escape_pointer(name)}", detail)

@@ -3,9 +3,11 @@
 What is repaired is never executed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
-from app.domain.highway.language.operators import JoinMode, Operator, TriggerRule
+from app.domain.highway.document.forms import Form, Inside, texts_in
+from app.domain.highway.document.operators.table import FORMS, PLAIN
+from app.domain.highway.language.rules import JoinMode, TriggerRule
 from app.domain.json_texts import Json
 
 _DEPTH_MOST = 64
@@ -27,16 +29,16 @@ def _repair_tasks(tasks: Json, depth: int) -> dict[str, Json]:
 
 def _repair_step(task_id: str, node: Json, depth: int) -> dict[str, Json]:
     given: Mapping[str, Json] = node if isinstance(node, Mapping) else {}
-    operator = _one_of(given.get("operator_type"), Operator, Operator.task)
+    operator = _one_of(given.get("operator_type"), FORMS, PLAIN)
     step: dict[str, Json] = {
         **_HARMLESS,
         **{name: given[name] for name in _KEPT if isinstance(given.get(name), str)},
         "task_id": task_id,
         "operator_type": operator,
-        "dependencies": _texts(given.get("dependencies")),
-        "trigger_rule": _one_of(given.get("trigger_rule"), TriggerRule, TriggerRule.all_success),
-        "join_tasks": _texts(given.get("join_tasks")),
-        "join_mode": _one_of(given.get("join_mode"), JoinMode, JoinMode.all_of),
+        "dependencies": texts_in(given.get("dependencies")),
+        "trigger_rule": _one_of(given.get("trigger_rule"), {*TriggerRule}, TriggerRule.all_success),
+        "join_tasks": texts_in(given.get("join_tasks")),
+        "join_mode": _one_of(given.get("join_mode"), {*JoinMode}, JoinMode.all_of),
         "cases": _texts_by_name(given.get("cases")),
     }
     step |= {name: given[name] for name in ("if_true", "if_false", "default") if isinstance(given.get(name), str)}
@@ -44,16 +46,17 @@ def _repair_step(task_id: str, node: Json, depth: int) -> dict[str, Json]:
 
 
 def _repair_inside(operator: str, given: Mapping[str, Json], depth: int) -> dict[str, Json]:
-    if operator in (Operator.foreach, Operator.while_):
+    form = FORMS[operator]
+    if form.inside is Inside.iterations:
         body = given.get("loop_body")
         nodes = body if isinstance(body, list) else []
         named = [node for node in nodes if isinstance(node, Mapping) and isinstance(node.get("task_id"), str)]
         return {"loop_body": [_repair_step(node["task_id"], node, depth - 1) for node in named] if depth > 0 else []}
-    if operator not in (Operator.parallel, Operator.multi_choice):
+    if form.inside is not Inside.branches:
         return {}
     branches, workflows = given.get("branches"), given.get("branch_workflows")
     return {
-        "branches": _repair_branches(operator, branches if isinstance(branches, Mapping) else {}),
+        "branches": _repair_branches(form, branches if isinstance(branches, Mapping) else {}),
         "branch_workflows": {
             str(name): {"tasks": _repair_tasks(workflow.get("tasks"), depth - 1)}
             for name, workflow in (workflows if isinstance(workflows, Mapping) else {}).items()
@@ -62,19 +65,13 @@ def _repair_inside(operator: str, given: Mapping[str, Json], depth: int) -> dict
     }
 
 
-def _repair_branches(operator: str, branches: Mapping[str, Json]) -> dict[str, Json]:
-    if operator == Operator.parallel:
-        return {str(name): _texts(names) for name, names in branches.items()}
-    given = {str(name): branch if isinstance(branch, Mapping) else {} for name, branch in branches.items()}
-    return {name: {"condition": "true", "tasks": _texts(branch.get("tasks"))} for name, branch in given.items()}
+def _repair_branches(form: Form, branches: Mapping[str, Json]) -> dict[str, Json]:
+    repair = form.repair_branch
+    return {} if repair is None else {str(name): repair(branch) for name, branch in branches.items()}
 
 
-def _one_of(value: Json, known: type[Operator | TriggerRule | JoinMode], otherwise: str) -> str:
-    return value if isinstance(value, str) and value in {member.value for member in known} else otherwise
-
-
-def _texts(value: Json) -> list[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+def _one_of(value: Json, known: Container[str], otherwise: str) -> str:
+    return value if isinstance(value, str) and value in known else otherwise
 
 
 def _texts_by_name(value: Json) -> dict[str, str]:

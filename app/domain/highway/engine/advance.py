@@ -18,10 +18,10 @@ from app.domain.highway.engine.actions import (
     Retry,
     Start,
 )
+from app.domain.highway.engine.attempts import end_attempt
 from app.domain.highway.engine.effects import RunEnd
 from app.domain.highway.engine.events import emit
 from app.domain.highway.engine.iterations import count_turns
-from app.domain.highway.engine.operators import child_workflow, work
 from app.domain.highway.engine.operators.table import OPERATORS
 from app.domain.highway.engine.run import end_run, start_run
 from app.domain.highway.engine.run_retry import reopen_run
@@ -30,7 +30,6 @@ from app.domain.highway.engine.state import Draft, State, StepState
 from app.domain.highway.engine.steps import within_budget
 from app.domain.highway.engine.turn import UNBOUNDED, Turn
 from app.domain.highway.language.budgets import Budget, current_budget, spending
-from app.domain.highway.language.operators import WORK
 from app.domain.highway.language.paths import scope_of
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.workflow_runs import RunStatus
@@ -68,9 +67,9 @@ def _take(turn: Turn, action: Action, scope: str | None) -> None:
     """Do what the action says, without its consequences for other steps."""
     match action:
         case Complete() | Fail():
-            work.end_attempt(turn, _find_work(turn, action.path, scope), action)
+            end_attempt(turn, _find_work(turn, action.path, scope), action)
         case EndChild():
-            child_workflow.end_child(turn, _find(turn, action.path, scope), action)
+            _end_child(turn, _find(turn, action.path, scope), action)
         case Due():
             state = _find(turn, action.path, action.scope)
             if state.due_at is not None and state.due_at <= turn.now:
@@ -96,6 +95,13 @@ def _act_on_run(turn: Turn, action: Start | Deadline | Cancel | Retry) -> None:
             reopen_run(turn)
 
 
+def _end_child(turn: Turn, state: StepState, end: EndChild) -> None:
+    end_child = turn.operators[state.operator].end_child
+    if end_child is None:
+        raise ActionRefused(f"{end.path} does not wait for a child {end.child}")
+    end_child(turn, state, end)
+
+
 def _find(turn: Turn, path: str, scope: str | None) -> StepState:
     found = turn.draft.find(scope_of(path) if scope is None else scope, path)
     if found is None:
@@ -107,7 +113,8 @@ def _find_work(turn: Turn, path: str, scope: str | None) -> StepState:
     state = _find(turn, path, scope)
     is_offered = state.status in (StepStatus.runnable, StepStatus.running)
     is_submitted = state.facts.get("submitted") == "open"
-    if state.operator not in WORK or "again" in state.facts or not (is_offered or is_submitted):
+    is_work = turn.operators[state.operator].assignment is not None
+    if not is_work or "again" in state.facts or not (is_offered or is_submitted):
         raise ActionRefused(f"{path} is {state.status}; it has no attempt to end")
     if turn.step_of(state).waits_for_branches:
         raise ActionRefused(f"{path} is not done by workers")

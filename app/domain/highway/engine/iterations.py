@@ -12,7 +12,6 @@ from app.domain.highway.engine.sizes import SIZE, is_too_large, size_together
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import begin_scope, count_end, fail, mark_started
 from app.domain.highway.engine.turn import Phase, Turn
-from app.domain.highway.language.operators import Operator
 from app.domain.highway.language.paths import TOP
 from milepost.schemas.steps import StepStatus
 
@@ -29,7 +28,8 @@ _REOPENED = "reopened"
 
 def is_parallel(turn: Turn, loop: StepState) -> bool:
     """Return whether the iterations of a loop go on beside each other."""
-    return loop.operator is Operator.foreach and bool(turn.step_of(loop).spec.get("parallel"))
+    is_parallel_step = turn.operators[loop.operator].is_parallel
+    return is_parallel_step is not None and is_parallel_step(turn.step_of(loop))
 
 
 def size_of_body(turn: Turn, loop: StepState) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from app.domain.highway.engine.state import UNSUCCESSFUL
-from app.domain.highway.language.operators import JoinMode, TriggerRule
+from app.domain.highway.language.rules import JoinMode, TriggerRule
 from milepost.schemas.steps import StepStatus
 
 

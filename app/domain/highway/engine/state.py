@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.highway.language.operators import Operator
 from app.domain.json_texts import Json
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.workflow_runs import RunStatus
@@ -23,7 +22,7 @@ class StepState:
     region: str
     scope: str
     """Path of its scope."""
-    operator: Operator
+    operator: str
     status: StepStatus = StepStatus.waiting
     attempt: int = 0
     facts: Mapping[str, Json] = field(default_factory=dict)

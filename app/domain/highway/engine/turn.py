@@ -13,11 +13,12 @@ from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
 
 from app.domain.highway.compiler.plan import Plan, Step
+from app.domain.highway.engine.actions import EndChild
 from app.domain.highway.engine.effects import Effects
 from app.domain.highway.engine.state import Draft, StepState
 from app.domain.highway.language.budgets import Budget, current_budget
-from app.domain.highway.language.operators import Operator
 from app.domain.highway.language.paths import path_near, scope_of
+from app.domain.json_texts import Json
 from app.domain.moments import later
 from milepost.schemas.steps import StepStatus
 
@@ -35,6 +36,16 @@ class EndInside(Protocol):
         """Count the end, and go on or end the container."""
 
 
+class Assignment(NamedTuple):
+    """What the work items of an operator ask workers for."""
+
+    function_of: Callable[[Step], str]
+    work_of: Callable[[Step], dict[str, Json]]
+    """What of a step is resolved for it."""
+    kwargs_of: Callable[[Step, Mapping[str, Json]], Json]
+    """Makes the keyword arguments of that, once it is resolved."""
+
+
 class Phases(NamedTuple):
     """All that the steps of one operator do."""
 
@@ -50,6 +61,18 @@ class Phases(NamedTuple):
     """Something that it waits for while it runs has ended."""
     end_inside: EndInside | None = None
     """A branch or an iteration in it is over."""
+    end_child: Callable[["Turn", StepState, EndChild], None] | None = None
+    """A run that it has started is over."""
+    assignment: Assignment | None = None
+    """Workers do it, and report of it."""
+    is_parallel: Callable[[Step], bool] | None = None
+    """Of a loop: whether its iterations go on beside each other; without it none do."""
+    takes_turns: bool = False
+    """It is a loop: due at once, it goes on with its iterations."""
+    is_over_when_due: bool = False
+    """The moment that it is marked for is not its limit but its end."""
+    also_named: str | None = None
+    """What follows its id in another name of its result."""
 
 
 @dataclass(slots=True)
@@ -60,7 +83,7 @@ class Turn:
     draft: Draft
     """The state, and the changes that the action makes of it."""
     now: datetime
-    operators: Mapping[Operator, Phases]
+    operators: Mapping[str, Phases]
     room: int = UNBOUNDED
     """How many more steps are to come into being by loops: what has no room is left to a later action."""
     budget: Budget = field(default_factory=current_budget)

@@ -7,7 +7,6 @@ from app.domain.highway.engine.names import Names
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.turn import Turn
 from app.domain.highway.language.guards import failed_guard
-from app.domain.highway.language.operators import Operator
 from app.domain.highway.language.paths import outer_region
 from app.domain.highway.language.templates import resolve
 from app.domain.json_texts import Json
@@ -42,7 +41,7 @@ def write_result(turn: Turn, state: StepState, result: Json) -> None:
     step = turn.step_of(state)
     turn.draft.changes.results[state.path] = result
     region = state.region
-    while turn.plan.region(region).is_while:
+    while turn.plan.region(region).is_named_outside:
         region = outer_region(region)
     frame = turn.draft.frame(region)
     keys, ids = turn.named.get(region, (None, None))
@@ -53,5 +52,5 @@ def write_result(turn: Turn, state: StepState, result: Json) -> None:
     ids[step.task_id] = state.path
     if step.spec.get("result_key"):
         keys[step.spec["result_key"]] = state.path
-    if step.operator is Operator.foreach:
-        keys[f"{step.task_id}_results"] = state.path
+    if (ending := turn.operators[step.operator].also_named) is not None:
+        keys[f"{step.task_id}{ending}"] = state.path

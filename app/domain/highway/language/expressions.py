@@ -230,3 +230,9 @@ def whole_template(text: str) -> str | None:
         case (Expression() as expression,):
             return expression.text
     return None
+
+
+def names_read(value: Json, member: str | None = None) -> list[str]:
+    """Return the names that the templates in ``value`` read, or read ``member`` of."""
+    paths = [path[1:] if path[0] == "results" and len(path) > 1 else path for path in paths_in(value)]
+    return [str(path[0]) for path in paths if member is None or path[1:2] == (member,)]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from app.domain.highway.compiler.examination import examine_document
 from app.domain.highway.document.checks import _BRANCH, _WORKFLOW, FINDINGS_MOST, check_form, named_in_bodies
 from app.domain.highway.document.checks_of_expressions import TYPES, check_cron
-from app.domain.highway.document.checks_of_steps import FIELDS, REQUIRED
+from app.domain.highway.document.operators.table import FORMS
 from app.domain.highway.document.texts import read_json, read_yaml
 from app.domain.highway.language import guards
-from app.domain.highway.language.operators import JoinMode, Operator, TriggerRule
+from app.domain.highway.language.rules import JoinMode, TriggerRule
 from tests.domain.highway.built_workflows import (
     EXAMPLES,
     Document,
@@ -53,7 +53,7 @@ class TestRightDocuments:
         assert check_form(define(a={})) == []
 
     def test_null_members_are_absent(self) -> None:
-        document = define(a=dict.fromkeys(FIELDS[Operator.task]) | {"operator_type": "task", "function": "f"})
+        document = define(a=dict.fromkeys(FORMS["task"].members) | {"operator_type": "task", "function": "f"})
         document["tasks"]["a"]["task_id"] = "a"
         assert check_form({**dict.fromkeys(_WORKFLOW), "later": None, **document}) == []
 
@@ -67,15 +67,15 @@ class TestRightDocuments:
 
 class TestVocabulary:
     def test_operators_are_those_of_the_package(self) -> None:
-        assert {operator.value for operator in Operator} == {o.value for o in workflow_dsl.OperatorType} - {"try_catch"}
+        assert FORMS.keys() == {o.value for o in workflow_dsl.OperatorType} - {"try_catch"}
 
-    @pytest.mark.parametrize("operator", Operator)
-    def test_members_of_a_step_are_those_of_the_package(self, operator: Operator) -> None:
+    @pytest.mark.parametrize("operator", FORMS)
+    def test_members_of_a_step_are_those_of_the_package(self, operator: str) -> None:
         models = workflow_dsl.BaseOperator.__subclasses__()
-        [fields] = [m.model_fields for m in models if m.model_fields["operator_type"].default.value == operator.value]
+        [fields] = [m.model_fields for m in models if m.model_fields["operator_type"].default.value == operator]
         required = {name for name, field in fields.items() if field.is_required()}
-        assert FIELDS[operator].keys() == fields.keys()
-        assert REQUIRED.get(operator, {}).keys() == required - {"task_id", "if_true", "if_false"}
+        assert FORMS[operator].members.keys() == fields.keys()
+        assert FORMS[operator].required.keys() == required - {"task_id", "if_true", "if_false"}
 
     def test_members_of_a_workflow_are_those_of_the_package(self) -> None:
         assert _WORKFLOW.keys() == _BRANCH.keys() == workflow_dsl.Workflow.model_fields.keys()
@@ -303,12 +303,12 @@ class TestAnyInput:
         check_form({"name": "n", "tasks": value})
         check_form({"name": "n", "tasks": {"a": value}})
 
-    @given(st.sampled_from(Operator), st.data())
+    @given(st.sampled_from(list(FORMS)), st.data())
     @settings(deadline=None)
-    def test_any_members_of_a_step_are_answered(self, operator: Operator, data: st.DataObject) -> None:
-        names = sorted(FIELDS[operator].keys() - {"operator_type"})
+    def test_any_members_of_a_step_are_answered(self, operator: str, data: st.DataObject) -> None:
+        names = sorted(FORMS[operator].members.keys() - {"operator_type"})
         members = data.draw(st.dictionaries(st.sampled_from(names), JSON | ODD))
-        check_form({"name": "n", "tasks": {"a": {"operator_type": operator.value, **members}}})
+        check_form({"name": "n", "tasks": {"a": {"operator_type": operator, **members}}})
 
     @given(st.sampled_from(VALID), st.data())
     @settings(deadline=None, max_examples=200)

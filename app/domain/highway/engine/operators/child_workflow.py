@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from app.domain.highway.engine.actions import ActionRefused, EndChild
 from app.domain.highway.engine.effects import Child
+from app.domain.highway.engine.run_retry import begin_anew
 from app.domain.highway.engine.sizes import SIZE, is_too_large, size_of, too_large
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import complete, fail, mark_started, resolve_work, run_out_of_time
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.turn import Phases, Turn
 from app.domain.highway.engine.values import write_result
 from app.domain.json_texts import Json
 from app.domain.json_values import find_unstorable
@@ -73,3 +74,6 @@ def _results_of_children(turn: Turn, state: StepState) -> dict[str, Json]:
     open_child = {"status": StepStatus.cancelled.value, "result": None}
     ended = state.facts.get("children", {})
     return {name: ended.get(name, open_child) for name in turn.step_of(state).spec.get("children", {})}
+
+
+PHASES = Phases(start, come_due, begin_anew, end_child=end_child)

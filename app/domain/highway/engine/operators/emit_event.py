@@ -1,9 +1,10 @@
 """Steps that emit an event."""
 
 from app.domain.highway.engine.events import emit, read_event
+from app.domain.highway.engine.run_retry import begin_anew
 from app.domain.highway.engine.state import StepState
-from app.domain.highway.engine.steps import complete, mark_started, resolve_work
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.steps import complete, mark_started, resolve_work, run_out_of_time
+from app.domain.highway.engine.turn import Phases, Turn
 from milepost.schemas.steps import StepStatus
 
 
@@ -17,3 +18,6 @@ def start(turn: Turn, state: StepState) -> None:
     complete(turn, mark_started(turn, state), {"event": event})
     if turn.current(state).status is StepStatus.completed:
         emit(turn, event, work["payload"])
+
+
+PHASES = Phases(start, run_out_of_time, begin_anew)

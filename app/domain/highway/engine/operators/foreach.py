@@ -17,7 +17,7 @@ from app.domain.highway.engine.iterations import (
 from app.domain.highway.engine.sizes import SIZE, is_too_large, too_large
 from app.domain.highway.engine.state import Frame, StepState
 from app.domain.highway.engine.steps import complete, fail, mark_started
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.turn import Phases, Turn
 from app.domain.highway.engine.values import names_of
 from app.domain.highway.language.expressions import has_template, whole_template
 from app.domain.highway.language.templates import UNKNOWN, look_up, read_json, resolve
@@ -151,3 +151,14 @@ def _path_of_items(loop: StepState, number: int) -> str:
 def _read_list(value: Json) -> Json:
     """Return the list that a text is the JSON of; any other value as it is."""
     return read_json(value) if isinstance(value, str) else value
+
+
+PHASES = Phases(
+    start,
+    come_due,
+    reopen,
+    end_inside=end_inside,
+    is_parallel=lambda step: bool(step.spec.get("parallel")),
+    takes_turns=True,
+    also_named="_results",
+)

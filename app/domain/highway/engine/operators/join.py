@@ -2,11 +2,12 @@
 
 from app.domain.highway.compiler.plan import Step
 from app.domain.highway.engine.rules import judge_join
+from app.domain.highway.engine.run_retry import begin_anew
 from app.domain.highway.engine.standings import standing
 from app.domain.highway.engine.state import StepState
-from app.domain.highway.engine.steps import complete, fail, is_kept_out, set_aside, within_budget
-from app.domain.highway.engine.turn import Turn
-from app.domain.highway.language.operators import JoinMode
+from app.domain.highway.engine.steps import complete, fail, is_kept_out, run_out_of_time, set_aside, within_budget
+from app.domain.highway.engine.turn import Phases, Turn
+from app.domain.highway.language.rules import JoinMode
 from milepost.schemas.steps import StepStatus
 
 
@@ -31,3 +32,6 @@ def is_judged_last(step: Step) -> bool:
     """Return whether the first ending decides: of several at once a success wins."""
     mode: str | None = step.spec.get("join_mode")
     return mode == JoinMode.any_of
+
+
+PHASES = Phases(start, run_out_of_time, begin_anew, is_judged_last=is_judged_last)

@@ -1,9 +1,9 @@
 """Steps of whose branches those begin whose condition holds."""
 
-from app.domain.highway.engine.branches import begin_branches
+from app.domain.highway.engine.branches import begin_branches, cancel_branches, end_branch, reopen_branches
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import fail
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.turn import Phases, Turn
 from app.domain.highway.engine.values import names_of
 from app.domain.highway.language.conditions import evaluate
 
@@ -25,3 +25,6 @@ def start(turn: Turn, state: StepState) -> None:
     if chosen:
         turn.effects.activated.append((state.path, list(chosen.values())))
     begin_branches(turn, state, list(chosen))
+
+
+PHASES = Phases(start, cancel_branches, reopen_branches, end_inside=end_branch)

@@ -2,10 +2,11 @@
 
 from app.domain.highway.engine.effects import RunEnd
 from app.domain.highway.engine.run import end_run
+from app.domain.highway.engine.run_retry import begin_anew
 from app.domain.highway.engine.sizes import is_too_large, size_of, too_large
 from app.domain.highway.engine.state import StepState
-from app.domain.highway.engine.steps import fail, mark_started, resolve_work, succeed
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.steps import fail, mark_started, resolve_work, run_out_of_time, succeed
+from app.domain.highway.engine.turn import Phases, Turn
 from milepost.schemas.workflow_runs import RunStatus
 
 
@@ -24,3 +25,6 @@ def start(turn: Turn, state: StepState) -> None:
     reason = spec.get("reason") or None
     error = {"name": "Terminated", "message": reason or f"terminated by {state.path}"}
     end_run(turn, RunEnd(status, result, None if status is RunStatus.completed else error, "terminated"))
+
+
+PHASES = Phases(start, run_out_of_time, begin_anew)

@@ -1,8 +1,9 @@
 """Steps that wait for a moment."""
 
+from app.domain.highway.engine.run_retry import begin_anew
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import complete, fail, mark_started, resolve_work, whole_number
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.turn import Phases, Turn
 from app.domain.highway.language.durations import DurationError, parse_wait
 
 
@@ -26,3 +27,6 @@ def start(turn: Turn, state: StepState) -> None:
 def come_due(turn: Turn, state: StepState) -> None:
     """End the wait."""
     complete(turn, state)
+
+
+PHASES = Phases(start, come_due, begin_anew, is_over_when_due=True)

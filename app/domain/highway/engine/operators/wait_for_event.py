@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from app.domain.highway.engine.effects import Awaiting
 from app.domain.highway.engine.events import DROPPED, read_event
+from app.domain.highway.engine.run_retry import begin_anew
 from app.domain.highway.engine.state import Emitted, StepState
-from app.domain.highway.engine.steps import complete, fail, mark_started, resolve_work
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.steps import complete, fail, mark_started, resolve_work, run_out_of_time
+from app.domain.highway.engine.turn import Phases, Turn
 from app.domain.highway.language.paths import scope_of
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
 from app.domain.json_texts import Json
@@ -51,3 +52,6 @@ def _take_report(turn: Turn, state: StepState, event: str) -> bool:
         case _:
             return False
     return True
+
+
+PHASES = Phases(start, run_out_of_time, begin_anew)

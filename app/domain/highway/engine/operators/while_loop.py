@@ -12,7 +12,7 @@ from app.domain.highway.engine.iterations import (
 )
 from app.domain.highway.engine.state import Frame, StepState
 from app.domain.highway.engine.steps import complete, mark_started, within_budget
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.turn import Phases, Turn
 from app.domain.highway.engine.values import names_of
 from app.domain.highway.language.conditions import evaluate
 
@@ -60,3 +60,6 @@ def _repeat_once(turn: Turn, state: StepState, done: int) -> None:
         turn.draft.put(state := replace(state, facts={**state.facts, "open": 1, "next": done + 1}))
         turn.draft.changes.frames[f"{state.path}[{done}]"] = Frame(variables={"iteration": done})
         begin_iteration(turn, state, done)
+
+
+PHASES = Phases(start, come_due, reopen, end_inside=end_inside, takes_turns=True)

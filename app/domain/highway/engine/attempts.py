@@ -1,52 +1,50 @@
 """Steps that workers do: their attempts, retries, time limits and circuit breakers."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
 
 from app.domain.highway.compiler.plan import Step
 from app.domain.highway.engine import breakers
 from app.domain.highway.engine.actions import Complete, Fail
 from app.domain.highway.engine.effects import RetryIn, Runnable
 from app.domain.highway.engine.events import emit, fail_waits
-from app.domain.highway.engine.operators import branch_wait
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import end, fail, mark_started, resolve_work, succeed, timed_out, whole_number
-from app.domain.highway.engine.turn import Turn
+from app.domain.highway.engine.turn import Assignment, Turn
 from app.domain.highway.engine.values import broken_postcondition, write_result
 from app.domain.highway.language.budgets import BudgetSpentError
-from app.domain.highway.language.operators import REFLEXIVE_LOOP, Operator
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
 from app.domain.json_texts import Json
 from milepost.schemas.steps import StepStatus
 
-_ARGUMENTS: Mapping[str, Json] = {"generator_kwargs": {}, "verifier_kwargs": {}}
-_CORRECTION = "correction_prompt_template"
-_TURNS = 3
+CALL = Assignment(
+    function_of=lambda step: str(step.spec["function"]),
+    work_of=lambda step: {"args": step.spec.get("args", []), "kwargs": step.spec.get("kwargs", {})},
+    kwargs_of=lambda _, work: work["kwargs"],
+)
+"""What a step asks for that calls a function of workers."""
 _PAUSE_MOST = 10 * 365 * 86_400.0
 """Seconds."""
 
 
 def start(turn: Turn, state: StepState) -> None:
-    """Start the first attempt, or wait for the branches of a fork if that is what the task is for."""
-    if turn.step_of(state).waits_for_branches:
-        branch_wait.start(turn, state)
-    else:
-        _start_attempt(turn, state)
-
-
-def follow(turn: Turn, state: StepState) -> None:
-    """See whether the branches are over that the task waits for."""
-    if turn.step_of(state).waits_for_branches:
-        branch_wait.look_at_fork(turn, state)
+    """Start an attempt, unless the circuit breaker of its function is open."""
+    step = turn.step_of(state)
+    policy = breakers.read_policy(step.spec.get("circuit_breaker_policy"))
+    if policy is not None:
+        until = breakers.closes_at(turn.draft.run.breakers.get(_function_of(turn, step)), turn.now)
+        if until is not None:
+            status = state.status if "submitted" in state.facts else StepStatus.waiting
+            facts = {**state.facts, "again": True}
+            turn.draft.put(replace(state, status=status, due_at=until, facts=facts))
+            return
+    _dispatch(turn, state, step)
 
 
 def come_due(turn: Turn, state: StepState) -> None:
     """Start the next attempt, or end one that has taken too long."""
     if "again" in state.facts:
-        _start_attempt(turn, replace(state, due_at=None))
-    elif turn.step_of(state).waits_for_branches:
-        branch_wait.come_due(turn, state)
+        start(turn, replace(state, due_at=None))
     else:
         turn.effects.timed_out.append(state.path)
         _fail_attempt(turn, state, timed_out(f"attempt {state.attempt} had not ended in time"))
@@ -65,27 +63,15 @@ def end_attempt(turn: Turn, state: StepState, action: Complete | Fail) -> None:
     _finish(turn, state, action.result)
 
 
-def _start_attempt(turn: Turn, state: StepState) -> None:
-    step = turn.step_of(state)
-    policy = breakers.read_policy(step.spec.get("circuit_breaker_policy"))
-    if policy is not None:
-        until = breakers.closes_at(turn.draft.run.breakers.get(_function_of(step)), turn.now)
-        if until is not None:
-            status = state.status if "submitted" in state.facts else StepStatus.waiting
-            facts = {**state.facts, "again": True}
-            turn.draft.put(replace(state, status=status, due_at=until, facts=facts))
-            return
-    _dispatch(turn, state, step)
-
-
 def _dispatch(turn: Turn, state: StepState, step: Step) -> None:
-    work = resolve_work(turn, state, _work_of(step))
+    assignment = _assignment_of(turn, step)
+    work = resolve_work(turn, state, assignment.work_of(step) | {"idempotency_key": step.spec.get("idempotency_key")})
     if work is None:
         return
     attempt = state.attempt + 1
-    kwargs = _as_kwargs(step, work) if step.operator is Operator.reflexive else work["kwargs"]
+    function, kwargs = assignment.function_of(step), assignment.kwargs_of(step, work)
     key = work["idempotency_key"]
-    turn.effects.runnable.append(Runnable(state.path, attempt, _function_of(step), work.get("args", []), kwargs, key))
+    turn.effects.runnable.append(Runnable(state.path, attempt, function, work.get("args", []), kwargs, key))
     due_at = None if step.timeout_seconds is None else turn.after(step.timeout_seconds)
     facts = {name: value for name, value in state.facts.items() if name != "again"}
     started = replace(state, attempt=attempt, facts=facts)
@@ -96,7 +82,7 @@ def _dispatch(turn: Turn, state: StepState, step: Step) -> None:
     _submit(turn, mark_started(turn, started, StepStatus.runnable), due_at)
 
 
-def _submit(turn: Turn, state: StepState, due_at: Any) -> None:
+def _submit(turn: Turn, state: StepState, due_at: datetime | None) -> None:
     """Complete an activity at its submission; its work item stays open."""
     write_result(turn, state, {"completion_event": ACTIVITY_EVENT + state.path})
     turn.effects.submitted.append(state.path)
@@ -169,7 +155,7 @@ def _count(turn: Turn, state: StepState, error: Json) -> None:
     if policy is None or (error is not None and not policy.counts(error)):
         return
     known = turn.draft.run.breakers
-    function = _function_of(step)
+    function = _function_of(turn, step)
     before = known.get(function)
     after = breakers.count_success(before, policy)
     if error is not None:
@@ -177,25 +163,16 @@ def _count(turn: Turn, state: StepState, error: Json) -> None:
     turn.draft.change_run(breakers={**known, function: after})
 
 
-def _function_of(step: Step) -> str:
+def _function_of(turn: Turn, step: Step) -> str:
     """Return the function that the work item of ``step`` asks for."""
-    return REFLEXIVE_LOOP if step.operator is Operator.reflexive else str(step.spec["function"])
+    return _assignment_of(turn, step).function_of(step)
 
 
-def _work_of(step: Step) -> dict[str, Json]:
-    """Return what of a step is resolved for its work item."""
-    named = _ARGUMENTS if step.operator is Operator.reflexive else {"args": [], "kwargs": {}}
-    return {name: step.spec.get(name, empty) for name, empty in named.items()} | {
-        "idempotency_key": step.spec.get("idempotency_key")
-    }
-
-
-def _as_kwargs(step: Step, work: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what a worker needs for a reflexive step; what it corrects with is a template of its own."""
-    kwargs = {"generator": step.spec["generator"], "verifier": step.spec["verifier"]}
-    kwargs |= {name: work[name] for name in _ARGUMENTS} | {"max_turns": step.spec.get("max_turns", _TURNS)}
-    template = step.spec.get(_CORRECTION)
-    return kwargs if template is None else {**kwargs, _CORRECTION: template}
+def _assignment_of(turn: Turn, step: Step) -> Assignment:
+    assignment = turn.operators[step.operator].assignment
+    if assignment is None:
+        raise LookupError(f"{step.operator} is not done by workers")
+    return assignment
 
 
 def _pause(delay_seconds: float, factor: float, tries: int) -> float:
