@@ -8,10 +8,12 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import cached_property
 from types import FrameType
 
 import structlog
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from app.access import api_keys
 from app.access.doorkeeper import Doorkeeper
@@ -31,10 +33,9 @@ from app.api import (
     workflows,
 )
 from app.api.kernel import Kernel
-from app.api.observe import Observe
 from app.api.openapi import add_openapi
 from app.api.own_site import OwnSite
-from app.api.problems import add_problem_handlers
+from app.api.way_in import WayIn
 from app.background.chores import make_chores
 from app.background.housekeeping import Housekeeping
 from app.db.batching import Batching
@@ -72,6 +73,22 @@ class UnsafeStartError(Exception):
     """The service would let everybody on the network do everything."""
 
 
+class Application(FastAPI):
+    """Declares and documents the operations as FastAPI does, and lets requests in by the way of this service."""
+
+    @cached_property
+    def way_in(self) -> WayIn:
+        """What answers requests, made once all operations are declared."""
+        return WayIn(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or live from the start to the end of the process."""
+        if scope["type"] == "http":
+            await self.way_in.answer(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; its parts are made when it starts."""
     if settings is None:
@@ -91,20 +108,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 stack.enter_context(_switching_threads_often())
                 yield
 
-    app = FastAPI(
+    app = Application(
         title="Milepost",
         version=service_version(),
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in ROUTERS:
         app.router.routes.extend(router.routes)
-    add_problem_handlers(app)
     add_openapi(app)
-    app.add_middleware(Observe)
     return app
 
 

@@ -38,11 +38,12 @@ class JsonRequest(Request):
     def __init__(self, request: Request, body: bytes, value: Any) -> None:
         super().__init__(request.scope, request.receive)
         self._body = body
-        self._value = value
+        self.value = value
+        """The parsed body; None when there was none."""
 
     async def json(self) -> Any:
-        """Return the parsed body; None when there was none."""
-        return self._value
+        """Return the parsed body."""
+        return self.value
 
 
 class DocumentRequest(JsonRequest):

@@ -1,16 +1,16 @@
 """The page `/docs`: Swagger UI as it comes, from this package, so that it works without the internet."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.api.door import Door, needs
 from app.api.html import answer_html
+from app.api.problems import nothing_here
 
 SWAGGER_UI = "5.35.0"
 """Its version; part of the addresses of its files, so that browsers may keep them."""
@@ -34,14 +34,14 @@ _PAGE = f"""\
 router = APIRouter(route_class=Door, include_in_schema=False)
 
 
-class KeptFiles(StaticFiles):
-    """Files whose address changes when they do."""
+_FILES = StaticFiles(directory=FOLDER)
 
-    def file_response(self, full_path: str | os.PathLike[str], *arguments: Any, **options: Any) -> Response:
-        """Return a file that may be kept for a year."""
-        response = super().file_response(full_path, *arguments, **options)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response
+
+@router.get("/openapi.json")
+@needs(None)
+async def show_openapi(request: Request) -> Response:
+    """Describe every operation for programs."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs")
@@ -51,4 +51,13 @@ async def show_docs() -> Response:
     return answer_html(_PAGE, _MAY_LOAD)
 
 
-router.routes.append(Mount(f"/docs/{SWAGGER_UI}", KeptFiles(directory=FOLDER), name="swagger_ui"))
+@router.get(f"/docs/{SWAGGER_UI}/{{file:text}}")
+@needs(None)
+async def show_file(request: Request, file: str) -> Response:
+    """Return a file of the page, to be kept for a year: its address changes when it does."""
+    try:
+        response = await _FILES.get_response(file, request.scope)
+    except HTTPException:
+        raise nothing_here(()) from None
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response

@@ -11,14 +11,13 @@ from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
-from starlette.types import Scope as ConnectionScope
 
 from app.access.callers import Caller
 from app.access.doorkeeper import ANONYMOUS
-from app.api.bodies import read_document, read_json
-from app.api.kernel import kernel_of
+from app.api.bodies import JsonRequest, read_document, read_json
+from app.api.kernel import Kernel
 from app.api.parameters import KnownParameters, check_path
+from app.api.plans import Plan
 from app.api.problems import header_name, problems
 from app.errors import (
     CrossSite,
@@ -72,9 +71,6 @@ class VersionOfWorkflow(Convertor[str]):
 register_url_convertor("text", AnyText())
 register_url_convertor("version", VersionOfWorkflow())
 
-_FIXED_ADDRESSES: set[str] = set()
-"""The paths of all routes that have no parameters."""
-
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
@@ -107,7 +103,7 @@ def leaves_other_methods(endpoint: Endpoint) -> Endpoint:
 
 
 class Door(APIRoute):
-    """A route that checks the caller, then the parameters' names, then the body, before anything else is done."""
+    """Declares an operation, and documents what its door may refuse; `Entry` is what lets requests in."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         responses = problems(*_DOOR_REFUSALS, *_KEY_REFUSALS, *_BODY_REFUSALS) | options["responses"]
@@ -117,8 +113,6 @@ class Door(APIRoute):
         self.response_fields = {
             status: _field_of(response["model"]) for status, response in responses.items() if response.get("model")
         }
-        if not self.param_convertors and not hasattr(endpoint, "__milepost_leaves_other_methods__"):
-            _FIXED_ADDRESSES.add(self.path)
         self._forget_problems([] if self.scope else _KEY_REFUSALS)
         self._forget_problems([] if self.read_body else _BODY_REFUSALS)
 
@@ -130,14 +124,10 @@ class Door(APIRoute):
             else:
                 del self.responses[status], self.response_fields[status]
 
-    def matches(self, scope: ConnectionScope) -> tuple[Match, ConnectionScope]:
-        """Return whether this route answers: an address that another route spells out is not an id of this one's."""
-        match, child_scope = super().matches(scope)
-        if self.param_convertors and match is not Match.NONE:
-            address = scope["path"].removeprefix(scope.get("root_path", ""))
-            if address in _FIXED_ADDRESSES:
-                return Match.NONE, {}
-        return match, child_scope
+    @property
+    def leaves_other_methods(self) -> bool:
+        """Whether the address may be a name, too, for methods that are not its own."""
+        return hasattr(self.endpoint, "__milepost_leaves_other_methods__")
 
     @property
     def scope(self) -> Scope | None:
@@ -146,36 +136,54 @@ class Door(APIRoute):
         return declared
 
     @property
-    def read_body(self) -> Callable[[Request, int], Awaitable[Request]] | None:
+    def read_body(self) -> Callable[[Request, int], Awaitable[JsonRequest]] | None:
         """What reads the body; None where there is none."""
         if hasattr(self.endpoint, "__milepost_takes_document__"):
             return read_document
         return read_json if self.body_field else None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route, behind the door."""
-        handle = super().get_route_handler()
-        scope, believes = self.scope, hasattr(self.endpoint, "__milepost_needs_no_database__")
-        read_body = self.read_body
-        parameters = KnownParameters(self.dependant)
+        """Return what answers where the framework is asked by itself: nobody comes in who did not pass the door."""
 
-        async def enter(request: Request) -> Response:
-            kernel = kernel_of(request)
-            _check_headers(request)
-            if scope is not None:
-                admit = partial(kernel.doorkeeper.admit, request.headers.get("authorization"), scope, believes=believes)
-                name, request.scope["admit"] = await admit(), admit
-                if name == ANONYMOUS:
-                    kernel.own_site.check(request.scope["headers"])
-                request.scope["caller"] = Caller(name, request.scope["request_id"])
-            check_path(request)
-            if request.scope["query_string"]:
-                parameters.check(request)
-            if read_body is not None:
-                request = await read_body(request, kernel.settings.max_body_bytes)
-            return await handle(request)
+        async def refuse(request: Request) -> Response:
+            raise RuntimeError(f"{request.method} {self.path} was called past its door")
 
-        return enter
+        return refuse
+
+
+class Entry:
+    """The way through the door of one operation."""
+
+    __slots__ = ("_believes", "_parameters", "_plan", "_read_body", "_scope", "door")
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self._scope = door.scope
+        self._believes = hasattr(door.endpoint, "__milepost_needs_no_database__")
+        self._parameters = KnownParameters(door.dependant)
+        self._read_body = door.read_body
+        self._plan = Plan(door.dependant, door.body_field)
+
+    async def answer(self, request: Request, kernel: Kernel) -> Response:
+        """Check the caller, then the parameters' names, then the body, and let the operation answer. Raises Refusal."""
+        _check_headers(request)
+        if self._scope is not None:
+            await self._admit(request, kernel, self._scope)
+        check_path(request)
+        if request.scope["query_string"]:
+            self._parameters.check(request)
+        if self._read_body is None:
+            return await self._plan.call(request, None)
+        read = await self._read_body(request, kernel.settings.max_body_bytes)
+        return await self._plan.call(read, read.value)
+
+    async def _admit(self, request: Request, kernel: Kernel, scope: Scope) -> None:
+        authorization = request.headers.get("authorization")
+        admit = partial(kernel.doorkeeper.admit, authorization, scope, believes=self._believes)
+        name, request.scope["admit"] = await admit(), admit
+        if name == ANONYMOUS:
+            kernel.own_site.check(request.scope["headers"])
+        request.scope["caller"] = Caller(name, request.scope["request_id"])
 
 
 @lru_cache
