@@ -63,5 +63,11 @@ def keep_plan(workflow_id: UUID, plan: Plan) -> None:
             _plans.popitem(last=False)
 
 
+def forget_plans() -> None:
+    """Keep no plan any more, like a process that has just begun."""
+    with _lock:
+        _plans.clear()
+
+
 def _size_of(plan: Plan) -> int:
     return sum(len(region.steps) for region in plan.regions.values())
