@@ -10,7 +10,7 @@ from time import perf_counter
 import httpx
 import pytest
 
-from app.domain.highway.compiler.compilation import Compiled
+from app.domain.highway.compiler.compilation import Compiled, compile_document
 from app.execution import plans
 from tests.definitions import register
 from tests.executing import Json, start_run
@@ -47,7 +47,6 @@ def small_steps(number: int) -> list[Json]:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return how many seconds each compilation of a plan has taken, as they come."""
     taken: list[float] = []
-    compile_document = plans.compile_document
 
     def compile_and_note(document: Json) -> Compiled:
         began = perf_counter()
