@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import structlog
 
 from app.settings import LogFormat, Settings
+from milepost.lines import escape_text
 
 
 def logs_as_text(settings: Settings) -> bool:
@@ -53,13 +54,6 @@ def configure_logs(settings: Settings) -> None:
 def _escape_texts(_logger: object, _method: str, event: Any) -> Any:
     """Let no text of a caller end a line of the log, or tell the terminal what to do."""
     return {name: escape_text(value) if isinstance(value, str) else value for name, value in event.items()}
-
-
-def escape_text(text: str) -> str:
-    """Return ``text`` with what cannot be printed written as Python writes it: a line break as its escape."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _write_traceback(out: TextIO, error: Any) -> None:

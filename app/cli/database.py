@@ -8,8 +8,8 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from app.api.messages import explain as say_what_is_wrong
-from app.cli.exits import ExitCode, leave
 from app.settings import WITHOUT_EFFECT, Settings, find_unknown
+from milepost.cli.exits import ExitCode, leave
 
 SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 

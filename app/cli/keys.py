@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from app.cli.database import explain, open_database, read_settings
-from app.cli.exits import ExitCode, leave
 from app.settings import Settings
+from milepost.cli.exits import ExitCode, leave
 from milepost.schemas.operations import Scope
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import typer
 from uvicorn.lifespan.on import LifespanOn
 
 from app.cli.database import explain, open_database
-from app.cli.exits import ExitCode, leave
 from app.db.embedded import EmbeddedPostgresError
 from app.db.failures import DATABASE_FAILURES
 from app.db.migrations import UnknownSchemaError
@@ -20,6 +19,7 @@ from app.server import serving
 from app.server.connections import Connection
 from app.server.limits import Limits
 from app.settings import Settings
+from milepost.cli.exits import ExitCode, leave
 
 CANNOT_START = (UnsafeStartError, EmbeddedPostgresError, UnknownSchemaError, *DATABASE_FAILURES)
 """What keeps the service from starting and can be told in one line."""

@@ -1,8 +1,6 @@
-"""`milepost serve`, `milepost migrate`, `milepost version` and `milepost openapi`."""
+"""`milepost serve`, `milepost migrate` and `milepost openapi`."""
 
 import json
-import platform
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -36,11 +34,6 @@ def migrate() -> None:
         if settings.database_url:
             migrate_database(url)
         typer.echo(f"The schema is at {head_revision()}.")
-
-
-def show_version() -> None:
-    """Print the version."""
-    typer.echo(f"milepost {version('milepost')}, Python {platform.python_version()}")
 
 
 def show_openapi() -> None:

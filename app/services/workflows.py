@@ -12,7 +12,7 @@ from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.engine import Database, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
-from app.domain.highway.compiler.graphs import make_graph, write_mermaid
+from app.domain.highway.compiler.graphs import make_graph
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.document.differences import compare_documents
 from app.domain.highway.document.findings import Finding
@@ -31,6 +31,7 @@ from app.moves.schedules import keep_schedule_of_definition
 from app.services.workflow_runs.read import get_run
 from app.store import schedules as schedules_store
 from app.store import workflows as workflows_store
+from milepost.mermaid import write_mermaid
 from milepost.schemas.wire import PageQuery
 from milepost.schemas.workflows import (
     LATEST,

@@ -1,6 +1,9 @@
 """Lines of a worker for programs that have set up no logging of their own: one event a line, with its fields."""
 
 import logging
+from typing import Any
+
+from milepost.lines import escape_text
 
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -13,9 +16,18 @@ class EventFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
         """Return the line; values that hold blanks or quotes are written as Python writes them."""
-        said = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
-        fields = "".join(f" {name}={_write(value)}" for name, value in said.items() if value is not None)
-        return super().formatMessage(record) + fields
+        said = fields_of(record).items()
+        fields = "".join(f" {name}={_write(value)}" for name, value in said if value is not None)
+        return escape_text(super().formatMessage(record)) + fields
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
+        """Return a traceback, of which no line can be taken for an event."""
+        return "\n".join(f"    {escape_text(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what was said of an event besides its name."""
+    return {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
 
 
 def _write(value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from app.cli.exits import ExitCode
+from milepost.cli.exits import ExitCode
 from tests.processes import Serving, environment, open_directory, run_milepost
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.exits import ExitCode
+from milepost.cli.exits import ExitCode
 from tests.definitions import task, workflow
 from tests.processes import MILEPOST, Serving, environment, run_milepost
 from tests.waiting import PATIENCE_SECONDS

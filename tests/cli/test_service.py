@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.exits import ExitCode
 from app.db.migrations import head_revision
+from milepost.cli.exits import ExitCode
 from tests.conftest import connect
 from tests.processes import MILEPOST, Serving, environment, open_directory, postgres_processes, run_milepost
 from tests.waiting import PATIENCE_SECONDS
@@ -62,9 +62,7 @@ class TestServe:
         assert "MILEPOST_PORT: " in said
         assert "MILEPOST_WORKERS: " in said
 
-    @pytest.mark.parametrize(
-        "command", [["serve"], ["migrate"], ["keys", "list"], ["openapi"], ["worker", "jobs:worker"]]
-    )
+    @pytest.mark.parametrize("command", [["serve"], ["migrate"], ["keys", "list"], ["openapi"]])
     def test_unknown_setting_is_named_with_the_nearest(self, command: list[str]) -> None:
         ended = run_milepost(*command, prot="hunter2", databse_url="hunter3", url=NOWHERE, workflow_run_id="x")
         said = only_line(ended, ExitCode.CANNOT_START)

@@ -1,6 +1,7 @@
 """`milepost worker`, as a real process in a directory with modules of its own."""
 
 import json
+import logging
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.exits import ExitCode
-from tests.processes import MILEPOST, Serving, environment
+from app.settings import Settings
+from milepost.cli.exits import ExitCode
+from milepost.cli.logs import JsonFormatter, configure_logs
+from milepost.client.worker_logs import EventFormatter
+from tests.processes import MILEPOST, Serving, environment, run_milepost
 from tests.waiting import PATIENCE_SECONDS
 
 ADD = "def add(a, b, *, ctx):\n    return [ctx.task.task_name, a + b]\n"
@@ -135,6 +139,37 @@ class TestFunctions:
             first = json.loads(process.stderr.readline())
             process.terminate()
         assert (first["event"], first["tasks"]) == ("working", ["sums.add"])
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize(
+        ("settings", "complaint"),
+        [
+            ({"urls": "http://hunter2"}, "MILEPOST_URLS is not a setting: did you mean MILEPOST_URL?"),
+            ({"apikey": "hunter2"}, "MILEPOST_APIKEY is not a setting: did you mean MILEPOST_API_KEY?"),
+            ({"log_level": "hunter2"}, "MILEPOST_LOG_LEVEL: must be one of debug, info, warning, error"),
+            ({"log_format": "hunter2"}, "MILEPOST_LOG_FORMAT: must be one of json, text"),
+        ],
+    )
+    def test_what_is_wrong_with_it_is_told_without_the_value(self, settings: dict[str, str], complaint: str) -> None:
+        ended = run_milepost("worker", "own:worker", **settings)
+        assert (ended.returncode, ended.stdout) == (ExitCode.CANNOT_START, "")
+        assert ended.stderr == f"milepost: {complaint}\n"
+
+    def test_settings_of_the_service_may_be_there(self) -> None:
+        configure_logs({f"MILEPOST_{name.upper()}": "" for name in Settings.model_fields})
+
+    @pytest.mark.parametrize("text", ["a\nb", "\x1b[2J", "\u2028"])
+    def test_text_of_a_caller_begins_no_line_and_moves_no_cursor(self, text: str) -> None:
+        error = ValueError(text)
+        info = (ValueError, error, None)
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed %s", (text,), info)
+        lines = EventFormatter().format(record).split("\n")
+        assert all(line.isprintable() for line in lines)
+        assert all(line.startswith("    ") for line in lines[1:])
+        (line,) = JsonFormatter().format(record).split("\n")
+        assert line.isprintable()
+        assert json.loads(line)["event"] == f"failed {text}"
 
 
 class TestWorkerOfAModule:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.exits import ExitCode
+from milepost.cli.exits import ExitCode
 from tests.definitions import LINEAR_YAML, task, workflow
 from tests.processes import MILEPOST, START_SECONDS, Serving, environment, run_milepost
 

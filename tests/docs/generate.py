@@ -7,7 +7,6 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-import typer.main
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 
@@ -15,12 +14,13 @@ from app import metrics
 from app.access.sightings import Sightings
 from app.api.openapi import all_routes
 from app.background.chores import make_chores
-from app.cli import app as command
-from app.cli.exits import MEANINGS
+from app.cli import COMMANDS
 from app.domain.moves import RUN_MOVES, RUN_VERBS
 from app.errors import PROBLEMS
 from app.main import create_app
 from app.settings import Settings
+from milepost.cli.commands import make_command
+from milepost.cli.exits import MEANINGS
 from milepost.schemas.workflow_runs import RunStatus
 from tests.docs.compiled_sql import STATEMENTS, write_statements
 from tests.docs.rooms import write_rooms
@@ -108,11 +108,12 @@ def write_metrics() -> str:
 
 def write_commands() -> str:
     """Return the table of commands."""
-    return _table(("command", "does"), list(_commands(typer.main.get_command(command), "milepost")))
+    return _table(("command", "does"), list(_commands(make_command(COMMANDS), "milepost")))
 
 
 def _commands(group: Any, path: str) -> Iterator[tuple[str, str]]:
-    for name, entry in group.commands.items():
+    for name in group.list_commands(None):
+        entry = group.get_command(None, name)
         if hasattr(entry, "commands"):
             yield from _commands(entry, f"{path} {name}")
         else:

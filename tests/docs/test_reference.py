@@ -3,10 +3,10 @@
 import pytest
 
 from app.api.openapi import all_routes
-from app.cli.exits import MEANINGS, ExitCode
 from app.errors import PROBLEMS, Refusal
 from app.main import create_app
 from app.settings import Settings
+from milepost.cli.exits import MEANINGS, ExitCode
 from tests.docs import generate
 from tests.docs.compiled_sql import STATEMENTS, write_statements
 from tests.processes import ROOT

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from highway_dsl import RetryPolicy, WorkflowBuilder
 
-from app.cli.exits import ExitCode
+from milepost.cli.exits import ExitCode
 from tests.e2e.processes import Service
 from tests.processes import MILEPOST, environment
 from tests.waiting import PATIENCE_SECONDS

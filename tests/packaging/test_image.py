@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.exits import ExitCode
 from app.db.migrations import head_revision
+from milepost.cli.exits import ExitCode
 from tests.processes import ROOT, SCRIPTS, Serving, environment, open_directory
 from tests.waiting import PATIENCE_SECONDS
 

@@ -79,8 +79,6 @@ class Form(NamedTuple):
     """How it is bound to the step whose result it reads by one of `names_read`."""
     names_read: Callable[[Node], Sequence[str] | None] | None = None
     """Returns the names by which it is bound; None if it is a step that is not."""
-    shape: tuple[str, str] = ("[", "]")
-    """How Mermaid draws it."""
 
 
 check_retry_policy = object_with(

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from app.domain.highway.compiler.compilation import compile_document
-from app.domain.highway.compiler.graphs import make_graph, write_mermaid
+from app.domain.highway.compiler.graphs import make_graph
+from app.domain.highway.document.operators.table import FORMS
+from milepost.mermaid import SHAPES, write_mermaid
 from milepost.schemas.workflows import WorkflowGraph
 from tests.definitions import task, workflow
 
@@ -107,6 +109,9 @@ class TestWriteMermaid:
             "  s1 --> s2",
             "  s0 --> s4",
         ]
+
+    def test_every_shape_is_that_of_an_operator(self) -> None:
+        assert set(SHAPES) < set(FORMS)
 
     def test_handlers_hang_on_dotted_lines(self) -> None:
         text = write_mermaid(graph_of(task("a", on_failure_task_id="b"), task("b")))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.highway.compiler.examination import examine_document
-from app.domain.highway.compiler.graphs import make_graph, write_mermaid
+from app.domain.highway.compiler.graphs import make_graph
 from app.domain.highway.document.checks_of_values import check_filled_text
 from app.domain.highway.document.forms import COMMON, Form, Inside
 from app.domain.highway.document.operators.table import FORMS
@@ -17,6 +17,7 @@ from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import complete, mark_started, resolve_work, run_out_of_time
 from app.domain.highway.engine.turn import Phases, Turn
 from app.domain.highway.simulation import simulate
+from milepost.mermaid import write_mermaid
 from tests.domain.highway.built_workflows import define, found_in
 from tests.domain.highway.scripts import START
 
@@ -61,7 +62,7 @@ def start_remark(turn: Turn, state: StepState) -> None:
         complete(turn, mark_started(turn, state), work["text"])
 
 
-REMARK_FORM = Form(members=COMMON | {"text": check_filled_text}, required={"text": "bad_value"}, shape=(">", "]"))
+REMARK_FORM = Form(members=COMMON | {"text": check_filled_text}, required={"text": "bad_value"})
 REMARK_PHASES = Phases(start_remark, run_out_of_time, begin_anew)
 
 
@@ -122,5 +123,5 @@ class TestOneMore:
         document = define(r={"task_id": "r", "operator_type": remark, "text": "{{inputs.who}} was here"}, end=end)
         plan = examine_document(document).plan
         assert plan is not None
-        assert '>"r (remark)"]' in write_mermaid(make_graph(plan))
+        assert '["r (remark)"]' in write_mermaid(make_graph(plan))
         assert simulate(plan, [START], {"who": "Ada"})["final"]["result"] == {"said": "Ada was here"}

@@ -14,5 +14,4 @@ _CHILD = object_with({"workflow_name": check_other_workflow, "inputs": check_obj
 
 FORM = Form(
     members=COMMON | {"children": object_of(_CHILD, "children", check_filled_text), "timeout_seconds": check_seconds},
-    shape=("[[", "]]"),
 )

@@ -17,5 +17,4 @@ FORM = Form(
     members=COMMON | {"condition": check_condition, "if_true": check_text, "if_false": check_text},
     required={"condition": "bad_condition"},
     targets_of=_targets_of,
-    shape=("{", "}"),
 )

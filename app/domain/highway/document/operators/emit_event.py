@@ -7,5 +7,4 @@ FORM = Form(
     members=COMMON | {"event_name": check_filled_text, "payload": check_object},
     required={"event_name": "bad_value"},
     emits="event_name",
-    shape=("([", "])"),
 )

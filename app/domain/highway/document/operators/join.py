@@ -8,5 +8,4 @@ FORM = Form(
     members=COMMON | {"join_tasks": check_texts, "join_mode": one_of(*JoinMode)},
     required={"join_tasks": "bad_value"},
     joins="join_tasks",
-    shape=("((", "))"),
 )

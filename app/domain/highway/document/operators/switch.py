@@ -17,5 +17,4 @@ FORM = Form(
     members=COMMON | {"switch_on": check_text, "cases": object_of(check_text, "task ids"), "default": check_text},
     required={"switch_on": "bad_value"},
     targets_of=_targets_of,
-    shape=("{", "}"),
 )

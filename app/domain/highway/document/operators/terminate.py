@@ -6,5 +6,4 @@ from app.domain.highway.document.forms import COMMON, Form
 FORM = Form(
     members=COMMON
     | {"status": one_of("completed", "failed", "cancelled"), "result": check_object, "reason": check_text},
-    shape=("(((", ")))"),
 )

@@ -15,5 +15,4 @@ FORM = Form(
     awaits="event_name",
     bond=Bond.report,
     names_read=_read_activities,
-    shape=("([", "])"),
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import httpx
 import typer
 
-from app.cli.exits import ExitCode, leave
+from milepost.cli.exits import ExitCode, leave
 
 Url = Annotated[str, typer.Option(envvar="MILEPOST_URL", help="Where the service is.")]
 DEFAULT_URL = "http://127.0.0.1:8000"

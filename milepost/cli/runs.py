@@ -8,9 +8,9 @@ from uuid import UUID
 import httpx
 import typer
 
-from app.cli.calls import DEFAULT_URL, Url, accept, call, send
-from app.cli.exits import ExitCode
-from app.cli.pages import print_page
+from milepost.cli.calls import DEFAULT_URL, Url, accept, call, send
+from milepost.cli.exits import ExitCode
+from milepost.cli.pages import print_page
 
 app = typer.Typer(help="List, show, watch and steer workflow runs.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the service answers it.")]

@@ -1,7 +1,6 @@
 """`milepost worker`: running a worker until it is told to stop."""
 
 import importlib
-import logging
 import os
 import sys
 import traceback
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.calls import DEFAULT_URL, Url
-from app.cli.database import read_settings
-from app.cli.exits import ExitCode, leave
+from milepost.cli.calls import DEFAULT_URL, Url
+from milepost.cli.exits import ExitCode, leave
 
 if TYPE_CHECKING:
     from milepost.client import Worker
@@ -30,7 +28,6 @@ Functions = Annotated[
 ]
 Queue = Annotated[str | None, typer.Option(help="Queue to work, with --functions; else `default`.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, help="Tasks at once, with --functions; else 10.")]
-OUR_NAME = "app"
 
 
 def work(
@@ -45,14 +42,12 @@ def work(
     With `--functions etl` a task named `etl.extract` calls that function with the arguments of its step, and no other
     task is taken. Modules are looked for in the current directory, too.
     """
-    settings = read_settings()
-    from app.logs import configure_logs  # noqa: PLC0415
-    from milepost.client import RefusedError  # noqa: PLC0415 - the other commands start faster without it
+    from milepost.cli.logs import configure_logs  # noqa: PLC0415 - help needs no client
+    from milepost.client import RefusedError  # noqa: PLC0415
 
+    configure_logs()
     if (place is None) == (not functions):
         leave(ExitCode.USAGE, "name either MODULE:WORKER or --functions MODULE")
-    configure_logs(settings)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every call
     if place is not None:
         if queue is not None or concurrency is not None:
             leave(ExitCode.USAGE, "--queue and --concurrency go with --functions; a Worker has its own")
@@ -67,7 +62,7 @@ def work(
 
 def _find_worker(place: str) -> "Worker":
     """Return the worker at ``module:name``, or leave with the reason why there is none."""
-    from milepost.client import Worker  # noqa: PLC0415 - the other commands start faster without it
+    from milepost.client import Worker  # noqa: PLC0415 - help needs no client
 
     module_name, _, name = place.partition(":")
     if not module_name or not name:
@@ -80,7 +75,7 @@ def _find_worker(place: str) -> "Worker":
 
 def _make_worker(modules: Sequence[str], options: dict[str, str | int | None], url: str) -> "Worker":
     """Return a worker for the functions of ``modules``, or leave with the reason why there is none."""
-    from milepost.client import Client, Worker  # noqa: PLC0415 - the other commands start faster without it
+    from milepost.client import Client, Worker  # noqa: PLC0415 - help needs no client
     from milepost.client.worker import TASK_NAMES_MOST  # noqa: PLC0415
 
     try:
@@ -101,24 +96,11 @@ def _import_module(name: str) -> ModuleType:
         leave(ExitCode.USAGE, f"{name or 'nothing'} is not the name of a module, such as etl or jobs.etl")
     here = Path.cwd()
     if str(here) not in sys.path[:1]:
-        _make_room(here)
         sys.path.insert(0, str(here))
     try:
         return importlib.import_module(name)
     except Exception as error:  # noqa: BLE001 - whatever a module raises, the command cannot go on
         leave(ExitCode.USAGE, f"cannot import {name}: {_describe(error)}")
-
-
-def _make_room(directory: Path) -> None:
-    """Let a package in ``directory`` that has the name of ours be imported in its place.
-
-    What of ours has been imported goes on.
-    """
-    theirs = directory / OUR_NAME
-    if not theirs.is_dir() or theirs.samefile(Path(__file__).parents[1]):
-        return
-    for name in [name for name in sys.modules if name == OUR_NAME or name.startswith(f"{OUR_NAME}.")]:
-        del sys.modules[name]
 
 
 def _describe(error: Exception) -> str:

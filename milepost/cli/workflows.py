@@ -9,10 +9,10 @@ from uuid import UUID
 
 import typer
 
-from app.cli.calls import DEFAULT_URL, Document, Url, call
-from app.cli.exits import ExitCode, leave
-from app.cli.pages import print_page
-from app.cli.runs import watch_run
+from milepost.cli.calls import DEFAULT_URL, Document, Url, call
+from milepost.cli.exits import ExitCode, leave
+from milepost.cli.pages import print_page
+from milepost.cli.runs import watch_run
 
 app = typer.Typer(help="Register, check, simulate and start definitions of workflows.", no_args_is_help=True)
 File = Annotated[str, typer.Argument(help="Definition as YAML or JSON; - reads standard input.")]
@@ -101,7 +101,7 @@ def show_graph(
     if what != "-" and not Path(what).is_file():
         typer.echo(call("GET", url, f"{_address(what, version)}/graph", as_text=True).text.rstrip("\n"))
         return
-    from app.domain.highway.compiler.graphs import write_mermaid  # noqa: PLC0415 - the other commands start faster without it
+    from milepost.mermaid import write_mermaid  # noqa: PLC0415 - the other commands start faster without it
     from milepost.schemas.workflows import WorkflowGraph  # noqa: PLC0415
 
     found = call("POST", url, f"{ADDRESS}/validate", document=_read_document(what)).json()
