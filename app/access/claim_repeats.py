@@ -9,10 +9,10 @@ from pydantic_core import from_json, to_json
 
 from app.access.idempotency import IdempotencyKey, key_reused
 from app.db.engine import Tx
+from app.domain.records import IdempotencyKeyRow
 from app.errors import IdempotencyKeyReused
 from app.store import claims as claims_store
 from app.store import idempotency_keys as keys_store
-from app.store.idempotency_keys import StoredKey
 from app.store.sizes import BYTES_MOST
 
 
@@ -82,7 +82,7 @@ async def remember_claims(
 ) -> None:
     """Remember which leases were handed out to the claims with ``keys``; those that got nothing may be made again."""
     rows = [
-        StoredKey(keys[place].scope, keys[place].body, to_json(_leases_of(tasks)).decode())
+        IdempotencyKeyRow(keys[place].scope, keys[place].body, to_json(_leases_of(tasks)).decode())
         for place, tasks in handed.items()
         if place in keys and tasks
     ]

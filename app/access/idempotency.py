@@ -11,9 +11,9 @@ from uuid import UUID
 from app.access.callers import Caller
 from app.db.engine import Tx
 from app.domain.json_values import fingerprint
+from app.domain.records import IdempotencyKeyRow
 from app.errors import IdempotencyKeyReused, Refusal
 from app.store import idempotency_keys as store
-from app.store.idempotency_keys import StoredKey
 from milepost.schemas.problems import FieldError
 
 _ONE = re.compile(r'\{"(?:task_id|workflow_run_id|schedule_id)":"([0-9a-f-]{36})"')
@@ -70,7 +70,7 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
     scopes = {request.key.scope for request in requests if request.key}
     stored = await store.get_keys(tx, list(scopes)) if tx.is_wary else {}
     outcomes: dict[int, Reply | Refusal] = {}
-    new: dict[bytes, StoredKey] = {}
+    new: dict[bytes, IdempotencyKeyRow] = {}
     left = list(range(len(requests)))
     while left:
         chosen = _first_of_each(requests, left, stored)
@@ -100,7 +100,7 @@ async def answer_alone(tx: Tx, key: IdempotencyKey | None, perform: Callable[[],
     stored = (await store.get_keys(tx, [key.scope])).get(key.scope)
     if stored is None:
         reply = await perform()
-        await store.insert_keys(tx, [StoredKey(key.scope, key.body, reply.body.decode())])
+        await store.insert_keys(tx, [IdempotencyKeyRow(key.scope, key.body, reply.body.decode())])
         return reply
     known = _stored_reply(key, stored)
     if isinstance(known, Refusal):
@@ -117,7 +117,9 @@ async def _replay_refused(
     return {i: _stored_reply(key, stored[key.scope]) for i, key in refused.items() if key.scope in stored}
 
 
-def _first_of_each(requests: Sequence[Request], places: Sequence[int], stored: Mapping[bytes, StoredKey]) -> list[int]:
+def _first_of_each(
+    requests: Sequence[Request], places: Sequence[int], stored: Mapping[bytes, IdempotencyKeyRow]
+) -> list[int]:
     """Return the places of requests without a key, and of the first with each key that is not stored."""
     seen = set(stored)
     chosen = []
@@ -130,21 +132,21 @@ def _first_of_each(requests: Sequence[Request], places: Sequence[int], stored: M
     return chosen
 
 
-def _answered(requests: Sequence[Request], replies: Sequence[Reply | Refusal]) -> dict[bytes, StoredKey]:
+def _answered(requests: Sequence[Request], replies: Sequence[Reply | Refusal]) -> dict[bytes, IdempotencyKeyRow]:
     """Return what is stored of the requests that were not refused."""
     return {
-        request.key.scope: StoredKey(request.key.scope, request.key.body, reply.body.decode())
+        request.key.scope: IdempotencyKeyRow(request.key.scope, request.key.body, reply.body.decode())
         for request, reply in zip(requests, replies, strict=True)
         if request.key and isinstance(reply, Reply)
     }
 
 
-def _replay(key: IdempotencyKey | None, stored: Mapping[bytes, StoredKey]) -> Reply | Refusal | None:
+def _replay(key: IdempotencyKey | None, stored: Mapping[bytes, IdempotencyKeyRow]) -> Reply | Refusal | None:
     """Return the reply that the first with this key got; None if there is none, for that one was refused."""
     return _stored_reply(key, stored[key.scope]) if key and key.scope in stored else None
 
 
-def _stored_reply(key: IdempotencyKey, row: StoredKey) -> Reply | Refusal:
+def _stored_reply(key: IdempotencyKey, row: IdempotencyKeyRow) -> Reply | Refusal:
     if row.body != key.body:
         return key_reused()
     is_one = _ONE.match(row.answer)

@@ -6,17 +6,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import CTE, URL, Executable, Select, event, func, make_url, select, true
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.db.deadlines import ending_within
 from app.db.idling import IdleConnections
 from app.db.outages import Outage, leave_values_out
 from app.db.sessions import CONNECT_SECONDS, Sessions
-from app.domain.json_texts import JsonText, write_json
+from app.domain.json_texts import JsonText, Storable, write_json
 from app.settings import Prepare, Settings
 
 CONNECT_ARGS: Mapping[str, str | int] = {
@@ -39,6 +40,15 @@ CLOSE_SECONDS = 2.0
 """How long a stop waits for connections that are just being made or given back."""
 
 UnderWay: TypeAlias = set[asyncio.Future[Any]]
+
+
+Parameters: TypeAlias = Mapping[str, Storable]
+"""The values of a statement, by the names of its parameters."""
+Value = TypeVar("Value")
+
+
+Record = TypeVar("Record", bound=NamedTuple)
+"""What a row is read as: its members are the columns of the statement, in their order."""
 
 
 class Publisher(Protocol):
@@ -65,13 +75,48 @@ class Tx:
         self.ready: Counter[str] = Counter()
 
     async def execute(
-        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+        self, statement: Executable, parameters: Parameters | Sequence[Parameters] | None = None
     ) -> CursorResult[Any]:
         """Execute one statement in this transaction."""
         result = await self._connection.execute(statement, parameters)
         if self.is_promise and not self.has_written:
             self.has_written = result.rowcount > 0 and _writes(statement)
         return result
+
+    async def fetch(
+        self, record: type[Record], statement: Executable, parameters: Parameters | None = None
+    ) -> list[Record]:
+        """Return what a statement finds, each row as a record."""
+        return [*map(record._make, (await self.execute(statement, parameters)).all())]
+
+    async def fetch_one(
+        self, record: type[Record], statement: Executable, parameters: Parameters | None = None
+    ) -> Record | None:
+        """Return the one row that a statement finds as a record; None if it finds none."""
+        row = (await self.execute(statement, parameters)).one_or_none()
+        return None if row is None else record._make(row)
+
+    async def fetch_values(
+        self, statement: TypedReturnsRows[Value], parameters: Parameters | None = None
+    ) -> list[Value]:
+        """Return the values that a statement of one column finds."""
+        return [*(await self.execute(statement, parameters)).scalars()]
+
+    async def fetch_value(self, statement: TypedReturnsRows[Value], parameters: Parameters | None = None) -> Value:
+        """Return the one value that a statement of one column finds."""
+        value: Value = (await self.execute(statement, parameters)).scalar_one()
+        return value
+
+    async def find_value(
+        self, statement: TypedReturnsRows[Value], parameters: Parameters | None = None
+    ) -> Value | None:
+        """Return the one value that a statement of one column finds; None if it finds none."""
+        value: Value | None = (await self.execute(statement, parameters)).scalar_one_or_none()
+        return value
+
+    async def change(self, statement: Executable, parameters: Parameters | None = None) -> int:
+        """Return how many rows a statement has changed."""
+        return (await self.execute(statement, parameters)).rowcount
 
     async def keep_promise(self) -> None:
         """Write something if nothing was written yet: then the commit waits for a synchronous standby.
@@ -88,7 +133,7 @@ class Tx:
         async with self._connection.begin_nested():
             yield
 
-    async def execute_planned(self, statement: Executable, parameters: Mapping[str, Any]) -> CursorResult[Any]:
+    async def execute_planned(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
         """Execute one statement with a plan for these very values: where a plan for all values may be a bad one."""
         connection: Any = (await self._connection.get_raw_connection()).driver_connection
         usual, connection.prepare_threshold = connection.prepare_threshold, None

@@ -1,13 +1,16 @@
 """JSON that is passed on as it is stored: nobody parses it, and it is written as it stands."""
 
 import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Union
+from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
 Json: TypeAlias = Any
-"""A JSON value: as plain Python, or as the text that it is stored as. What is in it is its owner's business."""
+"""A JSON value into which the code looks as definitions and their expressions do: what is in it is found there."""
 
 
 class JsonText:
@@ -18,12 +21,18 @@ class JsonText:
     def __init__(self, text: bytes) -> None:
         self.text = text
 
-    def read(self) -> Any:
+    def read(self) -> Json:
         """Return the value."""
         return from_json(self.text)
 
 
-def read_json(value: Any) -> Any:
+JsonValue: TypeAlias = Union[None, bool, int, float, str, "Sequence[JsonValue]", "Mapping[str, JsonValue]", JsonText]
+"""A JSON value that is passed on: as plain Python, or as the text that it is stored as."""
+Storable: TypeAlias = Union[JsonValue, bytes, UUID, datetime, timedelta, "Sequence[Storable]", "Mapping[str, Storable]"]
+"""What a statement can be given: a value of a column, or many of them."""
+
+
+def read_json(value: JsonValue) -> Json:
     """Return the value of a JSON text; what is none is a value already."""
     return value.read() if isinstance(value, JsonText) else value
 
@@ -33,11 +42,11 @@ _SECRET = token_hex(16)
 _PLACE = re.compile(f'"{_SECRET}:([0-9]+)"'.encode())
 
 
-def write_json(value: Any) -> bytes:
+def write_json(value: object) -> bytes:
     """Return a plain value or a model as JSON, and every JSON text in it as it stands."""
     texts: list[bytes] = []
 
-    def leave_place(unknown: Any) -> str:
+    def leave_place(unknown: object) -> str:
         if not isinstance(unknown, JsonText):
             raise TypeError(f"{type(unknown).__name__} is no JSON")
         texts.append(unknown.text)

@@ -1,11 +1,11 @@
 """Stored things, one typed row each: the store reads them, the rules move them, and what is shown is made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from app.domain.json_texts import Json, JsonText
+from app.domain.json_texts import JsonText, JsonValue
 from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 
@@ -19,10 +19,10 @@ class RunRow(NamedTuple):
     status: RunStatus
     reason: str | None
     queue: str
-    inputs: Json
-    result: Json
-    error: Json
-    tags: Mapping[str, Json]
+    inputs: JsonValue
+    result: JsonValue
+    error: JsonValue
+    tags: Mapping[str, JsonValue]
     created_by: str | None
     absurd_run_id: str | None
     parent_workflow_run_id: UUID | None
@@ -76,7 +76,7 @@ class VersionRow(NamedTuple):
     workflow_hash: str
     description: str
     media_type: str
-    warnings: Json
+    warnings: Sequence[Mapping[str, str]]
     created_by: str
     created_at: datetime
     sequence: int
@@ -93,7 +93,7 @@ class WorkflowRow(NamedTuple):
     document: JsonText
     source: str
     media_type: str
-    warnings: Json
+    warnings: Sequence[Mapping[str, str]]
     created_by: str
     created_at: datetime
     sequence: int
@@ -115,8 +115,8 @@ class ScheduleRow(NamedTuple):
     paused: bool
     paused_reason: str | None
     queue: str
-    inputs: Json
-    tags: Mapping[str, Json]
+    inputs: JsonValue
+    tags: Mapping[str, JsonValue]
     created_by: str | None
     workflow_id: UUID | None
     next_fire_at: datetime | None
@@ -134,8 +134,8 @@ class TaskRow(NamedTuple):
     task_id: UUID
     queue: str
     task_name: str
-    params: Json
-    headers: Json
+    params: JsonValue
+    headers: Mapping[str, JsonValue] | JsonText
     priority: int
     workflow_run_id: UUID | None
     parent_task_id: UUID | None
@@ -145,7 +145,7 @@ class TaskRow(NamedTuple):
     max_lost: int
     lost_count: int
     forgiven_count: int
-    retry_strategy: Mapping[str, Json] | None
+    retry_strategy: Mapping[str, JsonValue] | None
     max_delay_seconds: float | None
     max_duration_seconds: float | None
     idempotency_key: str | None
@@ -154,16 +154,16 @@ class TaskRow(NamedTuple):
     reason: str | None
     run_id: UUID
     attempt: int
-    result: Json
-    error: Json
-    progress: Json
+    result: JsonValue
+    error: JsonValue
+    progress: JsonValue
     available_at: datetime
     ready_at: datetime | None
     due_at: datetime | None
     limit_at: datetime | None
     wake_at: datetime | None
     wake_event: str | None
-    event_payload: Json
+    event_payload: JsonValue
     wait_step: str | None
     wait_all: list[str] | None
     claimed_by: str | None
@@ -201,4 +201,187 @@ class AttemptRow(NamedTuple):
     lease_token: UUID | None
     started_at: datetime | None
     ended_at: datetime
-    error: Json
+    error: JsonValue
+
+
+class ApiKeyRow(NamedTuple):
+    """An API key as it is stored, without its secret."""
+
+    api_key_id: UUID
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class IdempotencyKeyRow(NamedTuple):
+    """An idempotency key as it is stored: of what request, what it was sent with, and what was answered."""
+
+    scope: bytes
+    body: bytes
+    answer: str
+
+
+class QueueRow(NamedTuple):
+    """A queue as it is stored; what the columns mean is said at the model."""
+
+    queue: str
+    paused: bool
+    max_concurrency: int | None
+    default_lease_seconds: float
+    retention_seconds: float | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class WorkerRow(NamedTuple):
+    """A worker that was seen on a queue, as it is stored."""
+
+    queue: str
+    worker_id: str
+    seen_at: datetime
+
+
+class CheckpointRow(NamedTuple):
+    """A checkpoint of a task as it is stored; what the columns mean is said at the model."""
+
+    task_id: UUID
+    name: str
+    position: int
+    state: JsonText | None
+    is_outcome: bool
+    attempt: int
+    run_id: UUID
+    updated_at: datetime
+
+
+class SpentLeaseRow(NamedTuple):
+    """A lease that was given up, as it is stored, with what that was answered."""
+
+    lease_token: UUID
+    task_id: UUID
+    run_id: UUID
+    call: str
+    body: bytes
+    answer: JsonText | None
+    spent_at: datetime
+
+
+class LateReportRow(NamedTuple):
+    """The report of a worker that had lost its lease, as it is stored."""
+
+    late_report_id: int
+    task_id: UUID
+    run_id: UUID
+    at: datetime
+    lease_token_suffix: str
+    call: str
+    body: JsonText | None
+
+
+class EventRow(NamedTuple):
+    """An event as it is stored; which queue it is of is known to whoever reads it."""
+
+    event_id: int
+    event_name: str
+    workflow_run_id: UUID | None
+    payload: JsonText | None
+    emitted_at: datetime
+
+
+class DeliveryRow(NamedTuple):
+    """An event on its way to other runs, as it is stored."""
+
+    delivery_id: int
+    queue: str
+    event_name: str
+    workflow_run_id: UUID | None
+
+
+class SlotRow(NamedTuple):
+    """A slot of a schedule that has been dealt with, as it is stored."""
+
+    schedule_id: UUID
+    fire_at: datetime
+    workflow_run_id: UUID | None
+    outcome: str
+    at: datetime
+
+
+class HistoryRow(NamedTuple):
+    """An entry of the history of a run, as it is stored."""
+
+    history_id: int
+    workflow_run_id: UUID
+    at: datetime
+    verb: str
+    from_status: str | None
+    to_status: str
+    attempt: int
+    actor: str
+    reason: str | None
+    request_id: str | None
+
+
+class FrameRow(NamedTuple):
+    """The names of results of a run or an iteration, as they are stored."""
+
+    workflow_run_id: UUID
+    path: str
+    variables: Mapping[str, JsonValue]
+    names: Mapping[str, JsonValue]
+    value: JsonValue
+
+
+class StepRow(NamedTuple):
+    """A step of an executed run as it is stored, without its result; what the columns mean is said at the model."""
+
+    workflow_run_id: UUID
+    path: str
+    region: str
+    scope: str
+    operator_type: str
+    status: str
+    attempt: int
+    task_id: UUID | None
+    error: JsonValue
+    facts: Mapping[str, JsonValue]
+    due_at: datetime | None
+    awaits: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class WarningRow(NamedTuple):
+    """A warning of an executed run, as it is stored."""
+
+    warning_id: int
+    workflow_run_id: UUID
+    path: str
+    code: str
+    expression: str
+    at: datetime
+
+
+class ExecutionRow(NamedTuple):
+    """An executed run and what its execution keeps, as both are stored."""
+
+    workflow_run_id: UUID
+    status: str
+    inputs: JsonValue
+    queue: str
+    workflow_hash: str | None
+    started_at: datetime | None
+    cancel_requested_at: datetime | None
+    parent_workflow_run_id: UUID | None
+    workflow_id: UUID
+    strict_templates: bool
+    run: Mapping[str, JsonValue]
+    memory: Mapping[str, JsonValue]
+    breakers: Mapping[str, JsonValue]
+    parent_step: str | None
+    parent_child: str | None
+    deadline_at: datetime | None
+    paused_at: datetime | None
+    now: datetime
+    """The database's time when it was read: of its transaction."""

@@ -1,11 +1,10 @@
 """How a task moves outside the hot path: from the row as it is stored to the one that is stored next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from app.domain.json_texts import Json
+from app.domain.json_texts import Json, Storable
 from app.domain.records import AttemptRow, TaskRow
 from app.domain.retries import Sequel
 from milepost.schemas.reasons import Reason
@@ -147,7 +146,7 @@ def past_attempt(
     )
 
 
-def checkpoint_row(task: TaskRow, name: str, state: Json, *, is_outcome: bool = False) -> dict[str, Any]:
+def checkpoint_row(task: TaskRow, name: str, state: Json, *, is_outcome: bool = False) -> Mapping[str, Storable]:
     """Return the row of a checkpoint that the current attempt of a task writes."""
     return {
         "task_id": task.task_id,

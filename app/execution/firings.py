@@ -83,7 +83,7 @@ def _take_turns(rows: Sequence[ScheduleRow], room: dict[UUID, int], most: int) -
 
 async def _find_dealt(tx: Tx, turns: Sequence[Turn]) -> dict[UUID, set[datetime]]:
     """Return, by schedule, those of the slots that have been dealt with before, such as by a backfill."""
-    candidates = [{"schedule_id": turn.row.schedule_id, "fire_at": slot} for turn in turns for slot in turn.slots]
+    candidates = [(turn.row.schedule_id, slot) for turn in turns for slot in turn.slots]
     dealt: dict[UUID, set[datetime]] = {}
     for slot in await schedules_store.list_dealt_slots(tx, candidates):
         dealt.setdefault(slot.schedule_id, set()).add(slot.fire_at)

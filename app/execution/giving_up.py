@@ -33,14 +33,14 @@ async def give_up_run(tx: Tx, workflow_run_id: UUID, why: str) -> None:
         parent = await store.get_parent(tx, ended)
         ended = None
         if parent is not None and (failure := await _try_to_tell(tx, parent)) is not None:
-            ended, why = parent.run_id, f"it could not be told that a child has ended: {failure}"
+            ended, why = parent.workflow_run_id, f"it could not be told that a child has ended: {failure}"
 
 
 async def _lock_line(tx: Tx, workflow_run_id: UUID) -> None:
     """Lock a run with those that started it, which may have to be told or ended once its tasks are locked."""
     line = [workflow_run_id]
     while (parent := await store.get_parent(tx, line[-1])) is not None:
-        line.append(parent.run_id)
+        line.append(parent.workflow_run_id)
     await runs_store.lock_run_rows(tx, line)
 
 
@@ -49,8 +49,8 @@ async def _try_to_tell(tx: Tx, parent: store.Parent) -> str | None:
     try:
         async with tx.savepoint():
             executions = Executions(tx)
-            await executions.lock([parent.run_id])
-            await executions.act(parent.run_id, EndChild(parent.step, parent.child, parent.status))
+            await executions.lock([parent.workflow_run_id])
+            await executions.act(parent.workflow_run_id, EndChild(parent.step, parent.child, parent.status))
             await executions.write()
     except Exception as failure:
         if not may_be_of_one(failure):

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Dialect, MetaD
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, Uuid
 
-from app.domain.json_texts import JsonText
+from app.domain.json_texts import Json, JsonText, JsonValue
 
 
 def list_of(statuses: Iterable[str]) -> str:
@@ -27,7 +27,7 @@ def constant(value: str) -> ColumnElement[str]:
     return literal_column(f"'{value}'", Text)
 
 
-class KeptJson(TypeDecorator[JsonText]):
+class KeptJson(TypeDecorator[JsonValue]):
     """What callers have sent and get back: its text goes from the row to the answer, and nobody parses it."""
 
     impl = JSON
@@ -42,7 +42,7 @@ class ReadJson(KeptJson):
 
     cache_ok = True
 
-    def process_result_value(self, value: JsonText | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_result_value(self, value: JsonText | None, dialect: Dialect) -> Json:  # noqa: ARG002 - SQLAlchemy's signature
         """Return the value of the text."""
         return None if value is None else value.read()
 

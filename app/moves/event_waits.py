@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import MISSING
 
-from app.db.engine import Tx
-from app.domain.json_texts import JsonText, write_json
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonText, JsonValue, write_json
 from app.domain.records import TaskRow
 from app.domain.task_moves import checkpoint_row, wake
 from app.errors import ValidationFailed
@@ -114,11 +114,11 @@ def _woken(task: TaskRow, outcome: EventAwaited | ValidationFailed, *, is_kept: 
     return wake(task, task.now, outcome.event_name, _payload_of(outcome))
 
 
-def _payload_of(outcome: EventAwaited) -> Any:
+def _payload_of(outcome: EventAwaited) -> JsonValue:
     return None if outcome.payload is MISSING else outcome.payload
 
 
-def outcome_row(task: TaskRow, step: str, outcome: EventAwaited) -> dict[str, Any]:
+def outcome_row(task: TaskRow, step: str, outcome: EventAwaited) -> Parameters:
     """Return the checkpoint that remembers what came of awaiting."""
     return checkpoint_row(task, step, JsonText(write_json(outcome)), is_outcome=True)
 

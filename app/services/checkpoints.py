@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.cursors import read_offset, write_offset
 from app.domain.records import TaskRow
 from app.domain.task_moves import checkpoint_row
@@ -34,7 +34,7 @@ async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], TaskRow]]) 
     written = await checkpoints_store.put_checkpoints(
         tx, [checkpoint_row(task, report.name, report.body.state) for report, task in held]
     )
-    longer = [
+    longer: list[Parameters] = [
         {
             "task_id": report.task_id,
             "lease_token": report.token,

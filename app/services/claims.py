@@ -163,27 +163,27 @@ async def _claim(
     free: int | None,
     claims: Mapping[int, Claim],
     default_lease_seconds: float,
-) -> Sequence[Any]:
+) -> Sequence[claims_store.HandedTask]:
     """Claim for all ``claims``; again where tasks of a key, of which only one can run, stood in the way of others.
 
     Whoever waits is told of tasks that are left because there is no room for them.
     """
-    taken: list[Any] = []
+    taken: list[claims_store.HandedTask] = []
     left = {place: claim.limit for place, claim in claims.items()}
     while True:
         wanted = sum(left.values())
         most = wanted if free is None else min(wanted, free - len(taken))
         if most <= 0 or this.room <= 0:
             return taken
-        rows = await claims_store.claim_tasks(
+        found = await claims_store.claim_tasks(
             tx, queue, names, most, this.room, _claimers(claims, left, default_lease_seconds)
         )
-        taken += rows
-        for row in rows:
-            left[row.claimer] -= 1
-            this.room -= row.size
-        tx.ready[queue] += rows[0].left_over if rows else 0
-        if not rows or not rows[0].passed_over:
+        taken += found.tasks
+        for task in found.tasks:
+            left[task.claimer] -= 1
+        this.room -= found.size
+        tx.ready[queue] += found.left_over
+        if not found.passed_over:
             return taken
 
 
@@ -207,7 +207,7 @@ def _claimers(
     return claimers
 
 
-async def _read_claimed(tx: Tx, rows: Sequence[Any]) -> dict[int, list[dict[str, Any]]]:
+async def _read_claimed(tx: Tx, rows: Sequence[claims_store.HandedTask]) -> dict[int, list[dict[str, Any]]]:
     started = [row.task_id for row in rows if row.was_started]
     states = await checkpoints_store.list_states(tx, started) if started else {}
     handed: dict[int, list[dict[str, Any]]] = {}
@@ -216,7 +216,7 @@ async def _read_claimed(tx: Tx, rows: Sequence[Any]) -> dict[int, list[dict[str,
     return handed
 
 
-def _read_claimed_task(row: Any, checkpoints: dict[str, Any]) -> dict[str, Any]:
+def _read_claimed_task(row: claims_store.HandedTask, checkpoints: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(claims_store.CLAIMED, row, strict=False)) | {"checkpoints": checkpoints}
 
 

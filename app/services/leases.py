@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import MISSING
 
 from app.db.engine import Tx
+from app.domain.json_texts import Storable, write_json
 from app.domain.records import TaskRow
 from app.domain.retries import Failure
 from app.domain.task_moves import put_to_sleep, release, suspend
@@ -127,7 +128,7 @@ async def _await_one(tx: Tx, report: Report[EventAwait], task: TaskRow) -> Answe
     if known is not None:
         if not known.is_outcome:
             return ValidationFailed.at("/step_name", "is the name of a checkpoint of this task")
-        return Answered(known.state.text)
+        return Answered(write_json(known.state))
     names = _names(body)
     outcome = await look(tx, task, names, all_of=body.all_of is not None)
     if outcome is None and body.timeout_seconds == 0:
@@ -148,7 +149,7 @@ async def _suspend(tx: Tx, report: Report[EventAwait], task: TaskRow, names: lis
     until = None if seconds is None else task.now + timedelta(seconds=seconds)
     all_of = names if body.all_of is not None else None
     await tasks_store.update_tasks(tx, [suspend(task, body.step_name, names, all_of, until, task.now)])
-    about = {"task_id": task.task_id, "queue": task.queue, "workflow_run_id": task.workflow_run_id}
+    about: dict[str, Storable] = {"task_id": task.task_id, "queue": task.queue, "workflow_run_id": task.workflow_run_id}
     await events_store.insert_waits(tx, [{**about, "event_name": name} for name in names])
     tx.ready[task.queue] += 1
     outcome = EventAwaited.model_construct(outcome=AwaitOutcome.suspended)

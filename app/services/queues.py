@@ -44,8 +44,8 @@ async def _read_queues(tx: Tx, rows: Sequence[Any]) -> list[Queue]:
     for row in await queues_store.count_open_tasks(tx, names):
         depths[row.queue][row.status] = row
     workers: dict[str, list[SeenWorker]] = {name: [] for name in names}
-    for row in await queues_store.list_workers(tx, names):
-        workers[row.queue].append(SeenWorker.model_construct(worker_id=row.worker_id, seen_at=row.seen_at))
+    for seen in await queues_store.list_workers(tx, names):
+        workers[seen.queue].append(SeenWorker.model_construct(worker_id=seen.worker_id, seen_at=seen.seen_at))
     return [_read_queue(row, depths[row.queue], workers[row.queue]) for row in rows]
 
 

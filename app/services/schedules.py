@@ -288,8 +288,7 @@ async def _find_slots(
         (current,) = await read_schedules(tx, [row])
         detail = f"the definition of {row.workflow_name} that it starts has been deleted"
         raise MoveNotAllowed(detail, current=current, allowed=["delete"])
-    candidates = [{"schedule_id": row.schedule_id, "fire_at": slot} for slot in slots]
-    known = await schedules_store.list_dealt_slots(tx, candidates)
+    known = await schedules_store.list_dealt_slots(tx, [(row.schedule_id, slot) for slot in slots])
     full = filled | {(slot.schedule_id, slot.fire_at) for slot in known if slot.workflow_run_id is not None}
     return Filling(row, workflow, [rhythm.interval(slot) for slot in slots if (row.schedule_id, slot) not in full])
 

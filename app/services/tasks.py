@@ -220,18 +220,10 @@ async def _list_late_reports(tx: Tx, task_id: UUID) -> dict[UUID, list[LateRepor
 
 
 def _read_attempt(row: AttemptRow, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:
-    return TaskAttempt.model_construct(
-        run_id=row.run_id,
-        attempt=row.attempt,
-        status=TaskStatus(row.status),
-        reason=None if row.reason is None else Reason(row.reason),
-        claimed_by=row.claimed_by,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        result=None,
-        error=row.error,
-        late_reports=late.get(row.run_id, []),
-    )
+    shown = {name: getattr(row, name) for name in TaskAttempt.model_fields if name in row._fields}
+    shown["status"] = TaskStatus(row.status)
+    shown["reason"] = None if row.reason is None else Reason(row.reason)
+    return TaskAttempt.model_construct(None, **shown, result=None, late_reports=late.get(row.run_id, []))
 
 
 def _newest_attempt(task: Task, late: Mapping[UUID, list[LateReport]]) -> TaskAttempt:

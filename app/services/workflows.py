@@ -151,7 +151,7 @@ def read_workflow(row: VersionRow | WorkflowRow) -> Workflow:
 def _shown(row: VersionRow | WorkflowRow, model: type[RegisteredVersion]) -> dict[str, Json]:
     shown = {name: getattr(row, name) for name in model.model_fields if name in row._fields}
     if "warnings" in shown:
-        shown["warnings"] = [WorkflowFinding.model_construct(**warning) for warning in row.warnings]
+        shown["warnings"] = [WorkflowFinding.model_construct(None, **warning) for warning in row.warnings]
     return shown
 
 

@@ -1,17 +1,17 @@
 """SQL of API keys."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Row, Text, Uuid, any_, bindparam, func, select, update
+from sqlalchemy import ARRAY, LargeBinary, Text, Uuid, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.records import ApiKeyRow
 from app.models import ApiKey
 from app.store.locks import Rank
 
-_PUBLIC = (ApiKey.api_key_id, ApiKey.name, ApiKey.scopes, ApiKey.created_at, ApiKey.revoked_at)
+_PUBLIC = tuple(ApiKey.__table__.c[name] for name in ApiKeyRow._fields)
 _INSERT = (
     insert(ApiKey)
     .values(
@@ -69,40 +69,42 @@ _REVOKE_OTHERS_FROM_ENVIRONMENT = (
 )
 
 
-async def insert_key(tx: Tx, api_key_id: UUID, name: str, secret_hash: bytes, scopes: Sequence[str]) -> Row[Any] | None:
+async def insert_key(
+    tx: Tx, api_key_id: UUID, name: str, secret_hash: bytes, scopes: Sequence[str]
+) -> ApiKeyRow | None:
     """INSERT a key; None if its name or its secret exists."""
-    values = {"api_key_id": api_key_id, "name": name, "secret_hash": secret_hash, "scopes": list(scopes)}
-    return (await tx.execute(_INSERT, values)).one_or_none()
+    values: Parameters = {"api_key_id": api_key_id, "name": name, "secret_hash": secret_hash, "scopes": list(scopes)}
+    return await tx.fetch_one(ApiKeyRow, _INSERT, values)
 
 
-async def get_key(tx: Tx, secret_hash: bytes) -> Row[Any] | None:
+async def get_key(tx: Tx, secret_hash: bytes) -> ApiKeyRow | None:
     """SELECT the key with this secret, revoked or not."""
-    return (await tx.execute(_GET_BY_HASH, {"secret_hash": secret_hash})).one_or_none()
+    return await tx.fetch_one(ApiKeyRow, _GET_BY_HASH, {"secret_hash": secret_hash})
 
 
 async def has_keys(tx: Tx) -> bool:
     """SELECT whether a key was ever made."""
-    return bool((await tx.execute(_ANY)).scalar_one())
+    return await tx.fetch_value(_ANY)
 
 
-async def list_keys(tx: Tx) -> Sequence[Row[Any]]:
+async def list_keys(tx: Tx) -> Sequence[ApiKeyRow]:
     """SELECT all keys, oldest first."""
-    return (await tx.execute(_LIST)).all()
+    return await tx.fetch(ApiKeyRow, _LIST)
 
 
 async def put_key_from_environment(
     tx: Tx, api_key_id: UUID, name: str, secret_hash: bytes, scopes: Sequence[str]
 ) -> bool:
     """INSERT the key of the environment, or give it another secret; False if the name is that of another key."""
-    values = {"api_key_id": api_key_id, "name": name, "sent_hash": secret_hash, "scopes": list(scopes)}
-    return (await tx.execute(_PUT_FROM_ENVIRONMENT, values)).one_or_none() is not None
+    values: Parameters = {"api_key_id": api_key_id, "name": name, "sent_hash": secret_hash, "scopes": list(scopes)}
+    return await tx.find_value(_PUT_FROM_ENVIRONMENT, values) is not None
 
 
 async def revoke_others_from_environment(tx: Tx, secret_hash: bytes) -> int:
     """UPDATE all keys of the environment but this one to revoked; how many were not before."""
-    return (await tx.execute(_REVOKE_OTHERS_FROM_ENVIRONMENT, {"sent_hash": secret_hash})).rowcount
+    return await tx.change(_REVOKE_OTHERS_FROM_ENVIRONMENT, {"sent_hash": secret_hash})
 
 
-async def revoke_key(tx: Tx, name: str) -> Row[Any] | None:
+async def revoke_key(tx: Tx, name: str) -> ApiKeyRow | None:
     """UPDATE the key of this name to revoked; None if there is none."""
-    return (await tx.execute(_REVOKE, {"of_name": name})).one_or_none()
+    return await tx.fetch_one(ApiKeyRow, _REVOKE, {"of_name": name})

@@ -1,17 +1,18 @@
 """SQL of checkpoints."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Row, Text, Uuid, any_, bindparam, func, select, true
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Integer, Text, Uuid, any_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonValue
+from app.domain.records import CheckpointRow
 from app.models import Checkpoint
 from app.store.locks import Rank
-from app.store.pages import FoundPage, read_page
+from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import BYTES_MOST, size_of
 
@@ -22,7 +23,7 @@ _WRITTEN = ("task_id", "name", "state", "is_outcome", "attempt", "run_id")
 _item = rows_like(Checkpoint, _WRITTEN)
 
 
-def _others_of(task_id: Any, name: Any) -> LateralFromClause:
+def _others_of(task_id: ColumnElement[UUID], name: ColumnElement[str]) -> LateralFromClause:
     """Return how many checkpoints a task has under other names, and how many bytes their states are."""
     totals = select(func.count().label("names"), func.coalesce(func.sum(size_of(Checkpoint.state)), 0).label("bytes"))
     return totals.where(Checkpoint.task_id == task_id, Checkpoint.name != name).lateral("others")
@@ -69,33 +70,32 @@ _LIST_STATES = (
 )
 
 
-async def put_checkpoints(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[tuple[UUID, str], Row[Any]]:
+async def put_checkpoints(tx: Tx, rows: Sequence[Parameters]) -> dict[tuple[UUID, str], CheckpointRow]:
     """INSERT or overwrite checkpoints of locked tasks, by (task, name).
 
     Left out are those that would overwrite the outcome of an await, and those for which the task has no room.
     """
-    return {(row.task_id, row.name): row for row in await tx.execute(_PUT, as_rows(rows))}
+    return {(row.task_id, row.name): row for row in await tx.fetch(CheckpointRow, _PUT, as_rows(rows))}
 
 
-async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> Row[Any] | None:
+async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> CheckpointRow | None:
     """SELECT one checkpoint."""
-    return (await tx.execute(_GET, {"of_task": task_id, "of_name": name})).one_or_none()
+    return await tx.fetch_one(CheckpointRow, _GET, {"of_task": task_id, "of_name": name})
 
 
 async def has_room(tx: Tx, task_id: UUID, name: str, size: int) -> bool:
     """SELECT whether a checkpoint of ``size`` bytes has room beside the others of its task."""
-    parameters = {"of_task": task_id, "of_name": name, "size": size}
-    return bool((await tx.execute(_HAS_ROOM, parameters)).scalar_one())
+    return await tx.fetch_value(_HAS_ROOM, {"of_task": task_id, "of_name": name, "size": size})
 
 
-async def list_checkpoints(tx: Tx, task_id: UUID, after: int, limit: int) -> FoundPage:
+async def list_checkpoints(tx: Tx, task_id: UUID, after: int, limit: int) -> Page[CheckpointRow]:
     """SELECT up to ``limit`` checkpoints behind the position ``after``, in order of writing."""
-    return await read_page(tx, _LIST, {"of_task": task_id, "after": after}, limit)
+    return await read_page(tx, CheckpointRow, _LIST, {"of_task": task_id, "after": after}, limit)
 
 
-async def list_states(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+async def list_states(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, dict[str, JsonValue]]:
     """SELECT the states of all checkpoints of tasks: name -> state, by task."""
-    states: dict[UUID, dict[str, Any]] = {}
+    states: dict[UUID, dict[str, JsonValue]] = {}
     for row in await tx.execute(_LIST_STATES, {"tasks": task_ids}):
         states.setdefault(row.task_id, {})[row.name] = row.state
     return states

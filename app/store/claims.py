@@ -1,8 +1,9 @@
 """SQL of the hot path: handing tasks out, taking results in, extending leases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -14,8 +15,6 @@ from sqlalchemy import (
     DateTime,
     Float,
     Integer,
-    Row,
-    Select,
     Text,
     Uuid,
     any_,
@@ -32,12 +31,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonValue, Storable
 from app.domain.lease_tokens import STEP_VERSION
 from app.models import Checkpoint, Queue, Task
 from app.models.base import constant
 from app.store.advisory_locks import KEYS_OF_CLAIMS
 from app.store.locks import Rank
+from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
 from app.store.sizes import size_of
 from milepost.schemas.tasks import TaskStatus
@@ -50,25 +51,37 @@ _TAKE_KEY = func.pg_try_advisory_xact_lock(
 
 Two that did would wait for each other at the unique index. A thousand hashes: more locks would fill Postgres's table.
 """
-_CLAIMED_COLUMNS = (
-    Task.task_id,
-    Task.run_id,
-    Task.attempt,
-    Task.lease_token,
-    Task.lease_expires_at,
-    Task.task_name,
-    Task.params,
-    Task.headers,
-    Task.retry_strategy,
-    Task.max_attempts,
-    Task.workflow_run_id,
-    Task.step,
-    Task.traceparent,
-    Task.wake_event,
-    Task.event_payload,
-)
-CLAIMED = (*(attribute.key for attribute in _CLAIMED_COLUMNS), "server_time")
-"""What the first columns of a claimed row are, as `ClaimedTask` has them."""
+
+
+class HandedTask(NamedTuple):
+    """A task that was handed out, and which of the claimers has it."""
+
+    task_id: UUID
+    run_id: UUID
+    attempt: int
+    lease_token: UUID
+    lease_expires_at: datetime
+    task_name: str
+    params: JsonValue
+    headers: JsonValue
+    retry_strategy: JsonValue
+    max_attempts: int
+    workflow_run_id: UUID | None
+    step: str | None
+    traceparent: str | None
+    wake_event: str | None
+    event_payload: JsonValue
+    server_time: datetime
+    was_started: bool
+    """Whether it may have checkpoints."""
+    claimer: int
+    place: int
+
+
+_MEMBERS = len(HandedTask._fields)
+CLAIMED = HandedTask._fields[: HandedTask._fields.index("was_started")]
+"""What the first members of a task that is handed out are, as `ClaimedTask` has them."""
+_CLAIMED_COLUMNS = tuple(Task.__table__.c[name] for name in CLAIMED if name in Task.__table__.c)
 
 
 _random = cast(func.gen_random_uuid(), Text)
@@ -134,7 +147,7 @@ def _in_places(ready: CTE) -> CTE:
     ).cte("ranked")
 
 
-def _begin_attempt(at: ColumnElement[Any]) -> dict[str, Any]:
+def _begin_attempt(at: ColumnElement[datetime]) -> dict[str, Expression | None]:
     """Return what changes on a task that is claimed ``at`` a moment: the end of the attempt before is no later."""
     started_at = func.greatest(at, Task.updated_at)
     max_duration_ends = started_at + seconds(Task.max_duration_seconds)
@@ -155,7 +168,7 @@ def _begin_attempt(at: ColumnElement[Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _claim(*, named: bool) -> Select[Any]:
+def _claim(*, named: bool) -> Query:
     """Return the statement that hands the ready tasks of one queue to claimers, each of whom has a range of places.
 
     Guarantee 2: a task is taken by exactly one of any number of claims, for its row is locked and not ready any more
@@ -286,50 +299,94 @@ _LOCK_QUEUE = (
 _COUNT_RUNNING = select(func.count()).where(Task.queue == bindparam("of_queue", type_=Text), Task.status == _RUNNING)
 
 
-async def read_queues(tx: Tx, queues: Sequence[str]) -> dict[str, Row[Any]]:
+class QueueLimits(NamedTuple):
+    """What a claim has to know of a queue."""
+
+    queue: str
+    paused: bool
+    max_concurrency: int | None
+    default_lease_seconds: float
+    has_expired: bool
+    has_due: bool
+
+
+async def read_queues(tx: Tx, queues: Sequence[str]) -> dict[str, QueueLimits]:
     """SELECT the limits of queues, and whether there are expired leases or tasks whose time has come on them."""
-    return {row.queue: row for row in await tx.execute(_READ_QUEUES, {"queues": queues})}
+    return {row.queue: row for row in await tx.fetch(QueueLimits, _READ_QUEUES, {"queues": queues})}
 
 
 async def lock_places(tx: Tx, queue: str) -> int | None:
     """SELECT FOR UPDATE how many tasks the queue may run at once; None: no limit (any more)."""
-    most: int | None = (await tx.execute(_LOCK_QUEUE, {"of_queue": queue})).scalar_one_or_none()
-    return most
+    return await tx.find_value(_LOCK_QUEUE, {"of_queue": queue})
 
 
 async def count_running(tx: Tx, queue: str) -> int:
     """SELECT how many tasks of the queue are running."""
-    return int((await tx.execute(_COUNT_RUNNING, {"of_queue": queue})).scalar_one())
+    return await tx.fetch_value(_COUNT_RUNNING, {"of_queue": queue})
+
+
+class Taken(NamedTuple):
+    """What a claim has taken."""
+
+    tasks: Sequence[HandedTask]
+    size: int
+    """How many bytes of JSON they are together."""
+    passed_over: int
+    """How many were left because only one task of their concurrency key may run."""
+    left_over: int
+    """How many were left because there was no room for them."""
 
 
 async def claim_tasks(
-    tx: Tx, queue: str, names: Sequence[str] | None, most: int, room: int, claimers: Sequence[Mapping[str, Any]]
-) -> Sequence[Row[Any]]:
+    tx: Tx, queue: str, names: Sequence[str] | None, most: int, room: int, claimers: Sequence[Parameters]
+) -> Taken:
     """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall.
 
-    The last is the one that brings them to ``room`` bytes; ``left_over`` is how many of ``most`` came after it.
+    The last is the one that brings them to ``room`` bytes.
     """
-    parameters = {"of_queue": queue, "most": most, "room": room, **as_rows([dict(claimer) for claimer in claimers])}
+    parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": room, **as_rows(claimers)}
     if names is not None:
         parameters["names"] = list(names)
-    return (await tx.execute(_claim(named=names is not None), parameters)).all()
+    rows = (await tx.execute(_claim(named=names is not None), parameters)).all()
+    tasks = [HandedTask._make(row[:_MEMBERS]) for row in rows]
+    return Taken(tasks, sum(row.size for row in rows), *(rows[0][-2:] if rows else (0, 0)))
 
 
-async def get_claimed(tx: Tx, leases: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+async def get_claimed(tx: Tx, leases: Sequence[Parameters]) -> Sequence[HandedTask]:
     """SELECT what ``claim_tasks`` gave, of those leases that last."""
-    return (await tx.execute(_GET_CLAIMED, as_rows(leases))).all()
+    return await tx.fetch(HandedTask, _GET_CLAIMED, as_rows(leases))
 
 
-async def measure_claimed(tx: Tx, leases: Sequence[dict[str, Any]]) -> dict[int, int]:
+async def measure_claimed(tx: Tx, leases: Sequence[Parameters]) -> dict[int, int]:
     """SELECT how many bytes of JSON ``get_claimed`` would give of ``leases``, by claimer."""
     return {row.claimer: int(row.size) for row in await tx.execute(_SIZES_OF_CLAIMED, as_rows(leases))}
 
 
-async def complete_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+class CompletedTask(NamedTuple):
+    """A task that was completed, by its lease."""
+
+    task_id: UUID
+    queue: str
+    lease_token: UUID
+
+
+async def complete_tasks(tx: Tx, rows: Sequence[Parameters]) -> Sequence[CompletedTask]:
     """UPDATE to completed those tasks whose current lease is named and lasts, or was found to last in ``tx``."""
-    return (await tx.execute(_COMPLETE, as_rows(rows))).all()
+    return await tx.fetch(CompletedTask, _COMPLETE, as_rows(rows))
 
 
-async def beat_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row[Any]]:
+class KeptLease(NamedTuple):
+    """A lease that was extended."""
+
+    task_id: UUID
+    lease_expires_at: datetime
+    cancel_requested_at: datetime | None
+    lease_token: UUID
+    run_id: UUID
+    attempt: int
+    server_time: datetime
+
+
+async def beat_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, KeptLease]:
     """UPDATE the leases of those tasks whose current lease is named; by task."""
-    return {row.task_id: row for row in await tx.execute(_BEAT, as_rows(rows))}
+    return {row.task_id: row for row in await tx.fetch(KeptLease, _BEAT, as_rows(rows))}

@@ -1,12 +1,12 @@
 """SQL of events on their way to runs and tasks that could not be told at once."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Row, any_, bindparam, delete, select
+from sqlalchemy import ARRAY, BigInteger, Integer, any_, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.records import DeliveryRow
 from app.models import EventDelivery
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
@@ -35,19 +35,19 @@ _DELETE_DELIVERIES = (
 )
 
 
-async def insert_deliveries(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_deliveries(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT events that other runs are still to be told of."""
     await tx.execute(_INSERT_DELIVERIES, as_rows(rows))
 
 
-async def lock_deliveries(tx: Tx, most: int) -> Sequence[Row[Any]]:
+async def lock_deliveries(tx: Tx, most: int) -> Sequence[DeliveryRow]:
     """SELECT FOR UPDATE events that are on their way, oldest first, skipping those that are being delivered."""
-    return (await tx.execute(_LOCK_DELIVERIES, {"most": most})).all()
+    return await tx.fetch(DeliveryRow, _LOCK_DELIVERIES, {"most": most})
 
 
-async def lock_some_deliveries(tx: Tx, keys: Sequence[int]) -> Sequence[Row[Any]]:
+async def lock_some_deliveries(tx: Tx, keys: Sequence[int]) -> Sequence[DeliveryRow]:
     """SELECT FOR UPDATE those of the events on their way that still are."""
-    return (await tx.execute(_LOCK_SOME_DELIVERIES, {"keys": list(keys)})).all()
+    return await tx.fetch(DeliveryRow, _LOCK_SOME_DELIVERIES, {"keys": list(keys)})
 
 
 async def delete_deliveries(tx: Tx, keys: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """SQL of tasks that something happens to by itself: which are due, and how they end without being read."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -9,7 +9,6 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Integer,
-    Row,
     Select,
     Text,
     Uuid,
@@ -22,16 +21,18 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import SQLORMExpression
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db.engine import Tx
+from app.domain.json_texts import JsonValue
 from app.domain.moves import TASK_OPEN
 from app.domain.records import TaskRow
 from app.models import Task, TaskAttempt
 from app.models.base import constant
 from app.store.locks import Rank
+from app.store.parts import Expression
 from app.store.set_aside_rows import ids_set_aside_by
-from app.store.tasks import lock_statement, read_tasks
+from app.store.tasks import lock_statement
 from milepost.schemas.reasons import Reason
 from milepost.schemas.tasks import TaskStatus
 
@@ -45,7 +46,7 @@ _IS_DUE = (Task.due_at <= _BY_NOW,)
 _IS_LIMITED = (Task.limit_at <= _BY_NOW,)
 
 
-def _find(chore: str, due_at: SQLORMExpression[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+def _find(chore: str, due_at: Expression, *conditions: ColumnElement[bool]) -> Select[UUID]:
     """Return the statement that locks tasks which are due, those that a chore leaves out not among them."""
     return (
         select(Task.task_id)
@@ -86,7 +87,7 @@ _KEEP_ATTEMPT = (
 )
 
 
-def _end(*conditions: ColumnElement[bool], **values: ColumnElement[Any] | None) -> Any:
+def _end(*conditions: ColumnElement[bool], **values: Expression) -> ReturningUpdate[UUID, str]:
     """Return the statement that ends open tasks, whatever they hold."""
     nothing = ("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")
     open_tasks = select(Task.task_id).where(*conditions, _IS_OPEN).order_by(Task.task_id)
@@ -122,48 +123,54 @@ class Owner(NamedTuple):
     step: str | None
 
 
+class EndedTask(NamedTuple):
+    """A task that was open, and has ended."""
+
+    task_id: UUID
+    queue: str
+
+
 async def find_expired_tasks(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT FOR UPDATE running tasks whose lease has expired, skipping those being changed just now."""
-    return (await tx.execute(_FIND_EXPIRED, {"most": most})).scalars().all()
+    return await tx.fetch_values(_FIND_EXPIRED, {"most": most})
 
 
 async def find_due_tasks(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT FOR UPDATE waiting tasks whose time has come, skipping those being changed just now."""
-    return (await tx.execute(_FIND_DUE, {"most": most})).scalars().all()
+    return await tx.fetch_values(_FIND_DUE, {"most": most})
 
 
 async def find_limited_tasks(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT FOR UPDATE open tasks that have reached a limit of time, skipping those being changed just now."""
-    return (await tx.execute(_FIND_LIMITED, {"most": most})).scalars().all()
+    return await tx.fetch_values(_FIND_LIMITED, {"most": most})
 
 
 async def lock_expired_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE those of the tasks whose lease has expired."""
-    return await read_tasks(tx, _LOCK_EXPIRED, {"ids": ids})
+    return await tx.fetch(TaskRow, _LOCK_EXPIRED, {"ids": ids})
 
 
 async def lock_due_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE those of the tasks whose time has come."""
-    return await read_tasks(tx, _LOCK_DUE, {"ids": ids})
+    return await tx.fetch(TaskRow, _LOCK_DUE, {"ids": ids})
 
 
 async def lock_limited_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE those of the tasks that have reached a limit of time."""
-    return await read_tasks(tx, _LOCK_LIMITED, {"ids": ids})
+    return await tx.fetch(TaskRow, _LOCK_LIMITED, {"ids": ids})
 
 
 async def get_owner(tx: Tx, task_id: UUID) -> Owner | None:
     """SELECT whose work a task is."""
-    row = (await tx.execute(_OWNER, {"of_task": task_id})).one_or_none()
-    return None if row is None else Owner(row.workflow_run_id, row.step)
+    return await tx.fetch_one(Owner, _OWNER, {"of_task": task_id})
 
 
-async def give_up_task(tx: Tx, task_id: UUID, error: dict[str, Any]) -> Sequence[Row[Any]]:
-    """UPDATE an open task to failed, whatever it holds, and INSERT its attempt; (task_id, queue) if it was open."""
+async def give_up_task(tx: Tx, task_id: UUID, error: Mapping[str, JsonValue]) -> Sequence[EndedTask]:
+    """UPDATE an open task to failed, whatever it holds, and INSERT its attempt; the task if it was open."""
     await tx.execute(_KEEP_ATTEMPT, {"ids": [task_id], "error": error})
-    return (await tx.execute(_FAIL, {"ids": [task_id], "error": error})).all()
+    return await tx.fetch(EndedTask, _FAIL, {"ids": [task_id], "error": error})
 
 
-async def give_up_tasks_of_run(tx: Tx, run_id: UUID) -> Sequence[Row[Any]]:
-    """UPDATE the open tasks of a run to cancelled, whatever they hold; (task_id, queue) of each."""
-    return (await tx.execute(_CANCEL_OF_RUN, {"of_run": run_id})).all()
+async def give_up_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> Sequence[EndedTask]:
+    """UPDATE the open tasks of a run to cancelled, whatever they hold."""
+    return await tx.fetch(EndedTask, _CANCEL_OF_RUN, {"of_run": workflow_run_id})

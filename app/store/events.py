@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 from zlib import crc32
 
@@ -10,7 +9,6 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Integer,
-    Row,
     Select,
     Text,
     Uuid,
@@ -24,18 +22,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonValue, Storable
+from app.domain.records import EventRow
 from app.models import Event, EventWait, Task
 from app.store.advisory_locks import GROUPS_OF_EVENT_NAMES
 from app.store.locks import Rank
-from app.store.pages import FoundPage, read_page
+from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import size_of
 
 _QUEUE = bindparam("of_queue", type_=Text)
 _RUN = bindparam("of_run", type_=Uuid)
 _NAMES = bindparam("names", type_=ARRAY(Text))
-_PUBLIC: Sequence[Any] = (Event.event_id, Event.event_name, Event.payload, Event.workflow_run_id, Event.emitted_at)
+_PUBLIC = tuple(Event.__table__.c[name] for name in EventRow._fields)
 LOCKED_MOST = 100
 """How many names are locked one by one; more would fill Postgres's table of locks: their groups are locked instead."""
 _GROUPS = 1024
@@ -156,83 +156,85 @@ async def try_lock_name(tx: Tx, queue: str, name: str, *, is_shared: bool) -> bo
     """
     statement = _TRY_SHARE if is_shared else _TRY_LOCK
     key = f"{queue}/{name}"
-    return bool((await tx.execute(statement, {"lock": key, "number": _group_of(key)})).scalar_one())
+    return await tx.fetch_value(statement, {"lock": key, "number": _group_of(key)})
 
 
-async def insert_event(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> Row[Any] | None:
+async def insert_event(
+    tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: JsonValue
+) -> EventRow | None:
     """INSERT an event; None if it was emitted before."""
-    parameters = {"of_queue": queue, "name": name, "of_run": run_id, "content": payload}
-    return (await tx.execute(_EMIT, parameters)).one_or_none()
+    parameters: Parameters = {"of_queue": queue, "name": name, "of_run": workflow_run_id, "content": payload}
+    return await tx.fetch_one(EventRow, _EMIT, parameters)
 
 
-async def get_event(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Row[Any] | None:
+async def get_event(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> EventRow | None:
     """SELECT the event of this name that belongs to the run, or with None to the whole queue."""
-    return (await tx.execute(_GET, {"of_queue": queue, "name": name, "of_run": run_id})).one_or_none()
+    return await tx.fetch_one(EventRow, _GET, {"of_queue": queue, "name": name, "of_run": workflow_run_id})
 
 
-async def see_events(tx: Tx, queue: str, names: Sequence[str], run_id: UUID | None) -> dict[str, Row[Any]]:
+async def see_events(tx: Tx, queue: str, names: Sequence[str], workflow_run_id: UUID | None) -> dict[str, EventRow]:
     """SELECT what a task of the run sees under each name: its run's own event first, else the queue's."""
-    seen: dict[str, Row[Any]] = {}
-    for row in await tx.execute(_SEE, {"of_queue": queue, "names": list(names), "of_run": run_id}):
+    seen: dict[str, EventRow] = {}
+    for row in await tx.fetch(EventRow, _SEE, {"of_queue": queue, "names": list(names), "of_run": workflow_run_id}):
         seen.setdefault(row.event_name, row)
     return seen
 
 
-async def see_names(tx: Tx, queue: str, names: Sequence[str], run_id: UUID | None) -> set[str]:
+async def see_names(tx: Tx, queue: str, names: Sequence[str], workflow_run_id: UUID | None) -> set[str]:
     """SELECT those of the names under which a task of the run sees an event."""
-    parameters = {"of_queue": queue, "names": list(names), "of_run": run_id}
-    return set((await tx.execute(_SEE_NAMES, parameters)).scalars())
+    return {*await tx.fetch_values(_SEE_NAMES, {"of_queue": queue, "names": list(names), "of_run": workflow_run_id})}
 
 
-async def measure_events(tx: Tx, queue: str, names: Sequence[str], run_id: UUID | None) -> int:
+async def measure_events(tx: Tx, queue: str, names: Sequence[str], workflow_run_id: UUID | None) -> int:
     """SELECT how many bytes the payloads are that a task of the run sees under the names."""
-    parameters = {"of_queue": queue, "names": list(names), "of_run": run_id}
-    return int((await tx.execute(_MEASURE, parameters)).scalar_one())
+    return int(await tx.fetch_value(_MEASURE, {"of_queue": queue, "names": list(names), "of_run": workflow_run_id}))
 
 
-async def list_events(tx: Tx, queue: str, run_id: UUID | None, after: int, limit: int) -> FoundPage:
+async def list_events(tx: Tx, queue: str, workflow_run_id: UUID | None, after: int, limit: int) -> Page[EventRow]:
     """SELECT up to ``limit`` events of a queue, or of one run there, behind ``after``, oldest first."""
-    parameters = {"of_queue": queue, "after": after}
-    if run_id is None:
-        return await read_page(tx, _LIST, parameters, limit)
-    return await read_page(tx, _LIST_OF_RUN, {**parameters, "of_run": run_id}, limit)
+    parameters: Parameters = {"of_queue": queue, "after": after}
+    if workflow_run_id is None:
+        return await read_page(tx, EventRow, _LIST, parameters, limit)
+    return await read_page(tx, EventRow, _LIST_OF_RUN, {**parameters, "of_run": workflow_run_id}, limit)
 
 
-async def insert_waits(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_waits(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT that tasks await events."""
     await tx.execute(_INSERT_WAITS, as_rows(rows))
 
 
 @lru_cache(maxsize=8)
-def _waiters(*, satisfied: bool, of_run: bool, among: bool) -> Select[Any]:
+def _waiters(*, satisfied: bool, of_run: bool, among: bool) -> Select[UUID]:
     statement = _LIST_SATISFIED if satisfied else _LIST_WAITERS
     statement = statement.where(_OF_WAITING_RUN) if of_run else statement
     return statement.where(_AMONG) if among else statement
 
 
-async def list_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, most: int) -> Sequence[UUID]:
+async def list_waiters(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, most: int) -> Sequence[UUID]:
     """SELECT up to ``most`` tasks that await an event: those of its run, or with None all of the queue."""
-    statement = _waiters(satisfied=False, of_run=run_id is not None, among=False)
-    return (await tx.execute(statement, _of_event(queue, name, run_id, most))).scalars().all()
+    statement = _waiters(satisfied=False, of_run=workflow_run_id is not None, among=False)
+    return await tx.fetch_values(statement, _of_event(queue, name, workflow_run_id, most))
 
 
 async def list_satisfied_waiters(
-    tx: Tx, queue: str, name: str, run_id: UUID | None, most: int, among: Sequence[UUID] | None = None
+    tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, most: int, among: Sequence[UUID] | None = None
 ) -> Sequence[UUID]:
     """SELECT those of the waiters of an event, all or ``among`` some, who await nothing that is not emitted yet."""
-    parameters = _of_event(queue, name, run_id, most) | ({} if among is None else {"ids": list(among)})
-    statement = _waiters(satisfied=True, of_run=run_id is not None, among=among is not None)
-    return (await tx.execute(statement, parameters)).scalars().all()
+    parameters = _of_event(queue, name, workflow_run_id, most)
+    if among is not None:
+        parameters["ids"] = list(among)
+    statement = _waiters(satisfied=True, of_run=workflow_run_id is not None, among=among is not None)
+    return await tx.fetch_values(statement, parameters)
 
 
-def _of_event(queue: str, name: str, run_id: UUID | None, most: int) -> dict[str, Any]:
-    of_run = {} if run_id is None else {"of_run": run_id}
-    return {"of_queue": queue, "name": name, "most": most, **of_run}
+def _of_event(queue: str, name: str, workflow_run_id: UUID | None, most: int) -> dict[str, Storable]:
+    parameters: dict[str, Storable] = {"of_queue": queue, "name": name, "most": most}
+    return parameters if workflow_run_id is None else parameters | {"of_run": workflow_run_id}
 
 
-async def delete_waits_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> None:
+async def delete_waits_of_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> None:
     """DELETE what tasks of runs await."""
-    await tx.execute(_DELETE_WAITS_OF_RUNS, {"ids": list(run_ids)})
+    await tx.execute(_DELETE_WAITS_OF_RUNS, {"ids": list(workflow_run_ids)})
 
 
 async def delete_waits(tx: Tx, task_ids: Sequence[UUID]) -> None:

@@ -1,7 +1,7 @@
 """SQL of what the execution of definitions keeps: executions, frames, steps and their warnings."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -9,8 +9,6 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Integer,
-    Row,
-    Select,
     Text,
     Uuid,
     and_,
@@ -26,7 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonText, JsonValue
+from app.domain.records import ExecutionRow, FrameRow, StepRow
 from app.models import (
     Task,
     Workflow,
@@ -38,6 +38,7 @@ from app.models import (
 )
 from app.models.base import ReadJson, constant
 from app.store.locks import Rank
+from app.store.parts import Query
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
 
@@ -105,22 +106,7 @@ _UPDATE = (
     .values({name: _kept.c[name] for name in _KEPT[1:]})
     .execution_options(locks=Rank.runs.held)
 )
-_STATE = (
-    WorkflowStep.workflow_run_id,
-    WorkflowStep.path,
-    WorkflowStep.region,
-    WorkflowStep.scope,
-    WorkflowStep.operator_type,
-    WorkflowStep.status,
-    WorkflowStep.attempt,
-    WorkflowStep.task_id,
-    WorkflowStep.error,
-    WorkflowStep.facts,
-    WorkflowStep.due_at,
-    WorkflowStep.awaits,
-    WorkflowStep.started_at,
-    WorkflowStep.completed_at,
-)
+_STATE = tuple(WorkflowStep.__table__.c[name] for name in StepRow._fields)
 """Everything about a step but its result."""
 _OF_RUN = WorkflowStep.workflow_run_id == _RUN
 _place = (
@@ -173,13 +159,7 @@ _SWEEP_SUBMITTED = (
 )
 _LIST_AWAITING = select(*_STATE).where(_OF_RUN, WorkflowStep.awaits == bindparam("name", type_=Text))
 _GET_RESULTS = select(WorkflowStep.path, WorkflowStep.result).where(_OF_RUN, WorkflowStep.path == any_(_PATHS))
-_FRAME = (
-    WorkflowFrame.workflow_run_id,
-    WorkflowFrame.path,
-    WorkflowFrame.variables,
-    WorkflowFrame.names,
-    WorkflowFrame.value,
-)
+_FRAME = tuple(WorkflowFrame.__table__.c[name] for name in FrameRow._fields)
 _frame_there = (
     select(*_FRAME)
     .where(WorkflowFrame.workflow_run_id == _place.c.workflow_run_id, WorkflowFrame.path == _place.c.path)
@@ -193,7 +173,7 @@ _GET_VALUES = (
     .select_from(_wanted)
     .outerjoin(WorkflowFrame, (WorkflowFrame.workflow_run_id == _RUN) & (WorkflowFrame.path == _wanted.c.path))
 )
-_SAVED_FRAME = ("workflow_run_id", "path", "variables", "names", "value")
+_SAVED_FRAME = FrameRow._fields
 _frame = rows_like(WorkflowFrame, _SAVED_FRAME)
 _insert_frames = insert(WorkflowFrame).from_select(_SAVED_FRAME, select(*(_frame.c[name] for name in _SAVED_FRAME)))
 _SAVE_FRAMES = _insert_frames.on_conflict_do_update(
@@ -282,7 +262,7 @@ _LIST_CHILDREN = (
 )
 
 
-def _runs_below() -> Select[Any]:
+def _runs_below() -> Query:
     """Return the statement that goes from a run to the open runs that it has started, and on from each of these."""
     started = (
         select(WorkflowRun.workflow_run_id)
@@ -315,114 +295,131 @@ _LIST_CANCELLED = (
 )
 
 
-async def insert_executions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_executions(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT what is kept of new executed runs."""
     await tx.execute(_INSERT, as_rows(rows))
 
 
-async def list_parents(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+class ExecutedRun(NamedTuple):
+    """A run that is executed."""
+
+    workflow_run_id: UUID
+    workflow_id: UUID
+    parent: UUID | None
+    """The run that started it as a child."""
+
+
+async def list_parents(tx: Tx, ids: Sequence[UUID]) -> Sequence[ExecutedRun]:
     """SELECT which of the runs are executed, of what definition, and the `parent` that started each as a child."""
-    return (await tx.execute(_LIST_PARENTS, {"ids": list(ids)})).all()
+    return await tx.fetch(ExecutedRun, _LIST_PARENTS, {"ids": list(ids)})
 
 
-async def lock_executions(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+async def lock_executions(tx: Tx, ids: Sequence[UUID]) -> Sequence[ExecutionRow]:
     """SELECT executed runs FOR UPDATE in the order of their ids, with their executions and `now`.
 
     Both tables are locked: of one that is only joined, who has waited would see what was there before.
     """
-    return (await tx.execute(_LOCK, {"ids": list(ids)})).all()
+    return await tx.fetch(ExecutionRow, _LOCK, {"ids": list(ids)})
 
 
-async def get_document(tx: Tx, workflow_id: UUID) -> Any:
+async def get_document(tx: Tx, workflow_id: UUID) -> JsonText:
     """SELECT the document of a definition."""
-    return (await tx.execute(_GET_DOCUMENT, {"of_workflow": workflow_id})).scalar_one()
+    return await tx.fetch_value(_GET_DOCUMENT, {"of_workflow": workflow_id})
 
 
-async def update_executions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def update_executions(tx: Tx, rows: Sequence[Parameters]) -> None:
     """UPDATE memory, circuit breakers and deadlines."""
     await tx.execute(_UPDATE, as_rows(rows))
 
 
-async def list_steps_of_scopes(tx: Tx, scopes: Sequence[tuple[UUID, str]]) -> Sequence[Row[Any]]:
+async def list_steps_of_scopes(tx: Tx, scopes: Sequence[tuple[UUID, str]]) -> Sequence[StepRow]:
     """SELECT the steps of scopes, each of a run, without their results."""
-    return (await tx.execute(_LIST_OF_SCOPES, _as_places(scopes))).all()
+    return await tx.fetch(StepRow, _LIST_OF_SCOPES, _as_places(scopes))
 
 
-async def list_first_steps(tx: Tx, run_id: UUID, most: int) -> Sequence[Row[Any]]:
+async def list_first_steps(tx: Tx, workflow_run_id: UUID, most: int) -> Sequence[StepRow]:
     """SELECT the first steps of a run, without their results."""
-    return (await tx.execute(_LIST_FIRST, {"of_run": run_id, "most": most})).all()
+    return await tx.fetch(StepRow, _LIST_FIRST, {"of_run": workflow_run_id, "most": most})
 
 
-async def list_open_steps(tx: Tx, run_id: UUID, prefix: str, most: int | None) -> Sequence[Row[Any]]:
+async def list_open_steps(tx: Tx, workflow_run_id: UUID, prefix: str, most: int | None) -> Sequence[StepRow]:
     """SELECT the open steps of a run whose path begins with ``prefix``, and those whose work item is open."""
-    return (await tx.execute(_LIST_OPEN, {"of_run": run_id, "prefix": prefix, "most": most})).all()
+    return await tx.fetch(StepRow, _LIST_OPEN, {"of_run": workflow_run_id, "prefix": prefix, "most": most})
 
 
-async def sweep_steps(tx: Tx, run_id: UUID) -> None:
+async def sweep_steps(tx: Tx, workflow_run_id: UUID) -> None:
     """UPDATE what is open of a run that ends, as the engine ends single steps: what has not begun is skipped."""
-    await tx.execute(_SWEEP_SUBMITTED, {"of_run": run_id})
-    await tx.execute(_SWEEP, {"of_run": run_id})
+    await tx.execute(_SWEEP_SUBMITTED, {"of_run": workflow_run_id})
+    await tx.execute(_SWEEP, {"of_run": workflow_run_id})
 
 
-async def list_steps_awaiting(tx: Tx, run_id: UUID, name: str) -> Sequence[Row[Any]]:
+async def list_steps_awaiting(tx: Tx, workflow_run_id: UUID, name: str) -> Sequence[StepRow]:
     """SELECT the steps of a run that await an event."""
-    return (await tx.execute(_LIST_AWAITING, {"of_run": run_id, "name": name})).all()
+    return await tx.fetch(StepRow, _LIST_AWAITING, {"of_run": workflow_run_id, "name": name})
 
 
-async def get_results(tx: Tx, run_id: UUID, paths: Sequence[str]) -> dict[str, Any]:
+async def get_results(tx: Tx, workflow_run_id: UUID, paths: Sequence[str]) -> dict[str, JsonValue]:
     """SELECT results of steps, by path."""
-    rows = await tx.execute(_GET_RESULTS, {"of_run": run_id, "paths": list(paths)})
+    rows = await tx.execute(_GET_RESULTS, {"of_run": workflow_run_id, "paths": list(paths)})
     return {row.path: row.result for row in rows}
 
 
-async def get_frames(tx: Tx, frames: Sequence[tuple[UUID, str]]) -> Sequence[Row[Any]]:
+async def get_frames(tx: Tx, frames: Sequence[tuple[UUID, str]]) -> Sequence[FrameRow]:
     """SELECT frames, each of a run."""
-    return (await tx.execute(_GET_FRAMES, _as_places(frames))).all()
+    return await tx.fetch(FrameRow, _GET_FRAMES, _as_places(frames))
 
 
-def _as_places(places: Sequence[tuple[UUID, str]]) -> dict[str, Any]:
-    return {"runs": [run_id for run_id, _ in places], "paths": [path for _, path in places]}
+def _as_places(places: Sequence[tuple[UUID, str]]) -> Parameters:
+    return {"runs": [workflow_run_id for workflow_run_id, _ in places], "paths": [path for _, path in places]}
 
 
-async def get_values(tx: Tx, run_id: UUID, paths: Sequence[str]) -> list[Any]:
+async def get_values(tx: Tx, workflow_run_id: UUID, paths: Sequence[str]) -> list[JsonValue]:
     """SELECT the values of frames, in the order of ``paths``; None for those without."""
-    values: list[Any] = (await tx.execute(_GET_VALUES, {"of_run": run_id, "paths": list(paths)})).scalar_one()
-    return values
+    values = await tx.fetch_value(_GET_VALUES, {"of_run": workflow_run_id, "paths": list(paths)})
+    return values if isinstance(values, list) else []
 
 
-async def save_frames(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def save_frames(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT frames, or UPDATE those that are there."""
     await tx.execute(_SAVE_FRAMES, as_rows(rows))
 
 
-async def insert_steps(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_steps(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT steps that have come into being."""
     await tx.execute(_INSERT_STEPS, as_rows(rows))
 
 
-async def update_steps(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def update_steps(tx: Tx, rows: Sequence[Parameters]) -> None:
     """UPDATE steps of locked runs; the result only where `has_result`."""
     await tx.execute(_UPDATE_STEPS, as_rows(rows))
 
 
-async def insert_warnings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_warnings(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT warnings, each once."""
     await tx.execute(_INSERT_WARNINGS, as_rows(rows))
 
 
 async def find_due_runs(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT the runs of up to ``most`` steps whose time has come, those waiting longest first."""
-    return list(dict.fromkeys((await tx.execute(_FIND_DUE, {"most": most})).scalars()))
+    return list(dict.fromkeys(await tx.fetch_values(_FIND_DUE, {"most": most})))
 
 
-async def list_due_steps(tx: Tx, run_ids: Sequence[UUID], most: int) -> Sequence[Row[Any]]:
+class DueStep(NamedTuple):
+    """A step whose time has come."""
+
+    workflow_run_id: UUID
+    path: str
+    scope: str
+
+
+async def list_due_steps(tx: Tx, workflow_run_ids: Sequence[UUID], most: int) -> Sequence[DueStep]:
     """SELECT up to ``most`` steps of runs whose time has come, those waiting longest first."""
-    return (await tx.execute(_LIST_DUE, {"ids": list(run_ids), "most": most})).all()
+    return await tx.fetch(DueStep, _LIST_DUE, {"ids": list(workflow_run_ids), "most": most})
 
 
 async def find_runs_past_deadline(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT executed runs whose deadline has passed."""
-    return (await tx.execute(_LIST_PAST_DEADLINE, {"most": most})).scalars().all()
+    return await tx.fetch_values(_LIST_PAST_DEADLINE, {"most": most})
 
 
 async def find_work(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, UUID]:
@@ -432,31 +429,30 @@ async def find_work(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, UUID]:
 
 async def find_expired_work(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT work items of steps whose lease has expired."""
-    return (await tx.execute(_LIST_EXPIRED_WORK, {"most": most})).scalars().all()
+    return await tx.fetch_values(_LIST_EXPIRED_WORK, {"most": most})
 
 
-async def list_runs_awaiting(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Sequence[UUID]:
+async def list_runs_awaiting(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> Sequence[UUID]:
     """SELECT the runs with a step that awaits an event on a queue; or whether the one run has."""
-    parameters = {"of_queue": queue, "name": name, "of_run": run_id}
-    return (await tx.execute(_LIST_RUNS_AWAITING, parameters)).scalars().all()
+    return await tx.fetch_values(_LIST_RUNS_AWAITING, {"of_queue": queue, "name": name, "of_run": workflow_run_id})
 
 
-async def list_open_children(tx: Tx, run_id: UUID, steps: Sequence[str] | None) -> Sequence[UUID]:
+async def list_open_children(tx: Tx, workflow_run_id: UUID, steps: Sequence[str] | None) -> Sequence[UUID]:
     """SELECT the open runs that these steps of a run, or any of its steps, have started."""
-    parameters = {"of_run": run_id, "paths": None if steps is None else list(steps)}
-    return (await tx.execute(_LIST_CHILDREN, parameters)).scalars().all()
+    parameters = {"of_run": workflow_run_id, "paths": None if steps is None else list(steps)}
+    return await tx.fetch_values(_LIST_CHILDREN, parameters)
 
 
-async def list_open_runs_below(tx: Tx, run_id: UUID) -> Sequence[UUID]:
+async def list_open_runs_below(tx: Tx, workflow_run_id: UUID) -> Sequence[UUID]:
     """SELECT the open runs that steps of a run have started, and those that these have started, and so on."""
-    return (await tx.execute(_LIST_BELOW, {"of_run": run_id})).scalars().all()
+    return await tx.fetch_values(_LIST_BELOW, {"of_run": workflow_run_id})
 
 
 async def list_cancelled_executions(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT executed runs whose cancel was requested and that have nothing to wait for any more."""
-    return (await tx.execute(_LIST_CANCELLED, {"most": most})).scalars().all()
+    return await tx.fetch_values(_LIST_CANCELLED, {"most": most})
 
 
 async def list_cancelled_of(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
     """SELECT those of the runs that ``list_cancelled_executions`` would list."""
-    return (await tx.execute(_CANCELLED_OF, {"ids": list(ids)})).scalars().all()
+    return await tx.fetch_values(_CANCELLED_OF, {"ids": list(ids)})

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import NamedTuple
 
 from pydantic_core import to_json
 from sqlalchemy import (
@@ -23,12 +22,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
+from app.domain.records import IdempotencyKeyRow
 from app.models import IdempotencyKey
 from app.store.advisory_locks import KEYS_OF_REQUESTS
 from app.store.locks import Rank
 from app.store.recordsets import as_bytes, as_rows, rows_like
 
-_STORED = ("scope", "body", "answer")
+_STORED = IdempotencyKeyRow._fields
 _new = rows_like(IdempotencyKey, _STORED)
 _INSERT = (
     insert(IdempotencyKey)
@@ -68,14 +68,6 @@ _PRUNE = (
 )
 
 
-class StoredKey(NamedTuple):
-    """A key, what it was sent with, and what was answered."""
-
-    scope: bytes
-    body: bytes
-    answer: str
-
-
 async def lock_keys(tx: Tx, scopes: Collection[bytes]) -> None:
     """Lock keys until the end of the transaction, in one order: requests with the same key take turns.
 
@@ -85,7 +77,7 @@ async def lock_keys(tx: Tx, scopes: Collection[bytes]) -> None:
     await tx.execute(_LOCK, {"hashes": hashes})
 
 
-async def insert_keys(tx: Tx, keys: Sequence[StoredKey]) -> None:
+async def insert_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
     """INSERT keys in the order of their scopes.
 
     Guarantee 5: a request under way with the same key is waited for, and then one of the two fails on the primary key.
@@ -94,18 +86,18 @@ async def insert_keys(tx: Tx, keys: Sequence[StoredKey]) -> None:
     await tx.execute(_INSERT, as_rows(rows))
 
 
-async def put_keys(tx: Tx, keys: Sequence[StoredKey]) -> None:
+async def put_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
     """INSERT keys that are locked, or UPDATE what they were answered, as if they were new."""
     rows = [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in keys]
     await tx.execute(_PUT, as_rows(rows))
 
 
-async def get_keys(tx: Tx, scopes: Sequence[bytes]) -> dict[bytes, StoredKey]:
+async def get_keys(tx: Tx, scopes: Sequence[bytes]) -> dict[bytes, IdempotencyKeyRow]:
     """SELECT keys by scope."""
-    found = await tx.execute(_GET, {"scopes": to_json([as_bytes(scope) for scope in scopes]).decode()})
-    return {row.scope: StoredKey(row.scope, row.body, row.answer) for row in found}
+    found = await tx.fetch(IdempotencyKeyRow, _GET, {"scopes": to_json([as_bytes(scope) for scope in scopes]).decode()})
+    return {key.scope: key for key in found}
 
 
 async def delete_old_keys(tx: Tx, age: timedelta, most: int) -> int:
     """DELETE up to ``most`` keys older than ``age``; how many they were."""
-    return (await tx.execute(_PRUNE, {"age": age, "most": most})).rowcount
+    return await tx.change(_PRUNE, {"age": age, "most": most})

@@ -1,16 +1,16 @@
 """SQL of what is left of leases: past attempts, spent tokens and late reports."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, CompoundSelect, Row, Uuid, any_, bindparam, func, select, union_all
+from sqlalchemy import ARRAY, BigInteger, CompoundSelect, Uuid, any_, bindparam, func, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.engine import Tx
-from app.domain.records import AttemptRow
+from app.db.engine import Parameters, Tx
+from app.domain.records import AttemptRow, LateReportRow, SpentLeaseRow
 from app.models import LateReport, SpentLease, TaskAttempt
-from app.store.pages import Page, as_records, read_page
+from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
 
 _TASK_ID = bindparam("of_task", type_=Uuid)
@@ -32,7 +32,7 @@ _SPENT = ("lease_token", "task_id", "run_id", "call", "body", "answer")
 _spent = rows_like(SpentLease, _SPENT)
 _INSERT_SPENT = insert(SpentLease).from_select(_SPENT, select(*(_spent.c[name] for name in _SPENT)))
 _GET_SPENT = select(*SpentLease.__table__.c).where(SpentLease.lease_token == any_(_TOKENS))
-_GET_RUNS_OF_TOKENS: CompoundSelect[Any] = union_all(
+_GET_RUNS_OF_TOKENS: CompoundSelect[UUID | None, UUID, UUID] = union_all(
     select(SpentLease.lease_token, SpentLease.run_id, SpentLease.task_id).where(
         SpentLease.lease_token == any_(_TOKENS)
     ),
@@ -40,6 +40,16 @@ _GET_RUNS_OF_TOKENS: CompoundSelect[Any] = union_all(
         TaskAttempt.task_id == any_(bindparam("tasks", type_=ARRAY(Uuid))), TaskAttempt.lease_token == any_(_TOKENS)
     ),
 )
+
+
+class PastLease(NamedTuple):
+    """A lease of the past, and the attempt that it was of."""
+
+    lease_token: UUID
+    run_id: UUID
+    task_id: UUID
+
+
 _LATE = ("task_id", "run_id", "lease_token_suffix", "call", "body")
 _late = rows_like(LateReport, _LATE)
 _INSERT_LATE = insert(LateReport).from_select(_LATE, select(*(_late.c[name] for name in _LATE)))
@@ -58,23 +68,22 @@ async def insert_attempts(tx: Tx, attempts: Sequence[AttemptRow]) -> None:
 
 async def list_attempts(tx: Tx, task_id: UUID, after: int, limit: int) -> Page[AttemptRow]:
     """SELECT up to ``limit`` attempts of a task that are over, behind the number ``after``, oldest first."""
-    page = await read_page(tx, _LIST_ATTEMPTS, {"of_task": task_id, "after": after}, limit)
-    return as_records(page, AttemptRow._make)
+    return await read_page(tx, AttemptRow, _LIST_ATTEMPTS, {"of_task": task_id, "after": after}, limit)
 
 
-async def insert_spent_leases(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_spent_leases(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT leases that were given up, with what that was answered."""
     await tx.execute(_INSERT_SPENT, as_rows(rows))
 
 
-async def get_spent_leases(tx: Tx, tokens: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+async def get_spent_leases(tx: Tx, tokens: Sequence[UUID]) -> dict[UUID, SpentLeaseRow]:
     """SELECT leases that were given up, by token."""
-    return {row.lease_token: row for row in await tx.execute(_GET_SPENT, {"tokens": tokens})}
+    return {row.lease_token: row for row in await tx.fetch(SpentLeaseRow, _GET_SPENT, {"tokens": tokens})}
 
 
-async def get_runs_of_tokens(tx: Tx, task_ids: Sequence[UUID], tokens: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+async def get_runs_of_tokens(tx: Tx, task_ids: Sequence[UUID], tokens: Sequence[UUID]) -> dict[UUID, PastLease]:
     """SELECT which attempts the tokens of past leases belonged to, by token."""
-    found = await tx.execute(_GET_RUNS_OF_TOKENS, {"tokens": tokens, "tasks": task_ids})
+    found = await tx.fetch(PastLease, _GET_RUNS_OF_TOKENS, {"tokens": tokens, "tasks": task_ids})
     return {row.lease_token: row for row in found}
 
 
@@ -83,11 +92,11 @@ async def count_late_reports(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, int
     return {row.task_id: row.reports for row in await tx.execute(_COUNT_LATE, {"tasks": task_ids})}
 
 
-async def insert_late_reports(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_late_reports(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT reports of workers that had lost their lease."""
     await tx.execute(_INSERT_LATE, as_rows(rows))
 
 
-async def list_late_reports(tx: Tx, task_id: UUID) -> Sequence[Row[Any]]:
+async def list_late_reports(tx: Tx, task_id: UUID) -> Sequence[LateReportRow]:
     """SELECT the late reports about a task, oldest first."""
-    return (await tx.execute(_LIST_LATE, {"of_task": task_id})).all()
+    return await tx.fetch(LateReportRow, _LIST_LATE, {"of_task": task_id})

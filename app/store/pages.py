@@ -1,14 +1,15 @@
 """Pages of rows: as many as are asked for, or as many as come to 16 MiB of JSON."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
-from sqlalchemy import Row, Select, func, literal, or_, select
+from sqlalchemy import func, literal, or_, select
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Record, Tx
 from app.models.base import KeptJson
+from app.store.parts import Query
 from app.store.sizes import BYTES_MOST, size_of
 
 R = TypeVar("R")
@@ -22,12 +23,8 @@ class Page(Generic[R]):
     has_more: bool
 
 
-FoundPage: TypeAlias = Page[Row[Any]]
-"""A page as it is found."""
-
-
 @lru_cache(maxsize=2048)
-def _bounded(statement: Select[Any]) -> Select[Any]:
+def _bounded(statement: Query) -> Query:
     """Return ``statement`` without the rows that come after 16 MiB of JSON; ``found`` counts these too.
 
     Windows without an order of their own pass rows on as they come, which is the order of ``statement``.
@@ -46,17 +43,12 @@ def _bounded(statement: Select[Any]) -> Select[Any]:
 
 
 async def read_page(
-    tx: Tx, statement: Select[Any], parameters: Mapping[str, Any], limit: int, *, is_planned: bool = False
-) -> FoundPage:
+    tx: Tx, record: type[Record], statement: Query, parameters: Parameters, limit: int, *, is_planned: bool = False
+) -> Page[Record]:
     """SELECT up to ``limit`` rows of ``statement``, whose own limit is the parameter ``most``; one if there is any.
 
     ``is_planned``: with a plan for these very values.
     """
     execute = tx.execute_planned if is_planned else tx.execute
     rows = (await execute(_bounded(statement), {**parameters, "most": limit + 1})).all()[:limit]
-    return Page(rows, bool(rows) and rows[0].found > len(rows))
-
-
-def as_records(page: FoundPage, make: Callable[[Iterable[Any]], R]) -> Page[R]:
-    """Return a page whose rows are records; how many were ``found`` is no part of one."""
-    return Page([make(row[:-1]) for row in page.rows], page.has_more)
+    return Page([record._make(row[:-1]) for row in rows], bool(rows) and rows[0].found > len(rows))

@@ -1,7 +1,6 @@
 """SQL of runs of schedules that are to be executed as soon as there is room."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -18,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.moves import OPEN
 from app.domain.records import RunRow
 from app.models import Schedule, WorkflowRun
@@ -88,14 +87,14 @@ _LOCK = (
 )
 
 
-async def plan_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def plan_runs(tx: Tx, rows: Sequence[Parameters]) -> None:
     """UPDATE runs that were inserted just now: the service executes them, as soon as there is room."""
     await tx.execute(_PLAN, as_rows(rows))
 
 
 async def list_planning_schedules(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT schedules with runs that may begin now: they are pending, and there is room for more running ones."""
-    return (await tx.execute(_LIST_SCHEDULES, {"most": most})).scalars().all()
+    return await tx.fetch_values(_LIST_SCHEDULES, {"most": most})
 
 
 async def count_running_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -106,12 +105,13 @@ async def count_running_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> dict[UUID,
 
 async def find_planned_runs(tx: Tx, schedule_id: UUID, most: int) -> Sequence[UUID]:
     """SELECT FOR UPDATE pending runs of a schedule that are to be executed, in the order of their intervals."""
-    return (await tx.execute(_FIND, {"of_schedule": schedule_id, "most": most})).scalars().all()
+    return await tx.fetch_values(_FIND, {"of_schedule": schedule_id, "most": most})
 
 
 async def list_schedules_of_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
     """SELECT the schedules that have created the runs."""
-    return (await tx.execute(_SCHEDULES_OF_RUNS, {"ids": list(ids)})).scalars().all()
+    found = await tx.fetch_values(_SCHEDULES_OF_RUNS, {"ids": list(ids)})
+    return [schedule_id for schedule_id in found if schedule_id is not None]
 
 
 async def lock_planned_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:

@@ -1,17 +1,19 @@
 """SQL of queues: their limits, their depth and the workers seen on them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
 
-from sqlalchemy import ARRAY, Row, Text, any_, bindparam, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.moves import TASK_OPEN
+from app.domain.records import QueueRow, WorkerRow
 from app.models import Queue, QueueWorker, Task
 from app.models.base import constant
 from app.store.locks import Rank
-from app.store.pages import FoundPage, read_page
+from app.store.pages import Page, read_page
 
 _QUEUE = bindparam("of_queue", type_=Text)
 _QUEUES = bindparam("queues", type_=ARRAY(Text))
@@ -91,35 +93,35 @@ _FORGET_WORKERS = (
 )
 
 
-async def list_queues(tx: Tx, after: str, limit: int) -> FoundPage:
+async def list_queues(tx: Tx, after: str, limit: int) -> Page[QueueRow]:
     """SELECT up to ``limit`` queues behind the name ``after``, by name."""
-    return await read_page(tx, _LIST, {"after": after}, limit)
+    return await read_page(tx, QueueRow, _LIST, {"after": after}, limit)
 
 
-async def get_queue(tx: Tx, queue: str) -> Row[Any] | None:
+async def get_queue(tx: Tx, queue: str) -> QueueRow | None:
     """SELECT one queue."""
-    return (await tx.execute(_GET, {"of_queue": queue})).one_or_none()
+    return await tx.fetch_one(QueueRow, _GET, {"of_queue": queue})
 
 
-async def lock_queue(tx: Tx, queue: str) -> Row[Any] | None:
+async def lock_queue(tx: Tx, queue: str) -> QueueRow | None:
     """SELECT one queue FOR UPDATE."""
-    return (await tx.execute(_LOCK, {"of_queue": queue})).one_or_none()
+    return await tx.fetch_one(QueueRow, _LOCK, {"of_queue": queue})
 
 
 async def insert_queue(tx: Tx, queue: str) -> bool:
     """INSERT a queue with default limits; False if it exists."""
-    return (await tx.execute(_INSERT, {"of_queue": queue})).one_or_none() is not None
+    return await tx.fetch_one(QueueRow, _INSERT, {"of_queue": queue}) is not None
 
 
 async def revive_queue(tx: Tx, queue: str) -> bool:
     """INSERT a queue that was deleted while a task was spawned on it; False if there is none to make."""
-    return (await tx.execute(_REVIVE, {"of_queue": queue})).one_or_none() is not None
+    return await tx.find_value(_REVIVE, {"of_queue": queue}) is not None
 
 
-async def update_queue(tx: Tx, queue: str, settings: Mapping[str, Any]) -> Row[Any]:
+async def update_queue(tx: Tx, queue: str, settings: Parameters) -> None:
     """UPDATE the limits of a queue, all of them."""
     values = {f"new_{name}": settings[name] for name in _SETTINGS}
-    return (await tx.execute(_UPDATE, {"of_queue": queue, **values})).one()
+    await tx.execute(_UPDATE, {"of_queue": queue, **values})
 
 
 async def delete_queue(tx: Tx, queue: str) -> None:
@@ -127,14 +129,23 @@ async def delete_queue(tx: Tx, queue: str) -> None:
     await tx.execute(_DELETE, {"of_queue": queue})
 
 
-async def count_open_tasks(tx: Tx, queues: Sequence[str]) -> Sequence[Row[Any]]:
+class Depth(NamedTuple):
+    """How many open tasks of one status a queue has."""
+
+    queue: str
+    status: str
+    amount: int
+    oldest_seconds: Decimal
+
+
+async def count_open_tasks(tx: Tx, queues: Sequence[str]) -> Sequence[Depth]:
     """SELECT the open tasks of queues by status, and the age of the oldest in seconds."""
-    return (await tx.execute(_COUNT_OPEN, {"queues": queues})).all()
+    return await tx.fetch(Depth, _COUNT_OPEN, {"queues": queues})
 
 
-async def list_workers(tx: Tx, queues: Sequence[str]) -> Sequence[Row[Any]]:
+async def list_workers(tx: Tx, queues: Sequence[str]) -> Sequence[WorkerRow]:
     """SELECT the workers seen on queues, the latest first."""
-    return (await tx.execute(_LIST_WORKERS, {"queues": queues})).all()
+    return await tx.fetch(WorkerRow, _LIST_WORKERS, {"queues": queues})
 
 
 async def see_workers(tx: Tx, seen: Sequence[tuple[str, str]]) -> None:
@@ -145,4 +156,4 @@ async def see_workers(tx: Tx, seen: Sequence[tuple[str, str]]) -> None:
 
 async def forget_workers(tx: Tx) -> int:
     """DELETE workers that have not been seen for a day."""
-    return (await tx.execute(_FORGET_WORKERS)).rowcount
+    return await tx.change(_FORGET_WORKERS)

@@ -1,21 +1,23 @@
 """Many rows in one parameter: a JSON array that Postgres reads as a table."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import CTE, JSON, ColumnClause, ColumnElement, Text, bindparam, cast, column, func, select
+from sqlalchemy import CTE, JSON, ColumnElement, Text, bindparam, cast, column, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import INTERVAL
-from sqlalchemy.orm import SQLORMExpression
 
+from app.db.engine import Parameters
 from app.domain.json_texts import write_json
 from app.models import Base
+from app.store.parts import Expression
 
 ROWS_A_STATEMENT = 500
 Row = TypeVar("Row")
 
 
-def rows_like(model: type[Base], names: Sequence[str], *extra: ColumnClause[Any]) -> CTE:
+def rows_like(model: type[Base], names: Sequence[str], *extra: Expression) -> CTE:
     """Return the parameter `rows` as a table with these columns of ``model``, and ``extra`` ones.
 
     JSON columns keep their text: nothing is reordered or rounded.
@@ -26,7 +28,7 @@ def rows_like(model: type[Base], names: Sequence[str], *extra: ColumnClause[Any]
     return select(rows).cte("item")
 
 
-def as_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def as_rows(rows: Sequence[Parameters]) -> dict[str, str]:
     """Return the parameter of a statement over ``rows_like``."""
     return {"rows": write_json(rows).decode()}
 
@@ -43,6 +45,6 @@ def as_bytes(value: bytes | None) -> str | None:
     return None if value is None else f"\\x{value.hex()}"
 
 
-def seconds(amount: SQLORMExpression[Any] | ColumnElement[Any]) -> ColumnElement[Any]:
+def seconds(amount: Expression) -> ColumnElement[timedelta]:
     """Return ``amount`` seconds as an interval."""
-    return amount * cast("1 second", INTERVAL)
+    return type_coerce(amount * cast("1 second", INTERVAL), INTERVAL)

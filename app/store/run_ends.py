@@ -1,7 +1,7 @@
 """SQL of runs that the service ends: which are due, and how they end without being read."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,13 +23,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import SQLORMExpression
 
 from app.db.engine import Tx
 from app.domain.moves import OPEN
 from app.models import Task, WorkflowExecution, WorkflowRun, WorkflowStep
 from app.models.base import constant
 from app.store.locks import Rank
+from app.store.parts import Expression, Query
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.workflow_runs import as_column, history_of
 from milepost.schemas.reasons import Reason
@@ -50,7 +50,7 @@ _IS_LOST = (WorkflowRun.heartbeat_expires_at <= func.now(),)
 """Only running runs have a heartbeat that can be due, as a constraint holds."""
 
 
-def _find(chore: str, due_at: SQLORMExpression[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+def _find(chore: str, due_at: Expression, *conditions: ColumnElement[bool]) -> Select[UUID]:
     """Return the statement that finds runs which are due, those that a chore leaves out not among them."""
     return (
         select(WorkflowRun.workflow_run_id)
@@ -61,8 +61,8 @@ def _find(chore: str, due_at: SQLORMExpression[Any], *conditions: ColumnElement[
 
 
 def _end(
-    values: dict[str, ColumnElement[Any]], why: ColumnElement[Any], verb: HistoryVerb, *conditions: ColumnElement[bool]
-) -> Select[Any]:
+    values: dict[str, Expression], why: ColumnElement[str], verb: HistoryVerb, *conditions: ColumnElement[bool]
+) -> Query:
     """Return the statement that ends those of the runs for which ``conditions`` hold, skipping what is locked."""
     due = (
         select(WorkflowRun.workflow_run_id, WorkflowRun.status.label("from_status"))
@@ -101,12 +101,12 @@ def _end(
     return select(run.c.workflow_run_id).add_cte(history).execution_options(locks=Rank.runs.skipped)
 
 
-def _expire(reason: Reason, error: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
-    values = {"status": as_column(RunStatus.failed), "reason": as_column(reason), "error": error}
+def _expire(reason: Reason, error: Expression, *conditions: ColumnElement[bool]) -> Query:
+    values: dict[str, Expression] = {"status": as_column(RunStatus.failed), "reason": as_column(reason), "error": error}
     return _end(values, as_column(reason), HistoryVerb.expire, *conditions)
 
 
-def _error(name: str, *message: ColumnElement[Any] | str) -> ColumnElement[Any]:
+def _error(name: str, *message: ColumnElement[str] | str) -> Expression:
     """Return an error object as the service makes it, its message put together from texts and columns."""
     parts = [as_column(part) if isinstance(part, str) else part for part in message]
     return func.json_build_object(as_column("name"), as_column(name), as_column("message"), func.concat(*parts))
@@ -191,7 +191,7 @@ _CANCEL_CHILDREN = (
 )
 _GET_PARENT = (
     select(
-        WorkflowRun.parent_workflow_run_id.label("run_id"),
+        WorkflowRun.parent_workflow_run_id.label("workflow_run_id"),
         WorkflowExecution.parent_step.label("step"),
         WorkflowExecution.parent_child.label("child"),
         WorkflowRun.status,
@@ -204,7 +204,7 @@ _GET_PARENT = (
 class Parent(NamedTuple):
     """The step that has started a run, and how the run stands."""
 
-    run_id: UUID
+    workflow_run_id: UUID
     step: str
     child: str
     status: RunStatus
@@ -212,48 +212,47 @@ class Parent(NamedTuple):
 
 async def find_overdue_runs(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT up to ``most`` open runs whose deadline has passed, and as many whose heartbeat did not arrive."""
-    past = (await tx.execute(_FIND_PAST_DEADLINE, {"most": most})).scalars().all()
-    return list(dict.fromkeys([*past, *(await tx.execute(_FIND_LOST, {"most": most})).scalars()]))
+    past = await tx.fetch_values(_FIND_PAST_DEADLINE, {"most": most})
+    return list(dict.fromkeys([*past, *await tx.fetch_values(_FIND_LOST, {"most": most})]))
 
 
 async def end_runs_past_deadline(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
     """UPDATE to failed those of the runs that are open and whose deadline has passed."""
-    return (await tx.execute(_END_PAST_DEADLINE, {"ids": ids})).scalars().all()
+    return await tx.fetch_values(_END_PAST_DEADLINE, {"ids": ids})
 
 
 async def end_lost_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
     """UPDATE to failed those of the runs that are running and whose heartbeat did not arrive."""
-    return (await tx.execute(_END_LOST, {"ids": ids})).scalars().all()
+    return await tx.fetch_values(_END_LOST, {"ids": ids})
 
 
 async def find_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT tracked runs whose cancel was requested and that have nothing to wait for any more."""
-    return (await tx.execute(_FIND_CANCELLED, {"most": most})).scalars().all()
+    return await tx.fetch_values(_FIND_CANCELLED, {"most": most})
 
 
 async def lock_cancelled_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
     """SELECT FOR UPDATE those of the runs that ``find_cancelled_runs`` would find."""
-    return (await tx.execute(_LOCK_CANCELLED, {"ids": ids})).scalars().all()
+    return await tx.fetch_values(_LOCK_CANCELLED, {"ids": ids})
 
 
-async def give_up_run(tx: Tx, run_id: UUID, error: dict[str, Any]) -> bool:
+async def give_up_run(tx: Tx, workflow_run_id: UUID, error: Mapping[str, str]) -> bool:
     """UPDATE an open run to failed, or to cancelled where that was asked for, whatever it holds; whether it was."""
-    values = {"ids": [run_id], "error": error, "why": error["message"]}
-    return bool((await tx.execute(_GIVE_UP, values)).scalars().all())
+    return bool(await tx.fetch_values(_GIVE_UP, {"ids": [workflow_run_id], "error": error, "why": error["message"]}))
 
 
-async def end_execution(tx: Tx, run_id: UUID) -> None:
+async def end_execution(tx: Tx, workflow_run_id: UUID) -> None:
     """UPDATE what is open of the execution of a run that has ended: its steps and its deadline."""
-    await tx.execute(_END_STEPS, {"of_run": run_id})
-    await tx.execute(_END_EXECUTION, {"of_run": run_id})
+    await tx.execute(_END_STEPS, {"of_run": workflow_run_id})
+    await tx.execute(_END_EXECUTION, {"of_run": workflow_run_id})
 
 
-async def cancel_children(tx: Tx, run_id: UUID) -> None:
+async def cancel_children(tx: Tx, workflow_run_id: UUID) -> None:
     """UPDATE the open runs that the steps of a run have started: they are to be cancelled at once."""
-    await tx.execute(_CANCEL_CHILDREN, {"of_run": run_id})
+    await tx.execute(_CANCEL_CHILDREN, {"of_run": workflow_run_id})
 
 
-async def get_parent(tx: Tx, run_id: UUID) -> Parent | None:
+async def get_parent(tx: Tx, workflow_run_id: UUID) -> Parent | None:
     """SELECT the step that has started a run; None: none has."""
-    row = (await tx.execute(_GET_PARENT, {"of_run": run_id})).one_or_none()
-    return None if row is None else Parent(row.run_id, row.step, row.child, RunStatus(row.status))
+    parent = await tx.fetch_one(Parent, _GET_PARENT, {"of_run": workflow_run_id})
+    return None if parent is None else parent._replace(status=RunStatus(parent.status))

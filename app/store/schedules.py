@@ -3,17 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
     Boolean,
     ColumnElement,
     DateTime,
-    Executable,
-    Row,
-    Select,
     Text,
     Uuid,
     any_,
@@ -28,15 +26,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.cursors import Position
+from app.domain.json_texts import Storable
 from app.domain.moves import OPEN
-from app.domain.records import ScheduleRow
+from app.domain.records import ScheduleRow, SlotRow
 from app.models import Schedule, ScheduleSlot, WorkflowRun
 from app.models.base import constant
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
 from app.store.locks import Rank
-from app.store.pages import FoundPage, Page, as_records, read_page
+from app.store.pages import Page, read_page
+from app.store.parts import Query
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
 from milepost.schemas.schedules import Overlap, SlotOutcome
@@ -75,7 +75,7 @@ _open_runs = (
 )
 
 
-def _values(names: Sequence[str]) -> dict[str, Any]:
+def _values(names: Sequence[str]) -> dict[str, BindParameter[Storable]]:
     return {name: bindparam(f"new_{name}", type_=Schedule.__table__.c[name].type) for name in names}
 
 
@@ -212,7 +212,7 @@ _FILTERS: Mapping[str, ColumnElement[bool]] = {
 
 
 @lru_cache(maxsize=8)
-def _page(filters: frozenset[str], *, continued: bool) -> Select[Any]:
+def _page(filters: frozenset[str], *, continued: bool) -> Query:
     statement = select(*_COLUMNS).where(*(_FILTERS[name] for name in sorted(filters)))
     if continued:
         statement = statement.where(Schedule.schedule_id < bindparam("position_id", type_=Uuid))
@@ -221,28 +221,23 @@ def _page(filters: frozenset[str], *, continued: bool) -> Select[Any]:
 
 async def read_now(tx: Tx) -> datetime:
     """SELECT the database's time."""
-    moment: datetime = (await tx.execute(_NOW)).scalar_one()
-    return moment
+    return await tx.fetch_value(_NOW)
 
 
-async def insert_schedule(tx: Tx, row: Mapping[str, Any]) -> ScheduleRow:
+async def insert_schedule(tx: Tx, row: Parameters) -> ScheduleRow:
     """INSERT a schedule."""
-    (schedule,) = await _read(tx, _INSERT, {f"new_{name}": row[name] for name in _GIVEN})
+    (schedule,) = await tx.fetch(ScheduleRow, _INSERT, {f"new_{name}": row[name] for name in _GIVEN})
     return schedule
-
-
-async def _read(tx: Tx, statement: Executable, parameters: Mapping[str, Any]) -> list[ScheduleRow]:
-    return [ScheduleRow._make(row) for row in await tx.execute(statement, parameters)]
 
 
 async def get_schedule(tx: Tx, schedule_id: UUID) -> ScheduleRow | None:
     """SELECT one schedule."""
-    return next(iter(await _read(tx, _GET, {"of_schedule": schedule_id})), None)
+    return await tx.fetch_one(ScheduleRow, _GET, {"of_schedule": schedule_id})
 
 
 async def lock_schedules(tx: Tx, schedule_ids: Collection[UUID]) -> Sequence[ScheduleRow]:
     """SELECT schedules FOR UPDATE in the order of their ids; those that exist."""
-    return await _read(tx, _LOCK, {"ids": list(schedule_ids)})
+    return await tx.fetch(ScheduleRow, _LOCK, {"ids": list(schedule_ids)})
 
 
 async def lock_schedules_of_definitions(tx: Tx, workflow_names: Collection[str]) -> dict[str, ScheduleRow]:
@@ -252,7 +247,7 @@ async def lock_schedules_of_definitions(tx: Tx, workflow_names: Collection[str])
     """
     names = {"names": sorted(workflow_names)}
     await tx.execute(_LOCK_NAMES, names)
-    return {row.workflow_name: row for row in await _read(tx, _LOCK_OF_DEFINITIONS, names)}
+    return {row.workflow_name: row for row in await tx.fetch(ScheduleRow, _LOCK_OF_DEFINITIONS, names)}
 
 
 async def lock_schedules_of_version(tx: Tx, workflow_id: UUID) -> None:
@@ -260,17 +255,17 @@ async def lock_schedules_of_version(tx: Tx, workflow_id: UUID) -> None:
     await tx.execute(_LOCK_OF_VERSION, {"of_workflow": workflow_id})
 
 
-async def list_schedules(tx: Tx, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page[ScheduleRow]:
+async def list_schedules(tx: Tx, filters: Parameters, after: Position | None, limit: int) -> Page[ScheduleRow]:
     """SELECT up to ``limit`` schedules that match, behind the position ``after``, newest first."""
     position = {} if after is None else {"position_id": after.id}
     statement = _page(frozenset(filters), continued=after is not None)
-    return as_records(await read_page(tx, statement, {**filters, **position}, limit), ScheduleRow._make)
+    return await read_page(tx, ScheduleRow, statement, {**filters, **position}, limit)
 
 
 async def update_schedule(tx: Tx, schedule: ScheduleRow) -> ScheduleRow:
     """UPDATE all that a caller may change of a schedule, and its next slot; the schedule as it is then."""
     values = {f"new_{name}": getattr(schedule, name) for name in _SETTINGS}
-    (after,) = await _read(tx, _UPDATE, {"of_schedule": schedule.schedule_id, **values})
+    (after,) = await tx.fetch(ScheduleRow, _UPDATE, {"of_schedule": schedule.schedule_id, **values})
     return after
 
 
@@ -286,12 +281,12 @@ async def pause_schedule(tx: Tx, schedule_id: UUID, why: str) -> None:
 
 async def find_due_schedules(tx: Tx, most: int) -> Sequence[UUID]:
     """SELECT up to ``most`` schedules that may fire FOR UPDATE; the longest due first."""
-    return (await tx.execute(_FIND_DUE, {"most": most})).scalars().all()
+    return await tx.fetch_values(_FIND_DUE, {"most": most})
 
 
 async def lock_due_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> Sequence[ScheduleRow]:
     """SELECT those of the schedules that may fire FOR UPDATE; the longest due first."""
-    rows = await _read(tx, _LOCK_DUE, {"ids": list(schedule_ids)})
+    rows = await tx.fetch(ScheduleRow, _LOCK_DUE, {"ids": list(schedule_ids)})
     return sorted(rows, key=lambda row: (row.next_fire_at or row.now, row.schedule_id))
 
 
@@ -301,7 +296,7 @@ async def count_open_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> Mapping[UUID,
     return {row.schedule_id: row.amount for row in rows}
 
 
-async def move_schedules(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def move_schedules(tx: Tx, rows: Sequence[Parameters]) -> None:
     """UPDATE the next and the newest fired slot of schedules."""
     await tx.execute(_MOVE, as_rows(rows))
 
@@ -311,7 +306,7 @@ async def raise_last_firings(tx: Tx, schedule_ids: Collection[UUID]) -> None:
     await tx.execute(_RAISE_LAST_FIRINGS, {"ids": list(schedule_ids)})
 
 
-async def insert_slots(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_slots(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT slots. One that is there already fails the transaction: it must not be fired twice."""
     await tx.execute(_INSERT_SLOTS, as_rows(rows))
 
@@ -321,22 +316,33 @@ async def miss_slots(tx: Tx, schedule_id: UUID, firings: Sequence[datetime]) -> 
     await tx.execute(_MISS_SLOTS, {"of_schedule": schedule_id, "firings": list(firings)})
 
 
-async def refire_slots(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def refire_slots(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT or UPDATE slots."""
     await tx.execute(_REFIRE_SLOTS, as_rows(rows))
 
 
-async def list_dealt_slots(tx: Tx, slots: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
-    """SELECT those of the slots, as ``schedule_id`` and ``fire_at``, that have been dealt with."""
-    return (await tx.execute(_LIST_DEALT, as_rows(slots))).all()
+class DealtSlot(NamedTuple):
+    """A slot that has been dealt with, and the run that it became."""
+
+    schedule_id: UUID
+    fire_at: datetime
+    workflow_run_id: UUID | None
+
+
+async def list_dealt_slots(tx: Tx, slots: Sequence[tuple[UUID, datetime]]) -> Sequence[DealtSlot]:
+    """SELECT those of the slots, each of a schedule, that have been dealt with."""
+    return await tx.fetch(
+        DealtSlot,
+        _LIST_DEALT,
+        as_rows([{"schedule_id": schedule_id, "fire_at": fire_at} for schedule_id, fire_at in slots]),
+    )
 
 
 async def get_newest_slot(tx: Tx, schedule_id: UUID) -> datetime | None:
     """SELECT when the newest slot of a schedule that has been dealt with was due."""
-    moment: datetime | None = (await tx.execute(_NEWEST_SLOT, {"of_schedule": schedule_id})).scalar_one()
-    return moment
+    return await tx.fetch_value(_NEWEST_SLOT, {"of_schedule": schedule_id})
 
 
-async def list_slots(tx: Tx, schedule_id: UUID, before: datetime, limit: int) -> FoundPage:
+async def list_slots(tx: Tx, schedule_id: UUID, before: datetime, limit: int) -> Page[SlotRow]:
     """SELECT up to ``limit`` slots of a schedule that were due before a moment, newest first."""
-    return await read_page(tx, _LIST_SLOTS, {"of_schedule": schedule_id, "before": before}, limit)
+    return await read_page(tx, SlotRow, _LIST_SLOTS, {"of_schedule": schedule_id, "before": before}, limit)

@@ -1,12 +1,13 @@
 """SQL of the rows that the housekeeping leaves out for a while."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Float,
-    Row,
     Select,
     Text,
     Uuid,
@@ -20,7 +21,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import INTERVAL, insert
-from sqlalchemy.orm import SQLORMExpression
 
 from app.db.engine import Tx
 from app.models import SetAsideRow
@@ -36,7 +36,7 @@ _KEY = bindparam("row_key", type_=Text)
 _IS_IT = and_(SetAsideRow.chore == _CHORE, SetAsideRow.row_key == _KEY)
 
 
-def _pause(failures: ColumnElement[Any] | SQLORMExpression[Any]) -> ColumnElement[Any]:
+def _pause(failures: ColumnElement[int]) -> ColumnElement[timedelta]:
     """Return the time until the next try: a second, and twice as long after each failure, up to ten minutes."""
     growth = func.power(2.0, func.least(failures, _DOUBLINGS_MOST) - 1)
     return seconds(cast(func.least(growth, LAST_PAUSE_SECONDS), Float))
@@ -80,16 +80,14 @@ _COUNT = select(SetAsideRow.chore, func.count().label("amount")).group_by(SetAsi
 _LIST_KEYS = select(SetAsideRow.row_key).where(SetAsideRow.chore == _CHORE)
 
 
-def ids_set_aside_by(chore: str) -> Select[tuple[Any]]:
+def ids_set_aside_by(chore: str) -> Select[UUID]:
     """Return the ids of the rows that a chore leaves out, for its statement that finds what is due."""
     return select(cast(SetAsideRow.row_key, Uuid)).where(SetAsideRow.chore == constant(chore))
 
 
 async def set_aside(tx: Tx, chore: str, key: str, error: str) -> int:
     """INSERT a row that has failed, or UPDATE it when it was set aside before; how often it has failed by now."""
-    values = {"chore": chore, "row_key": key, "error": error}
-    failures: int = (await tx.execute(_SET_ASIDE, values)).scalar_one()
-    return failures
+    return await tx.fetch_value(_SET_ASIDE, {"chore": chore, "row_key": key, "error": error})
 
 
 async def forget(tx: Tx, chore: str, key: str) -> None:
@@ -97,9 +95,16 @@ async def forget(tx: Tx, chore: str, key: str) -> None:
     await tx.execute(_FORGET, {"chore": chore, "row_key": key})
 
 
-async def take_due(tx: Tx) -> Row[Any] | None:
+class DueRow(NamedTuple):
+    """A row that was left out, and is to be tried again."""
+
+    chore: str
+    row_key: str
+
+
+async def take_due(tx: Tx) -> DueRow | None:
     """UPDATE a row that is to be tried again, so that nobody else tries it at the same time."""
-    return (await tx.execute(_TAKE_DUE)).one_or_none()
+    return await tx.fetch_one(DueRow, _TAKE_DUE)
 
 
 async def count_by_chore(tx: Tx) -> Mapping[str, int]:
@@ -109,4 +114,4 @@ async def count_by_chore(tx: Tx) -> Mapping[str, int]:
 
 async def list_keys(tx: Tx, chore: str) -> set[str]:
     """SELECT the keys of all rows that a chore leaves out."""
-    return set((await tx.execute(_LIST_KEYS, {"chore": chore})).scalars())
+    return {*await tx.fetch_values(_LIST_KEYS, {"chore": chore})}

@@ -1,15 +1,15 @@
 """SQL of steps as they are listed, and of runs that begin with the steps of another."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Integer,
-    Select,
     Text,
     Uuid,
     any_,
@@ -21,10 +21,13 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonValue, Storable
+from app.domain.records import WarningRow
 from app.models import Task, WorkflowFrame, WorkflowStep, WorkflowWarning
 from app.models.base import KeptJson
-from app.store.pages import FoundPage, read_page
+from app.store.pages import Page, read_page
+from app.store.parts import Query
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.tasks import TaskStatus
 
@@ -51,7 +54,7 @@ _COLUMNS = (
 
 
 @lru_cache(maxsize=2)
-def _list_steps(*, by_status: bool) -> Select[Any]:
+def _list_steps(*, by_status: bool) -> Query:
     statement = (
         select(*_COLUMNS)
         .outerjoin(Task, Task.task_id == WorkflowStep.task_id)
@@ -88,21 +91,40 @@ _COPY_FRAMES = insert(WorkflowFrame).from_select(
 )
 
 
-async def list_steps(tx: Tx, run_id: UUID, statuses: Sequence[StepStatus], after: int, limit: int) -> FoundPage:
+class ListedStep(NamedTuple):
+    """A step as it is listed."""
+
+    path: str
+    status: str
+    operator_type: str
+    attempt: int
+    task_id: UUID | None
+    result: JsonValue
+    error: JsonValue
+    awaits: str | None
+    due_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    sequence: int
+
+
+async def list_steps(
+    tx: Tx, workflow_run_id: UUID, statuses: Sequence[StepStatus], after: int, limit: int
+) -> Page[ListedStep]:
     """SELECT up to ``limit`` steps of a run behind ``after``, in the order in which they came into being."""
-    parameters: dict[str, Any] = {"of_run": run_id, "after": after}
+    parameters: dict[str, Storable] = {"of_run": workflow_run_id, "after": after}
     if statuses:
         parameters["statuses"] = [str(status) for status in statuses]
-    return await read_page(tx, _list_steps(by_status=bool(statuses)), parameters, limit)
+    return await read_page(tx, ListedStep, _list_steps(by_status=bool(statuses)), parameters, limit)
 
 
-async def list_warnings(tx: Tx, run_id: UUID, after: int, limit: int) -> FoundPage:
+async def list_warnings(tx: Tx, workflow_run_id: UUID, after: int, limit: int) -> Page[WarningRow]:
     """SELECT up to ``limit`` warnings of a run behind ``after``, oldest first."""
-    return await read_page(tx, _LIST_WARNINGS, {"of_run": run_id, "after": after}, limit)
+    return await read_page(tx, WarningRow, _LIST_WARNINGS, {"of_run": workflow_run_id, "after": after}, limit)
 
 
-async def copy_steps(tx: Tx, run_id: UUID, new_run_id: UUID, kept: Sequence[str]) -> None:
+async def copy_steps(tx: Tx, workflow_run_id: UUID, new_workflow_run_id: UUID, kept: Sequence[str]) -> None:
     """INSERT copies of steps of the top level, and all below them, with their frames, into a new run."""
-    parameters = {"of_run": run_id, "new_run": new_run_id, "kept": list(kept)}
+    parameters: Parameters = {"of_run": workflow_run_id, "new_run": new_workflow_run_id, "kept": list(kept)}
     await tx.execute(_COPY_STEPS, parameters)
     await tx.execute(_COPY_FRAMES, parameters)

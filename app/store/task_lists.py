@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -18,12 +17,13 @@ from sqlalchemy import (
     tuple_,
 )
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.cursors import Position
 from app.domain.records import TaskRow
 from app.models import Task
 from app.models.base import constant
-from app.store.pages import Page, as_records, read_page
+from app.store.pages import Page, read_page
+from app.store.parts import Expression, Query
 from app.store.tasks import MOMENT, TASK_COLUMNS
 from milepost.schemas.tasks import TaskStatus
 
@@ -41,7 +41,7 @@ _NOT_COMPLETED: ColumnElement[bool] = Task.status != constant(TaskStatus.complet
 
 
 @lru_cache(maxsize=1024)
-def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bool) -> Select[Any]:
+def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bool) -> Query:
     """Return the statement of a page; several statuses are read one by one and merged, so that a rare one is cheap."""
     several = "statuses" in filters
     statement = select(*TASK_COLUMNS, MOMENT).where(*(_FILTERS[name] for name in sorted(filters - {"statuses"})))
@@ -61,7 +61,7 @@ def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bo
 
 
 @lru_cache(maxsize=512)
-def _count(filters: frozenset[str], *, open_only: bool) -> Select[Any]:
+def _count(filters: frozenset[str], *, open_only: bool) -> Select[int]:
     conditions = [_FILTERS[name] for name in sorted(filters - {"statuses"})]
     if "statuses" in filters:
         conditions.append(Task.status == any_(bindparam("statuses", type_=ARRAY(Text))))
@@ -70,26 +70,26 @@ def _count(filters: frozenset[str], *, open_only: bool) -> Select[Any]:
     return select(func.count()).select_from(Task).where(*conditions)
 
 
-def _sorted(statement: Select[Any], order: str, created_at: Any, task_id: Any) -> Select[Any]:
+def _sorted(statement: Query, order: str, created_at: Expression, task_id: Expression) -> Query:
     keys = (created_at.desc(), task_id.desc()) if order.startswith("-") else (created_at, task_id)
     return statement.order_by(*keys).limit(bindparam("most"))
 
 
-async def list_tasks(
-    tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int
-) -> Page[TaskRow]:
+async def list_tasks(tx: Tx, order: str, filters: Parameters, after: Position | None, limit: int) -> Page[TaskRow]:
     """SELECT up to ``limit`` tasks that match, in ``order``, behind the position ``after``."""
-    position = {} if after is None else {"position_value": after.value, "position_id": after.id}
+    position: Parameters = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = _page(order, frozenset(filters), continued=after is not None, open_only=_leaves_completed_out(filters))
-    return as_records(await read_page(tx, statement, {**filters, **position}, limit), TaskRow._make)
+    return await read_page(tx, TaskRow, statement, {**filters, **position}, limit)
 
 
-async def count_tasks(tx: Tx, filters: Mapping[str, Any]) -> int:
+async def count_tasks(tx: Tx, filters: Parameters) -> int:
     """SELECT how many tasks match."""
     statement = _count(frozenset(filters), open_only=_leaves_completed_out(filters))
-    return int((await tx.execute(statement, dict(filters))).scalar_one())
+    return await tx.fetch_value(statement, filters)
 
 
-def _leaves_completed_out(filters: Mapping[str, Any]) -> bool:
-    statuses = filters.get("statuses") or [filters.get("status", TaskStatus.completed)]
-    return TaskStatus.completed not in statuses
+def _leaves_completed_out(filters: Parameters) -> bool:
+    several = filters.get("statuses")
+    return TaskStatus.completed not in (
+        several if isinstance(several, list) else [filters.get("status", TaskStatus.completed)]
+    )

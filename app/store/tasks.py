@@ -1,7 +1,8 @@
 """SQL of tasks: spawning, reading, and the moves that are not a worker's."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 from zlib import crc32
 
@@ -12,8 +13,6 @@ from sqlalchemy import (
     DateTime,
     Float,
     Integer,
-    Row,
-    Select,
     Text,
     Uuid,
     any_,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.moments import END_OF_TIME
 from app.domain.moves import TASK_OPEN, TASK_WAITING
 from app.domain.records import TaskRow
@@ -39,6 +38,7 @@ from app.models import Queue, Task, WorkflowRun
 from app.models.base import constant
 from app.store.advisory_locks import KEYS_OF_SPAWNS
 from app.store.locks import Rank
+from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
 from milepost.schemas.tasks import TaskStatus
 
@@ -71,7 +71,7 @@ _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _IS_OPEN: ColumnElement[bool] = Task.status.in_([*map(constant, TASK_OPEN)])
 
 
-def _insert_tasks() -> Select[Any]:
+def _insert_tasks() -> Query:
     """Return the statement that spawns, in the order of the rows, and makes the queues on first use."""
     item = rows_like(Task, (*GIVEN, "available_at"), column("delay_seconds", Float), column("place", Float))
     available_at = func.coalesce(item.c.available_at, func.now() + seconds(item.c.delay_seconds), func.now())
@@ -161,7 +161,9 @@ _UPDATE = (
 )
 
 
-def lock_statement(*conditions: ColumnElement[bool], order: Any, most: Any = None, skip: bool = False) -> Select[Any]:
+def lock_statement(
+    *conditions: ColumnElement[bool], order: Expression, most: ColumnElement[int] | None = None, skip: bool = False
+) -> Query:
     """Return the statement that locks tasks to move them; `now` is the moment after that.
 
     Those that are locked by others are waited for, or with ``skip`` left out.
@@ -290,20 +292,23 @@ async def lock_idempotency_keys(tx: Tx, keys: Collection[tuple[str, str]]) -> No
     await tx.execute(_LOCK_KEYS, {"hashes": hashes})
 
 
-async def insert_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row[Any]]:
+class NewTask(NamedTuple):
+    """A task that was inserted."""
+
+    task_id: UUID
+    ready_at: datetime | None
+    queue: str
+
+
+async def insert_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewTask]:
     """INSERT tasks and the queues they are the first of; by id, without those whose idempotency key is known."""
     numbered = [{**row, "place": place} for place, row in enumerate(rows)]
-    return {row.task_id: row for row in await tx.execute(_INSERT, as_rows(numbered))}
+    return {row.task_id: row for row in await tx.fetch(NewTask, _INSERT, as_rows(numbered))}
 
 
 async def get_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
     """SELECT those of the tasks that exist, by id."""
-    return {row.task_id: row for row in await read_tasks(tx, _GET, {"ids": ids})}
-
-
-async def read_tasks(tx: Tx, statement: Select[Any], parameters: Mapping[str, Any]) -> list[TaskRow]:
-    """SELECT what ``lock_statement`` or one like it finds."""
-    return [TaskRow._make(row) for row in await tx.execute(statement, parameters)]
+    return {row.task_id: row for row in await tx.fetch(TaskRow, _GET, {"ids": ids})}
 
 
 async def get_task(tx: Tx, task_id: UUID) -> TaskRow | None:
@@ -311,43 +316,56 @@ async def get_task(tx: Tx, task_id: UUID) -> TaskRow | None:
     return (await get_tasks(tx, [task_id])).get(task_id)
 
 
-async def get_tasks_by_key(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+class KnownTask(NamedTuple):
+    """A task that was spawned with an idempotency key."""
+
+    queue: str
+    idempotency_key: str
+    task_id: UUID
+    run_id: UUID
+    workflow_run_id: UUID | None
+    attempt: int
+    spec_hash: bytes | None
+
+
+async def get_tasks_by_key(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KnownTask]:
     """SELECT the tasks that have one of these idempotency keys, by (queue, key)."""
-    parameters = {"queues": [queue for queue, _ in keys], "keys": [key for _, key in keys]}
-    return {(row.queue, row.idempotency_key): row for row in await tx.execute(_GET_BY_KEY, parameters)}
+    parameters: Parameters = {"queues": [queue for queue, _ in keys], "keys": [key for _, key in keys]}
+    return {(row.queue, row.idempotency_key): row for row in await tx.fetch(KnownTask, _GET_BY_KEY, parameters)}
 
 
 async def lock_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
     """SELECT tasks FOR UPDATE in the order of their ids, by id."""
-    return {row.task_id: row for row in await read_tasks(tx, _LOCK, {"ids": ids})}
+    return {row.task_id: row for row in await tx.fetch(TaskRow, _LOCK, {"ids": ids})}
 
 
 async def lock_open_tasks_of_runs(
-    tx: Tx, run_ids: Sequence[UUID], most: int, *, running_too: bool = True
+    tx: Tx, workflow_run_ids: Sequence[UUID], most: int, *, running_too: bool = True
 ) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE up to ``most`` open tasks of runs."""
-    return await read_tasks(tx, _LOCK_OF_RUNS, {"ids": run_ids, "most": most, "running_too": running_too})
+    return await tx.fetch(TaskRow, _LOCK_OF_RUNS, {"ids": workflow_run_ids, "most": most, "running_too": running_too})
 
 
-async def cancel_tasks_of_runs(tx: Tx, run_ids: Sequence[UUID], why: str, *, running_too: bool) -> Sequence[str]:
+async def cancel_tasks_of_runs(
+    tx: Tx, workflow_run_ids: Sequence[UUID], why: str, *, running_too: bool
+) -> Sequence[str]:
     """UPDATE all open tasks of runs to cancelled, as ``task_moves.end`` does it with one; the queues they were on."""
-    parameters = {"ids": run_ids, "why": why, "running_too": running_too}
-    return (await tx.execute(_CANCEL_OF_RUNS, parameters)).scalars().all()
+    return await tx.fetch_values(_CANCEL_OF_RUNS, {"ids": workflow_run_ids, "why": why, "running_too": running_too})
 
 
-async def has_running_tasks(tx: Tx, run_id: UUID) -> bool:
+async def has_running_tasks(tx: Tx, workflow_run_id: UUID) -> bool:
     """SELECT whether any task of a run is being worked on."""
-    return bool((await tx.execute(_HAS_RUNNING, {"ids": [run_id]})).scalar_one())
+    return await tx.fetch_value(_HAS_RUNNING, {"ids": [workflow_run_id]})
 
 
-async def lock_tasks_to_reopen(tx: Tx, run_id: UUID) -> Sequence[TaskRow]:
+async def lock_tasks_to_reopen(tx: Tx, workflow_run_id: UUID) -> Sequence[TaskRow]:
     """SELECT FOR UPDATE the failed and cancelled tasks of a run."""
-    return await read_tasks(tx, _LOCK_TO_REOPEN, {"ids": [run_id]})
+    return await tx.fetch(TaskRow, _LOCK_TO_REOPEN, {"ids": [workflow_run_id]})
 
 
-async def lock_tasks_to_delete(tx: Tx, run_id: UUID) -> None:
+async def lock_tasks_to_delete(tx: Tx, workflow_run_id: UUID) -> None:
     """SELECT FOR UPDATE all tasks of a run in the order of their ids: a cascade would take them in any order."""
-    await tx.execute(_LOCK_TO_DELETE, {"ids": [run_id]})
+    await tx.execute(_LOCK_TO_DELETE, {"ids": [workflow_run_id]})
 
 
 async def update_tasks(tx: Tx, tasks: Sequence[TaskRow]) -> None:
@@ -356,9 +374,9 @@ async def update_tasks(tx: Tx, tasks: Sequence[TaskRow]) -> None:
     await tx.execute(_UPDATE, as_rows([{name: getattr(task, name) for name in kept} for task in tasks]))
 
 
-async def request_cancel(tx: Tx, run_ids: Sequence[UUID]) -> None:
+async def request_cancel(tx: Tx, workflow_run_ids: Sequence[UUID]) -> None:
     """UPDATE the running tasks of runs: their workers are asked to stop."""
-    await tx.execute(_REQUEST_CANCEL, {"ids": run_ids})
+    await tx.execute(_REQUEST_CANCEL, {"ids": workflow_run_ids})
 
 
 async def hold_tasks(tx: Tx, ids: Sequence[UUID]) -> None:
@@ -371,19 +389,19 @@ async def hold_tasks_of_held_runs(tx: Tx, ids: Sequence[UUID]) -> None:
     await tx.execute(_HOLD_OF_HELD, {"ids": list(ids)})
 
 
-async def hold_tasks_of_run(tx: Tx, run_id: UUID) -> None:
+async def hold_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> None:
     """UPDATE the work items of a locked run so that nobody can claim them."""
-    await tx.execute(_HOLD_OF_RUN, {"ids": [run_id]})
+    await tx.execute(_HOLD_OF_RUN, {"ids": [workflow_run_id]})
 
 
-async def release_tasks_of_run(tx: Tx, run_id: UUID) -> int:
+async def release_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> int:
     """UPDATE the work items of a locked run that only wait to be claimed, so that they can be."""
-    return (await tx.execute(_RELEASE_OF_RUN, {"ids": [run_id]})).rowcount
+    return await tx.change(_RELEASE_OF_RUN, {"ids": [workflow_run_id]})
 
 
-async def count_open_tasks(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, int]:
+async def count_open_tasks(tx: Tx, workflow_run_ids: Sequence[UUID]) -> dict[UUID, int]:
     """SELECT how many open tasks each run has; runs without any are left out."""
-    return {row.workflow_run_id: row.open for row in await tx.execute(_COUNT_OPEN, {"ids": run_ids})}
+    return {row.workflow_run_id: row.open for row in await tx.execute(_COUNT_OPEN, {"ids": workflow_run_ids})}
 
 
 async def delete_old_tasks(tx: Tx, keep_seconds: float, most: int) -> int:
@@ -391,4 +409,4 @@ async def delete_old_tasks(tx: Tx, keep_seconds: float, most: int) -> int:
 
     It goes from queue to queue in the index of such tasks: however many there are, also those that were deleted.
     """
-    return (await tx.execute(_PRUNE, {"keep": keep_seconds, "most": most})).rowcount
+    return await tx.change(_PRUNE, {"keep": keep_seconds, "most": most})

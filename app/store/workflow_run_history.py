@@ -5,8 +5,9 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Uuid, bindparam, select
 
 from app.db.engine import Tx
+from app.domain.records import HistoryRow
 from app.models import WorkflowRunHistory as History
-from app.store.pages import FoundPage, read_page
+from app.store.pages import Page, read_page
 
 _LIST = (
     select(*History.__table__.c)
@@ -19,6 +20,6 @@ _LIST = (
 )
 
 
-async def list_history(tx: Tx, workflow_run_id: UUID, after: int, limit: int) -> FoundPage:
+async def list_history(tx: Tx, workflow_run_id: UUID, after: int, limit: int) -> Page[HistoryRow]:
     """SELECT up to ``limit`` entries behind the entry ``after``, oldest first."""
-    return await read_page(tx, _LIST, {"workflow_run_id": workflow_run_id, "after": after}, limit)
+    return await read_page(tx, HistoryRow, _LIST, {"workflow_run_id": workflow_run_id, "after": after}, limit)

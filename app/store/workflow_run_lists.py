@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
     DateTime,
-    Row,
-    Select,
     TableValuedAlias,
     Text,
     Uuid,
@@ -26,21 +25,22 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, array
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.cursors import Position
 from app.domain.moves import FINAL
 from app.domain.records import RunRow
 from app.models import WorkflowRun
 from app.models.base import constant
-from app.store.pages import Page, as_records, read_page
-from app.store.workflow_runs import RUN_COLUMNS, run_of
+from app.store.pages import Page, read_page
+from app.store.parts import Expression, Query
+from app.store.workflow_runs import RUN_COLUMNS, with_status
 from milepost.schemas.workflow_runs import RunStatus
 
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
-_ID: ColumnElement[Any] = WorkflowRun.workflow_run_id.expression
-_EVERY_STATUS: ColumnElement[Any] = cast(array([*map(constant, RunStatus)]), ARRAY(Text))
+_ID: ColumnElement[UUID] = WorkflowRun.workflow_run_id.expression
+_EVERY_STATUS: ColumnElement[Sequence[str]] = cast(array([*map(constant, RunStatus)]), ARRAY(Text))
 
-ORDERS: Mapping[str, ColumnElement[Any]] = {
+ORDERS: Mapping[str, ColumnElement[datetime]] = {
     "created_at": WorkflowRun.created_at.expression,
     "started_at": func.coalesce(WorkflowRun.started_at, _NEVER),
     "completed_at": func.coalesce(WorkflowRun.completed_at, _NEVER),
@@ -91,7 +91,7 @@ class Shape:
 
 
 @lru_cache(maxsize=1024)
-def _page(shape: Shape) -> Select[Any]:
+def _page(shape: Shape) -> Query:
     """Return the statement of a page.
 
     In the order of creation each wanted status of each wanted name is read by its own index scan and the results are
@@ -107,7 +107,7 @@ def _page(shape: Shape) -> Select[Any]:
     return _ordered(_filtered(select(*RUN_COLUMNS), shape.filters), shape, ORDERS[name], _ID)
 
 
-def _merged(shape: Shape, lines: Mapping[str, TableValuedAlias]) -> Select[Any]:
+def _merged(shape: Shape, lines: Mapping[str, TableValuedAlias]) -> Query:
     """Return the ids of a page in the order of creation, merged from a scan for each combination of values."""
     position = ORDERS["created_at"]
     wanted = (WorkflowRun.__table__.c[name] == line.c[0] for name, line in lines.items())
@@ -117,13 +117,13 @@ def _merged(shape: Shape, lines: Mapping[str, TableValuedAlias]) -> Select[Any]:
     return _sorted(ids, shape.order, run.c.created_at, run.c.workflow_run_id)
 
 
-def _sorted_open(shape: Shape, position: ColumnElement[Any]) -> Select[Any]:
+def _sorted_open(shape: Shape, position: ColumnElement[datetime]) -> Query:
     """Return the ids of a page of open runs: all that match are read before they are sorted."""
     run = _filtered(select(_ID, position.label("position")), shape.filters).cte("run").prefix_with("MATERIALIZED")
     return _ordered(select(run.c.workflow_run_id), shape, run.c.position, run.c.workflow_run_id)
 
 
-def _read(ids: Select[Any], shape: Shape) -> Select[Any]:
+def _read(ids: Query, shape: Shape) -> Query:
     page = ids.subquery("page")
     statement = select(*RUN_COLUMNS).join_from(page, WorkflowRun, page.c.workflow_run_id == _ID)
     return _sorted(statement, shape.order, ORDERS[shape.order.removeprefix("-")], _ID)
@@ -141,17 +141,15 @@ def _lines(filters: frozenset[str]) -> dict[str, TableValuedAlias]:
     return lines
 
 
-def _each_of(values: ColumnElement[Any], name: str) -> TableValuedAlias:
+def _each_of(values: ColumnElement[Sequence[str]], name: str) -> TableValuedAlias:
     return func.unnest(values).table_valued("value").render_derived(name=name)
 
 
-def _filtered(statement: Select[Any], filters: frozenset[str]) -> Select[Any]:
+def _filtered(statement: Query, filters: frozenset[str]) -> Query:
     return statement.where(*(FILTERS[name] for name in sorted(filters)))
 
 
-def _ordered(
-    statement: Select[Any], shape: Shape, position: ColumnElement[Any], row_id: ColumnElement[Any]
-) -> Select[Any]:
+def _ordered(statement: Query, shape: Shape, position: ColumnElement[datetime], row_id: ColumnElement[UUID]) -> Query:
     if shape.continued:
         here = tuple_(position, row_id)
         value = func.coalesce(bindparam("position_value", type_=DateTime(timezone=True)), _NEVER)
@@ -160,33 +158,42 @@ def _ordered(
     return _sorted(statement, shape.order, position, row_id)
 
 
-def _sorted(statement: Select[Any], order: str, position: Any, row_id: Any) -> Select[Any]:
+def _sorted(statement: Query, order: str, position: Expression, row_id: Expression) -> Query:
     keys = (position.desc(), row_id.desc()) if order.startswith("-") else (position, row_id)
     return statement.order_by(*keys).limit(bindparam("most"))
 
 
 @lru_cache(maxsize=256)
-def _count(groups: tuple[str, ...], filters: frozenset[str]) -> Select[Any]:
+def _count(groups: tuple[str, ...], filters: frozenset[str]) -> Query:
     columns = [WorkflowRun.__table__.c[name] for name in groups]
     counted = select(*columns, func.count().label("amount")).select_from(WorkflowRun)
     return _filtered(counted, filters).group_by(*columns).order_by(*columns)
 
 
-def list_statement(order: str, filters: Mapping[str, Any], *, continued: bool) -> Select[Any]:
+def list_statement(order: str, filters: Parameters, *, continued: bool) -> Query:
     """Return the statement that reads a page of this order and these filters."""
-    statuses = filters.get("statuses") or [filters[name] for name in ("status",) if name in filters]
+    several = filters.get("statuses")
+    statuses = several if isinstance(several, list) else [filters[name] for name in ("status",) if name in filters]
     only_open = bool(statuses) and not set(statuses) & set(FINAL)
     return _page(Shape(order, frozenset(filters), continued, only_open))
 
 
-async def list_runs(tx: Tx, order: str, filters: Mapping[str, Any], after: Position | None, limit: int) -> Page[RunRow]:
+async def list_runs(tx: Tx, order: str, filters: Parameters, after: Position | None, limit: int) -> Page[RunRow]:
     """SELECT up to ``limit`` runs that match, in ``order``, behind the position ``after``."""
-    position = {} if after is None else {"position_value": after.value, "position_id": after.id}
+    position: Parameters = {} if after is None else {"position_value": after.value, "position_id": after.id}
     statement = list_statement(order, filters, continued=after is not None)
-    page = await read_page(tx, statement, {**filters, **position}, limit, is_planned=True)
-    return as_records(page, run_of)
+    page = await read_page(tx, RunRow, statement, {**filters, **position}, limit, is_planned=True)
+    return Page([with_status(run) for run in page.rows], page.has_more)
 
 
-async def count_runs(tx: Tx, groups: tuple[str, ...], filters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+class Counted(NamedTuple):
+    """How many runs have the same values in some columns."""
+
+    values: Mapping[str, str]
+    amount: int
+
+
+async def count_runs(tx: Tx, groups: tuple[str, ...], filters: Parameters) -> Sequence[Counted]:
     """SELECT how many runs match, for each combination of ``groups`` that occurs; one row when there are none."""
-    return (await tx.execute_planned(_count(groups, frozenset(filters)), dict(filters))).all()
+    rows = await tx.execute_planned(_count(groups, frozenset(filters)), filters)
+    return [Counted(dict(zip(groups, row[:-1], strict=True)), row[-1]) for row in rows]

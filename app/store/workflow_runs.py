@@ -1,7 +1,8 @@
 """SQL of workflow runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -9,8 +10,7 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Float,
-    Row,
-    Select,
+    Label,
     Text,
     Uuid,
     any_,
@@ -27,23 +27,24 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.moves import FINAL
 from app.domain.records import RunChange, RunRow
 from app.domain.tags import tag_texts
 from app.models import Task, WorkflowRun, WorkflowRunHistory
 from app.models.base import ReadJson, constant
 from app.store.locks import Rank
+from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
 from milepost.schemas.tasks import TaskStatus
 from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 
-def _count_tasks() -> ColumnElement[Any]:
+def _count_tasks() -> Label[Mapping[str, int]]:
     """Return the linked tasks of a run counted by status, as a JSON object: read from one index, never stored."""
     task = Task.__table__.c
     counts = [(status.value, func.count().filter(task.status == constant(status))) for status in TaskStatus]
-    pairs: list[ColumnElement[Any]] = []
+    pairs: list[ColumnElement[str] | ColumnElement[int]] = []
     for name, count in counts:
         pairs += (constant(name), count)
     counted = select(func.json_build_object(*pairs, type_=ReadJson)).where(
@@ -100,7 +101,7 @@ def as_column(value: str) -> ColumnElement[str]:
     return cast(value, Text)
 
 
-def history_of(run: CTE, source: CTE, **values: ColumnElement[Any]) -> CTE:
+def history_of(run: CTE, source: CTE, **values: Expression) -> CTE:
     """Return the insertion of one history row for each row of ``run``, joined with ``source``.
 
     An update that leaves the status as it is makes none.
@@ -117,7 +118,7 @@ def history_of(run: CTE, source: CTE, **values: ColumnElement[Any]) -> CTE:
     return insert(WorkflowRunHistory).from_select(names, rows).cte("history")
 
 
-def _insert_runs() -> Select[Any]:
+def _insert_runs() -> Query:
     item = rows_like(WorkflowRun, _GIVEN_AT_CREATION, column("deadline_seconds", Float), *_WHO)
     values = [
         *(item.c[name] for name in _GIVEN_AT_CREATION),
@@ -153,7 +154,7 @@ def _insert_runs() -> Select[Any]:
     )
 
 
-def _update_runs() -> Select[Any]:
+def _update_runs() -> Query:
     item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE, "cancel_due_at"), *_WHAT, *_WHO)
     ended = item.c.completed_at.is_not(None)
     cancel_due_at = case((ended, None), else_=func.least(item.c.cancel_due_at, WorkflowRun.cancel_due_at))
@@ -188,7 +189,7 @@ _BEGUN = (
 )
 
 
-def _begin_runs() -> Select[Any]:
+def _begin_runs() -> Query:
     """Return the statement that makes new runs running ones that the service executes."""
     item = rows_like(WorkflowRun, _BEGUN, *_WHO)
     run = (
@@ -275,12 +276,20 @@ _DELETE = (
 )
 
 
-async def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[UUID, Row[Any]]:
-    """INSERT runs and the first entries of their histories; (created_at, deadline_at) by id."""
-    return {row.workflow_run_id: row for row in await tx.execute(_INSERT, as_rows(rows))}
+class NewRun(NamedTuple):
+    """A run that was inserted."""
+
+    workflow_run_id: UUID
+    created_at: datetime
+    deadline_at: datetime | None
 
 
-async def begin_runs(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+async def insert_runs(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewRun]:
+    """INSERT runs and the first entries of their histories; by id."""
+    return {row.workflow_run_id: row for row in await tx.fetch(NewRun, _INSERT, as_rows(rows))}
+
+
+async def begin_runs(tx: Tx, rows: Sequence[Parameters]) -> None:
     """UPDATE runs that were inserted just now to running, as the service executes them."""
     await tx.execute(_BEGIN, as_rows(rows))
 
@@ -290,7 +299,7 @@ async def update_runs(tx: Tx, changes: Sequence[RunChange]) -> None:
     await tx.execute(_UPDATE, as_rows([_changed_row(change) for change in changes]))
 
 
-def _changed_row(change: RunChange) -> dict[str, Any]:
+def _changed_row(change: RunChange) -> Parameters:
     run = change.after
     kept = ("workflow_run_id", "cancel_due_at", *CHANGED_BY_UPDATE)
     row = {name: getattr(run, name) for name in kept if name != "tag_texts"}
@@ -300,7 +309,8 @@ def _changed_row(change: RunChange) -> dict[str, Any]:
 
 async def get_run(tx: Tx, workflow_run_id: UUID) -> RunRow | None:
     """SELECT one run."""
-    return next(iter(await read_runs(tx, _GET, {"workflow_run_id": workflow_run_id})), None)
+    run = await tx.fetch_one(RunRow, _GET, {"workflow_run_id": workflow_run_id})
+    return None if run is None else with_status(run)
 
 
 async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
@@ -308,14 +318,13 @@ async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
     return await read_runs(tx, _GET_MANY, {"ids": ids})
 
 
-async def read_runs(tx: Tx, statement: Select[Any], parameters: Mapping[str, Any]) -> list[RunRow]:
+async def read_runs(tx: Tx, statement: Query, parameters: Parameters) -> list[RunRow]:
     """SELECT runs by a statement over ``RUN_COLUMNS``."""
-    return [run_of(row) for row in await tx.execute(statement, parameters)]
+    return [with_status(run) for run in await tx.fetch(RunRow, statement, parameters)]
 
 
-def run_of(row: Iterable[Any]) -> RunRow:
-    """Return the run of a row over ``RUN_COLUMNS``."""
-    run = RunRow._make(row)
+def with_status(run: RunRow) -> RunRow:
+    """Return a run as it was read with its status as one: it is read as a text."""
     return run._replace(status=RunStatus(run.status))
 
 
@@ -329,21 +338,39 @@ async def lock_run_rows(tx: Tx, ids: Sequence[UUID]) -> None:
     await tx.execute(_LOCK_ROWS, {"ids": ids})
 
 
-async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+class SharedRun(NamedTuple):
+    """A run that nobody ends or deletes before the transaction ends."""
+
+    workflow_run_id: UUID
+    queue: str
+    completed_at: datetime | None
+
+
+async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[SharedRun]:
     """SELECT runs FOR SHARE: until the end of the transaction nobody ends or deletes them."""
-    return (await tx.execute(_SHARE, {"ids": ids})).all()
+    return await tx.fetch(SharedRun, _SHARE, {"ids": ids})
 
 
 async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     """SELECT which of ``ids`` exist, and keep them from being deleted."""
-    return set((await tx.execute(_LOCK_KEYS, {"ids": ids})).scalars())
+    return {*await tx.fetch_values(_LOCK_KEYS, {"ids": ids})}
 
 
-async def beat_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+class BeatenRun(NamedTuple):
+    """A run whose clock was wound up."""
+
+    workflow_run_id: UUID
+    status: str
+    cancel_requested_at: datetime | None
+    heartbeat_seconds: float
+    heartbeat_expires_at: datetime
+
+
+async def beat_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[BeatenRun]:
     """UPDATE the clocks of those runs that have one ticking, locked in the order of their ids."""
-    return (await tx.execute(_BEAT, {"ids": ids})).all()
+    return await tx.fetch(BeatenRun, _BEAT, {"ids": ids})
 
 
 async def delete_run(tx: Tx, workflow_run_id: UUID) -> bool:
     """DELETE one run if it has ended, with all that hangs on it."""
-    return (await tx.execute(_DELETE, {"workflow_run_id": workflow_run_id})).rowcount > 0
+    return await tx.change(_DELETE, {"workflow_run_id": workflow_run_id}) > 0

@@ -1,17 +1,17 @@
 """SQL of registered definitions."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Row, Select, Text, bindparam, delete, literal, select, true
+from sqlalchemy import BigInteger, Text, bindparam, delete, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Record, Tx
 from app.domain.records import VersionRow, WorkflowRow
 from app.models import Workflow, WorkflowExecution
 from app.store.locks import Rank
-from app.store.pages import Page, as_records, read_page
+from app.store.pages import Page, read_page
+from app.store.parts import Expression, Query
 
 _NAME = bindparam("name", type_=Text)
 _VERSION = bindparam("version", type_=Text)
@@ -38,11 +38,11 @@ _INSERT = (
 )
 
 
-def _version_of(columns: Sequence[Any]) -> Select[Any]:
+def _version_of(columns: Sequence[Expression]) -> Query:
     return select(*columns).where(Workflow.workflow_name == _NAME, Workflow.workflow_version == _VERSION)
 
 
-def _newest_of(columns: Sequence[Any]) -> Select[Any]:
+def _newest_of(columns: Sequence[Expression]) -> Query:
     return select(*columns).where(Workflow.workflow_name == _NAME).order_by(Workflow.sequence.desc()).limit(1)
 
 
@@ -98,50 +98,47 @@ _LIST_NEWEST = select(*_newest.c).select_from(_names.join(_newest, true())).orde
 """Steps from one name to the next: the cost is that of a page, however many versions a name has."""
 
 
-async def insert_workflow(tx: Tx, row: Mapping[str, Any]) -> VersionRow | None:
+async def insert_workflow(tx: Tx, row: Parameters) -> VersionRow | None:
     """INSERT a version; None if there is one of this name and version. Waits for others who are inserting it."""
-    found = (await tx.execute(_INSERT, {f"new_{name}": row[name] for name in _GIVEN})).one_or_none()
-    return None if found is None else VersionRow._make(found)
+    return await tx.fetch_one(VersionRow, _INSERT, {f"new_{name}": row[name] for name in _GIVEN})
 
 
 async def get_workflow(tx: Tx, name: str, version: str | None) -> WorkflowRow | None:
     """SELECT a version with its document, or the newest."""
-    found = await _one(tx, _GET, _GET_NEWEST, name, version)
-    return None if found is None else WorkflowRow._make(found)
+    return await _fetch_one(tx, WorkflowRow, _GET, _GET_NEWEST, name, version)
 
 
 async def share_workflow(tx: Tx, name: str, version: str | None) -> VersionRow | None:
     """SELECT a version, or the newest, FOR KEY SHARE: it stays until the transaction ends."""
-    found = await _one(tx, _SHARE, _SHARE_NEWEST, name, version)
-    return None if found is None else VersionRow._make(found)
+    return await _fetch_one(tx, VersionRow, _SHARE, _SHARE_NEWEST, name, version)
 
 
 async def lock_workflow(tx: Tx, name: str, version: str) -> VersionRow | None:
     """SELECT a version FOR UPDATE: nobody can start a run of it before the transaction ends."""
-    found = (await tx.execute(_LOCK, {"name": name, "version": version})).one_or_none()
-    return None if found is None else VersionRow._make(found)
+    return await tx.fetch_one(VersionRow, _LOCK, {"name": name, "version": version})
 
 
-async def _one(tx: Tx, one: Select[Any], newest: Select[Any], name: str, version: str | None) -> Row[Any] | None:
+async def _fetch_one(
+    tx: Tx, record: type[Record], one: Query, newest: Query, name: str, version: str | None
+) -> Record | None:
     if version is None:
-        return (await tx.execute(newest, {"name": name})).one_or_none()
-    return (await tx.execute(one, {"name": name, "version": version})).one_or_none()
+        return await tx.fetch_one(record, newest, {"name": name})
+    return await tx.fetch_one(record, one, {"name": name, "version": version})
 
 
 async def list_newest(tx: Tx, after: str, limit: int) -> Page[VersionRow]:
     """SELECT the newest version of up to ``limit`` names behind ``after``, by name."""
-    return as_records(await read_page(tx, _LIST_NEWEST, {"after": after}, limit), VersionRow._make)
+    return await read_page(tx, VersionRow, _LIST_NEWEST, {"after": after}, limit)
 
 
 async def list_versions(tx: Tx, name: str, before: int, limit: int) -> Page[VersionRow]:
     """SELECT up to ``limit`` versions of a name that were registered before the one of this sequence, newest first."""
-    page = await read_page(tx, _LIST_VERSIONS, {"name": name, "before": before}, limit)
-    return as_records(page, VersionRow._make)
+    return await read_page(tx, VersionRow, _LIST_VERSIONS, {"name": name, "before": before}, limit)
 
 
 async def get_run_of(tx: Tx, workflow_id: UUID) -> UUID | None:
     """SELECT the newest run that executes a version."""
-    return (await tx.execute(_FIND_RUN, {"workflow_id": workflow_id})).scalar_one_or_none()
+    return await tx.find_value(_FIND_RUN, {"workflow_id": workflow_id})
 
 
 async def delete_workflow(tx: Tx, workflow_id: UUID) -> None:

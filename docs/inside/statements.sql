@@ -474,16 +474,16 @@ SELECT CASE WHEN pg_try_advisory_xact_lock_shared(%(pg_try_advisory_xact_lock_sh
 INSERT INTO events (queue, event_name, workflow_run_id, payload)
 VALUES (%(of_queue)s::VARCHAR, %(name)s::VARCHAR, %(of_run)s::UUID, %(content)s::JSON)
 ON CONFLICT DO NOTHING
-RETURNING events.event_id, events.event_name, events.payload, events.workflow_run_id, events.emitted_at;
+RETURNING events.event_id, events.event_name, events.workflow_run_id, events.payload, events.emitted_at;
 
 -- events._GET
-SELECT events.event_id, events.event_name, events.payload, events.workflow_run_id, events.emitted_at
+SELECT events.event_id, events.event_name, events.workflow_run_id, events.payload, events.emitted_at
 FROM events
 WHERE events.queue = %(of_queue)s::VARCHAR AND events.event_name = %(name)s::VARCHAR AND events.workflow_run_id IS NOT
     DISTINCT FROM %(of_run)s::UUID;
 
 -- events._SEE
-SELECT events.event_id, events.event_name, events.payload, events.workflow_run_id, events.emitted_at
+SELECT events.event_id, events.event_name, events.workflow_run_id, events.payload, events.emitted_at
 FROM events
 WHERE events.queue = %(of_queue)s::VARCHAR AND events.event_name = ANY (%(names)s::TEXT[]) AND (events.workflow_run_id
     IS NULL OR events.workflow_run_id = %(of_run)s::UUID)
@@ -504,14 +504,14 @@ WHERE events.queue = %(of_queue)s::VARCHAR AND events.event_name = ANY (%(names)
     IS NULL OR events.workflow_run_id = %(of_run)s::UUID);
 
 -- events._LIST
-SELECT events.event_id, events.event_name, events.payload, events.workflow_run_id, events.emitted_at
+SELECT events.event_id, events.event_name, events.workflow_run_id, events.payload, events.emitted_at
 FROM events
 WHERE events.queue = %(of_queue)s::VARCHAR AND events.event_id > %(after)s::BIGINT
 ORDER BY events.event_id
 LIMIT %(most)s;
 
 -- events._LIST_OF_RUN
-SELECT events.event_id, events.event_name, events.payload, events.workflow_run_id, events.emitted_at
+SELECT events.event_id, events.event_name, events.workflow_run_id, events.payload, events.emitted_at
 FROM events
 WHERE events.queue = %(of_queue)s::VARCHAR AND events.workflow_run_id = %(of_run)s::UUID AND events.event_id >
     %(after)s::BIGINT
@@ -1350,7 +1350,7 @@ WHERE workflow_runs.parent_workflow_run_id = %(of_run)s::UUID AND workflow_runs.
     workflow_executions.workflow_run_id = workflow_runs.workflow_run_id AND workflow_executions.parent_step IS NOT NULL;
 
 -- run_ends._GET_PARENT
-SELECT workflow_runs.parent_workflow_run_id AS run_id, workflow_executions.parent_step AS step,
+SELECT workflow_runs.parent_workflow_run_id AS workflow_run_id, workflow_executions.parent_step AS step,
     workflow_executions.parent_child AS child, workflow_runs.status
 FROM workflow_runs
 JOIN workflow_executions ON workflow_executions.workflow_run_id = workflow_runs.workflow_run_id

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable
 
+from app.db.engine import Parameters
 from app.store import claims, due_tasks, events, leases, queues, run_ends, task_lists, tasks, workflow_runs
 from app.store.pages import _bounded
 from app.store.recordsets import as_rows
@@ -73,7 +74,9 @@ def cheap(plan: Plan, most: float) -> Plan:
 class TestClaim:
     @pytest.mark.parametrize("names", [None, ["task_1", "task_7"]], ids=["any", "choosy"])
     def test_reads_the_ready_and_what_it_takes(self, task_probe: Probe, names: list[str] | None, generic: bool) -> None:
-        claimers = [{"claimer": i, "first": 5 * i + 1, "last": 5 * i + 5, "worker": "w", "lease": 30} for i in range(4)]
+        claimers: list[Parameters] = [
+            {"claimer": i, "first": 5 * i + 1, "last": 5 * i + 5, "worker": "w", "lease": 30} for i in range(4)
+        ]
         values: dict[str, Any] = {"of_queue": "default", "most": 20, "room": BYTES_MOST, **as_rows(claimers)}
         if names is not None:
             values["names"] = names
@@ -92,7 +95,7 @@ class TestWorkerCalls:
     def test_completion_reads_its_own_tasks(
         self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
     ) -> None:
-        rows = [
+        rows: list[Parameters] = [
             {"task_id": task_id, "lease_token": token, "result": 1, "final_body": "\\x00"} for task_id, token in held
         ]
         cheap(task_probe.explain(claims._COMPLETE, as_rows(rows), generic=generic), 3 * len(held))
@@ -100,7 +103,9 @@ class TestWorkerCalls:
     def test_heartbeat_reads_its_own_tasks(
         self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
     ) -> None:
-        rows = [{"task_id": t, "lease_token": token, "lease": 30, "has_progress": False} for t, token in held]
+        rows: list[Parameters] = [
+            {"task_id": t, "lease_token": token, "lease": 30, "has_progress": False} for t, token in held
+        ]
         cheap(task_probe.explain(claims._BEAT, as_rows(rows), generic=generic), 3 * len(held))
 
     def test_locks_and_looks_read_their_own_tasks(

@@ -77,10 +77,9 @@ async def count_runs(tx: Tx, query: RunCountQuery) -> WorkflowRunCounts:
     return WorkflowRunCounts.model_construct(counts=[_read_count(row) for row in rows])
 
 
-def _read_count(row: Any) -> WorkflowRunCount:
-    return WorkflowRunCount(
-        workflow_name=getattr(row, "workflow_name", None), status=RunStatus(row.status), count=row.amount
-    )
+def _read_count(row: run_lists_store.Counted) -> WorkflowRunCount:
+    status = RunStatus(row.values["status"])
+    return WorkflowRunCount(workflow_name=row.values.get("workflow_name"), status=status, count=row.amount)
 
 
 async def list_history(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> HistoryPage:
