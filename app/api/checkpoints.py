@@ -49,4 +49,4 @@ async def put_checkpoint(
     A task has at most 10,000 checkpoints, and at most 16 MiB of states.
     """
     report = Report(task_id, body, "put_checkpoint", name)
-    return answer_report(await kernel.batching.run(service.put_each, report))
+    return answer_report(await service.put_checkpoint(kernel.batching, report))

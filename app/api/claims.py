@@ -30,8 +30,7 @@ async def claim_tasks(queue: InQueue, body: Claim, kernel: InKernel, visit: Curr
     `Idempotency-Key` a repeat gives the same tasks and tokens as long as their leases last, without those that have
     been reported since; then it is a new claim.
     """
-    turn = service.Turn(queue, (), body, key)
-    taken = await service.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, visit)
+    taken = await service.claim_tasks(kernel, queue, body, key, visit)
     return answer_plain({"tasks": taken.tasks}, is_replayed=taken.replayed)
 
 
@@ -45,6 +44,5 @@ async def complete_tasks(
     Each report has its own outcome: one that is refused does not stop the others. A report may be repeated as it is,
     the claim with an `Idempotency-Key`, as in `claim_tasks`.
     """
-    turn = service.Turn(queue, body.tasks, body.claim, key)
-    taken = await service.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, visit)
+    taken = await service.complete_tasks(kernel, queue, body, key, visit)
     return answer_plain({"outcomes": taken.outcomes, "tasks": taken.tasks}, is_replayed=taken.replayed)

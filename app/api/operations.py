@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
 from app.api.answers import answer
@@ -36,7 +36,7 @@ Verbose = Annotated[
 @needs(None)
 async def check_liveness() -> Response:
     """Answer 200 as long as the process can answer at all."""
-    return answer(Health(status=service.OK, checks={}))
+    return answer(service.check_liveness())
 
 
 @router.get("/readyz", response_model=Health, responses=_UNAVAILABLE)
@@ -47,7 +47,7 @@ async def check_readiness(kernel: InKernel, verbose: Verbose = None) -> Response
     503 otherwise, also while the process is about to stop; `checks` says what is wrong. With `?verbose` it tries a
     write as well, which is looked at like the rest: a synchronous standby may be away, or the disk full.
     """
-    health = await service.check_health(
+    health = await service.check_readiness(
         kernel.database,
         kernel.housekeeping.overdue(10),
         draining=kernel.wakeups.draining,
@@ -68,4 +68,4 @@ async def get_version(kernel: InKernel) -> Response:
 @needs_no_database
 async def get_metrics() -> Response:
     """Return the metrics of this process for Prometheus."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.write_metrics(), media_type=CONTENT_TYPE_LATEST)

@@ -46,7 +46,7 @@ async def create_schedule(body: ScheduleCreate, call: Creating) -> Response:
     are set forward over it at the first moment after the gap.
     """
     creation = service.Creation(body, call.key)
-    return answer_created(await call.kernel.batching.run(service.create_each, creation), ADDRESS)
+    return answer_created(await service.create_schedule(call.kernel.batching, creation), ADDRESS)
 
 
 @router.get("", response_model=SchedulePage)
@@ -91,7 +91,7 @@ async def delete_schedule(schedule_id: UUID, tx: WriteTx, if_match: IfMatch) -> 
 async def pause_schedule(schedule_id: UUID, tx: WriteTx, body: NoBody | None = None) -> Response:
     """Pause a schedule: it fires nothing until it is resumed. Its definition can still be started by hand."""
     del body
-    return answer_revision(await service.pause_schedule(tx, schedule_id, paused=True))
+    return answer_revision(await service.pause_schedule(tx, schedule_id))
 
 
 @router.post("/{schedule_id}/resume", response_model=Schedule, responses=problems(NotFound))
@@ -99,7 +99,7 @@ async def pause_schedule(schedule_id: UUID, tx: WriteTx, body: NoBody | None = N
 async def resume_schedule(schedule_id: UUID, tx: WriteTx, body: NoBody | None = None) -> Response:
     """Let a paused schedule go on: with catch-up with the slots that passed, else they are missed."""
     del body
-    return answer_revision(await service.pause_schedule(tx, schedule_id, paused=False))
+    return answer_revision(await service.resume_schedule(tx, schedule_id))
 
 
 @router.get("/{schedule_id}/next", response_model=Firings, responses=problems(NotFound))
@@ -124,7 +124,7 @@ async def backfill_schedule(schedule_id: UUID, body: Backfill, call: Creating) -
     1000 firings at a time; those to come are left to the schedule itself.
     """
     backfilling = service.Backfilling(schedule_id, body, call.caller, call.key)
-    return answer_created(await call.kernel.batching.run(service.backfill_each, backfilling))
+    return answer_created(await service.backfill_schedule(call.kernel.batching, backfilling))
 
 
 @router.get("/{schedule_id}/slots", response_model=ScheduleSlotPage, responses=problems(NotFound))

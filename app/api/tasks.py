@@ -43,7 +43,7 @@ async def spawn_task(body: TaskSpec, call: Creating) -> Response:
     names a workflow run is linked to it and counts in its progress.
     """
     spawn = service.Spawn([body], call.caller, call.key, traceparent=call.traceparent)
-    return answer_created(await call.kernel.batching.run(service.spawn_each, spawn), ADDRESS)
+    return answer_created(await service.spawn_tasks(call.kernel.batching, spawn), ADDRESS)
 
 
 @router.post("/batch", status_code=201, response_model=SpawnedTasks, responses=SPAWNING)
@@ -51,7 +51,7 @@ async def spawn_task(body: TaskSpec, call: Creating) -> Response:
 async def spawn_tasks(body: TaskBatch, call: Creating) -> Response:
     """Spawn up to 1000 tasks in one transaction: all of them or none."""
     spawn = service.Spawn(body.tasks, call.caller, call.key, many=True, traceparent=call.traceparent)
-    return answer_created(await call.kernel.batching.run(service.spawn_each, spawn))
+    return answer_created(await service.spawn_tasks(call.kernel.batching, spawn))
 
 
 @router.get("", response_model=TaskPage)

@@ -21,8 +21,7 @@ from app.errors import (
     PreconditionFailed,
     ValidationFailed,
 )
-from app.services import tasks as tasks_service
-from app.services.workflow_runs import cancel, create, delete, heartbeat, pause, read, rerun, retry, update
+from app.services.workflow_runs import cancel, create, delete, heartbeat, pause, read, rerun, retry, spawn, update
 from milepost.schemas.operations import Scope
 from milepost.schemas.steps import RunWarningPage, StepQuery, WorkflowRunRerun, WorkflowStepPage
 from milepost.schemas.tasks import RunTaskQuery, Spawned, TaskPage, TaskSpec
@@ -58,7 +57,7 @@ async def create_workflow_run(body: WorkflowRunCreate, call: Creating) -> Respon
     status 200, `Idempotency-Replayed: true` and the first answer.
     """
     new = create.Creation([body], call.caller, call.key, traceparent=call.traceparent)
-    return answer_created(await call.kernel.batching.run(create.create_each, new), ADDRESS)
+    return answer_created(await create.create_runs(call.kernel.batching, new), ADDRESS)
 
 
 @router.post("/batch", status_code=201, response_model=WorkflowRuns, responses=CREATING)
@@ -66,7 +65,7 @@ async def create_workflow_run(body: WorkflowRunCreate, call: Creating) -> Respon
 async def create_workflow_runs(body: WorkflowRunBatch, call: Creating) -> Response:
     """Record up to 1000 workflow runs in one transaction: all of them or none."""
     new = create.Creation(body.workflow_runs, call.caller, call.key, many=True, traceparent=call.traceparent)
-    return answer_created(await call.kernel.batching.run(create.create_each, new))
+    return answer_created(await create.create_runs(call.kernel.batching, new))
 
 
 @router.get("", response_model=WorkflowRunPage)
@@ -115,7 +114,7 @@ async def update_workflow_run_status(
     saying again what it already holds is answered 200 and changes nothing.
     """
     change = update.Update(workflow_run_id, body, caller, if_match)
-    return answer_revision(await kernel.batching.run(update.update_each, change))
+    return answer_revision(await update.update_run(kernel.batching, change))
 
 
 @router.post(
@@ -128,7 +127,7 @@ async def heartbeat_workflow_run(workflow_run_id: UUID, kernel: InKernel, body: 
     Only for runs created with `heartbeat_seconds`. The answer to a heartbeat for an ended run is 200 with its status.
     """
     del body
-    return answer(await kernel.batching.run(heartbeat.beat_each, workflow_run_id))
+    return answer(await heartbeat.heartbeat_run(kernel.batching, workflow_run_id))
 
 
 @router.post("/{workflow_run_id}/cancel", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
@@ -179,10 +178,8 @@ async def spawn_linked_task(
     call: Creating,
 ) -> Response:
     """Spawn a task that belongs to this workflow run; on the run's queue unless the task names another."""
-    spawn = tasks_service.Spawn(
-        [body], call.caller, call.key, path_run_id=workflow_run_id, traceparent=call.traceparent
-    )
-    return answer_created(await call.kernel.batching.run(tasks_service.spawn_each, spawn), "/v1/tasks")
+    spawning = spawn.spawn_task(call.kernel.batching, workflow_run_id, body, call.caller, call.key, call.traceparent)
+    return answer_created(await spawning, "/v1/tasks")
 
 
 @router.get("/{workflow_run_id}/history", response_model=HistoryPage, responses=problems(NotFound))
@@ -236,7 +233,7 @@ async def pause_workflow_run(
 ) -> Response:
     """Let an executed run hand out no more work; what is being worked on is finished, and its clocks go on."""
     del body
-    return answer_revision(await pause.set_run_paused(tx, workflow_run_id, caller, is_paused=True))
+    return answer_revision(await pause.pause_run(tx, workflow_run_id, caller))
 
 
 @router.post("/{workflow_run_id}/resume", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))
@@ -246,7 +243,7 @@ async def resume_workflow_run(
 ) -> Response:
     """Let a paused run hand out its work again."""
     del body
-    return answer_revision(await pause.set_run_paused(tx, workflow_run_id, caller, is_paused=False))
+    return answer_revision(await pause.resume_run(tx, workflow_run_id, caller))
 
 
 @router.post(
@@ -262,4 +259,4 @@ async def rerun_workflow_run(workflow_run_id: UUID, body: WorkflowRunRerun, call
     What does not follow from the step and went well is taken over from this run; the rest is done again.
     """
     again = rerun.Rerun(workflow_run_id, body, call.caller, call.key)
-    return answer_created(await call.kernel.batching.run(rerun.rerun_each, again), ADDRESS)
+    return answer_created(await rerun.rerun_run(call.kernel.batching, again), ADDRESS)

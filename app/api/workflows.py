@@ -78,7 +78,7 @@ async def register_workflow(request: Request, document: Document, call: Creating
     wrong with the definition is told at once, each with its `code` and place. A `schedule` in it makes its schedule.
     """
     registration = await while_connected(request, service.prepare(document, call.caller, call.key))
-    reply = await call.kernel.batching.run(service.register_each, registration)
+    reply = await service.register_workflow(call.kernel.batching, registration)
     return answer_registered(reply, f"{ADDRESS}/{registration.plan.name}/{registration.plan.version}")
 
 
@@ -178,7 +178,7 @@ async def start_workflow(name: Name, version: Version, call: Creating, body: Wor
     Its work items are tasks on `queue`, for workers to claim.
     """
     start = service.RunStart(name, version, body or WorkflowStart(), call.caller, call.key)
-    return answer_started(await call.kernel.batching.run(service.start_each, start), "/v1/workflow-runs")
+    return answer_started(await service.start_workflow(call.kernel.batching, start), "/v1/workflow-runs")
 
 
 @router.delete("/{name}/{version:version}", status_code=204, responses=problems(NotFound, MoveNotAllowed))

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from app.db.engine import Database, Tx
@@ -39,7 +40,7 @@ class Batcher(Generic[Item, Outcome]):
         self._waiting: deque[Entry[Item, Outcome]] = deque()
         self._flusher: asyncio.Task[None] | None = None
         self._wary_batches = 0
-        self._sizes = BATCH_SIZE.labels(work=getattr(work, "__name__", "work"))
+        self._sizes = BATCH_SIZE.labels(work=getattr(work, "__name__", "work").lstrip("_"))
 
     async def __call__(self, item: Item) -> Outcome:
         """Return the outcome of ``item``, committed. Raises its Refusal, and TimeoutError when it waits too long.
@@ -131,9 +132,26 @@ class Batching:
         self._database = database
         self._batchers: dict[Work[Any, Any], Batcher[Any, Any]] = {}
 
-    async def run(self, work: Work[Item, Outcome], item: Item) -> Outcome:
-        """Do ``work`` on ``item`` together with the other calls of the moment. Raises its Refusal."""
-        if (batcher := self._batchers.get(work)) is None:
+    def batcher_of(self, work: Work[Item, Outcome]) -> Batcher[Item, Outcome]:
+        """Return what collects the calls of ``work``."""
+        batcher: Batcher[Item, Outcome] | None = self._batchers.get(work)
+        if batcher is None:
             batcher = self._batchers[work] = Batcher(self._database, work)
-        outcome: Outcome = await batcher(item)
-        return outcome
+        return batcher
+
+
+@dataclass(frozen=True, slots=True)
+class Batched(Generic[Item, Outcome]):
+    """A function for one caller, whose calls of the moment are done together."""
+
+    work: Work[Item, Outcome]
+    """Does it for all of them."""
+
+    def __call__(self, batching: Batching, item: Item) -> Awaitable[Outcome]:
+        """Return the outcome of ``item``, committed. Raises its Refusal."""
+        return batching.batcher_of(self.work)(item)
+
+
+def batched(work: Work[Item, Outcome]) -> Batched[Item, Outcome]:
+    """Return the function for one caller that lets ``work`` do what many ask for at the same time."""
+    return Batched(work)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from app.db.batching import batched
 from app.db.engine import Parameters, Tx
 from app.domain.cursors import read_offset, write_offset
 from app.domain.records import TaskRow
@@ -24,10 +25,14 @@ def read_checkpoint(row: Any) -> Checkpoint:
     return Checkpoint.model_construct(None, **shown)
 
 
-async def put_each(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequence[Answered | Refusal]:
+async def _put_checkpoints(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequence[Answered | Refusal]:
     """Store results of steps of tasks that are held, and extend their leases where that is asked."""
     await pin_runs_of_reports(tx, reports)
     return await settle_each(tx, reports, _put)
+
+
+put_checkpoint = batched(_put_checkpoints)
+"""Store the result of a step of a task that is held."""
 
 
 async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], TaskRow]]) -> Sequence[Answered | Refusal]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -14,7 +14,7 @@ from app.access.callers import Visit
 from app.access.claim_repeats import recall_claims, remember_claims
 from app.access.idempotency import IdempotencyKey
 from app.access.sightings import Sightings
-from app.db.batching import Batching
+from app.db.batching import Batching, batched
 from app.db.engine import Tx
 from app.db.failures import is_worth_another_try, may_be_of_one
 from app.db.outages import describe_failure
@@ -29,7 +29,7 @@ from app.store import claims as claims_store
 from app.store import due_tasks as due_tasks_store
 from app.store import queues as queues_store
 from app.store.sizes import BYTES_MOST
-from milepost.schemas.tasks import Claim, CompletedItem, TaskStatus
+from milepost.schemas.tasks import Claim, CompletedItem, TaskCompletions, TaskStatus
 
 log = structlog.get_logger()
 MOVED_MOST = 500
@@ -37,8 +37,8 @@ MOVED_MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
-class TurnTaken:
-    """What a worker gets for a turn; plain, because there are many of them and each is written once."""
+class Exchanged:
+    """What a worker gets in an exchange; plain, because there are many of them and each is written once."""
 
     outcomes: Sequence[dict[str, Any]]
     """As `CompletionOutcome`."""
@@ -59,7 +59,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Exchange:
     """What a worker wants of a queue in one call: reports of what is done, and a claim for more."""
 
     queue: str
@@ -69,20 +69,20 @@ class Turn:
     """With it the claim, repeated while its leases last, gives the same tasks."""
 
 
-async def turn_each(tx: Tx, turns: Sequence[Turn]) -> Sequence[TurnTaken | Refusal]:
+async def _exchange_all(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | Refusal]:
     """Take all results in, then hand tasks out to all who claim."""
-    keys = {place: turn.key for place, turn in enumerate(turns) if turn.claim and turn.key}
+    keys = {place: wish.key for place, wish in enumerate(wishes) if wish.claim and wish.key}
     recalled = await recall_claims(tx, keys)
-    accepted = {place: turn for place, turn in enumerate(turns) if place not in recalled.refused}
-    reports = [_report_of(item) for turn in accepted.values() for item in turn.done]
+    accepted = {place: wish for place, wish in enumerate(wishes) if place not in recalled.refused}
+    reports = [_report_of(item) for wish in accepted.values() for item in wish.done]
     outcomes = iter([_outcome_of(r, o) for r, o in zip(reports, await complete_each(tx, reports), strict=True)])
-    taken = {place: [next(outcomes) for _ in turn.done] for place, turn in accepted.items()}
+    taken = {place: [next(outcomes) for _ in wish.done] for place, wish in accepted.items()}
     again = await _read_claimed(tx, recalled.held)
     served = {*again, *recalled.followers, *recalled.put_off}
     this = Round(BYTES_MOST - recalled.bytes, set(recalled.put_off))
     handed: dict[int, list[dict[str, Any]]] = {}
-    for queue in sorted({turn.queue for turn in accepted.values() if turn.claim}):
-        of_queue = {place: turn.claim for place, turn in accepted.items() if turn.claim and turn.queue == queue}
+    for queue in sorted({wish.queue for wish in accepted.values() if wish.claim}):
+        of_queue = {place: wish.claim for place, wish in accepted.items() if wish.claim and wish.queue == queue}
         unserved = {place: claim for place, claim in of_queue.items() if place not in served}
         handed |= await _hand_out(tx, this, queue, unserved)
     await remember_claims(tx, keys, handed)
@@ -92,9 +92,13 @@ async def turn_each(tx: Tx, turns: Sequence[Turn]) -> Sequence[TurnTaken | Refus
     this.put_off |= {place for place, first in recalled.followers.items() if first in this.put_off}
     return [
         recalled.refused.get(place)
-        or TurnTaken(taken[place], given.get(place, []), place in served, place in this.put_off)
-        for place in range(len(turns))
+        or Exchanged(taken[place], given.get(place, []), place in served, place in this.put_off)
+        for place in range(len(wishes))
     ]
+
+
+exchange = batched(_exchange_all)
+"""Take the results of a worker in, and hand tasks out to it."""
 
 
 def _report_of(item: CompletedItem) -> Report[CompletedItem]:
@@ -111,7 +115,7 @@ def _outcome_of(report: Report[Any], outcome: Answered | Refusal) -> dict[str, A
 
 
 async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[dict[str, Any]]]:
-    """Hand tasks of ``queue`` out to ``claims``, by their place among the turns."""
+    """Hand tasks of ``queue`` out to ``claims``, by their place in the batch."""
     if not claims:
         return {}
     limits = (await claims_store.read_queues(tx, [queue])).get(queue)
@@ -220,32 +224,56 @@ def _read_claimed_task(row: claims_store.HandedTask, checkpoints: dict[str, Any]
     return dict(zip(claims_store.CLAIMED, row, strict=False)) | {"checkpoints": checkpoints}
 
 
-async def take_turn(
-    batching: Batching,
-    wakeups: Wakeups,
-    sightings: Sightings,
-    turn: Turn,
-    visit: Visit,
-) -> TurnTaken:
-    """Report what is done, claim, and wait for work as long as the claim says; nothing is claimed for who is gone.
+class Counter(Protocol):
+    """The parts of a running service that workers come to for tasks."""
 
-    Raises Unauthenticated when the key of ``visit`` is revoked while it waits.
+    @property
+    def batching(self) -> Batching:
+        """What takes their calls together."""
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """What tells them that there are tasks."""
+
+    @property
+    def sightings(self) -> Sightings:
+        """Who has been seen."""
+
+
+async def claim_tasks(
+    counter: Counter, queue: str, claim: Claim, key: IdempotencyKey | None, visit: Visit
+) -> Exchanged:
+    """Hand tasks out, and wait for some as long as the claim says; none are for who is gone.
+
+    Raises IdempotencyKeyReused, and Unauthenticated when the key of ``visit`` is revoked while it waits.
     """
-    claim = turn.claim
-    if claim is None:
-        return await batching.run(turn_each, turn)
-    sightings.note(turn.queue, claim.worker_id)
+    return await _exchange_and_wait(counter, Exchange(queue, (), claim, key), claim, visit)
+
+
+async def complete_tasks(
+    counter: Counter, queue: str, completions: TaskCompletions, key: IdempotencyKey | None, visit: Visit
+) -> Exchanged:
+    """Take results in, and hand tasks out as `claim_tasks` does if there is a claim. Raises what that does."""
+    wish = Exchange(queue, completions.tasks, completions.claim, key)
+    if wish.claim is None:
+        return await exchange(counter.batching, wish)
+    return await _exchange_and_wait(counter, wish, wish.claim, visit)
+
+
+async def _exchange_and_wait(counter: Counter, wish: Exchange, claim: Claim, visit: Visit) -> Exchanged:
+    queue, wakeups = wish.queue, counter.wakeups
+    counter.sightings.note(queue, claim.worker_id)
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + claim.wait_seconds
-    with wakeups.waiting(queue_topic(turn.queue, choosy=claim.task_names is not None), KEYS) as waiter:
-        came = await batching.run(turn_each, turn)
+    with wakeups.waiting(queue_topic(queue, choosy=claim.task_names is not None), KEYS) as waiter:
+        came = await exchange(counter.batching, wish)
         while not came.tasks and (came.is_put_off or clock() < give_up_at) and not wakeups.draining:
             if not came.is_put_off:
                 await waiter.wait(give_up_at - clock())
             await visit.check_key()
             if await visit.is_gone():
-                wakeups.publish(set(), {turn.queue: 1})
+                wakeups.publish(set(), {queue: 1})
                 break
-            next_came = await batching.run(turn_each, Turn(turn.queue, (), claim, turn.key))
+            next_came = await exchange(counter.batching, Exchange(queue, (), claim, wish.key))
             came = replace(next_came, outcomes=came.outcomes)
     return came

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import MISSING
 
+from app.db.batching import batched
 from app.db.engine import Tx
 from app.domain.json_texts import Storable, write_json
 from app.domain.records import TaskRow
@@ -47,7 +48,7 @@ from milepost.schemas.tasks import (
 )
 
 
-async def beat_each(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequence[Answered | Refusal]:
+async def _heartbeat_tasks(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequence[Answered | Refusal]:
     """Extend leases, from now."""
     await pin_runs_of_reports(tx, reports)
     rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
@@ -58,6 +59,10 @@ async def beat_each(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequenc
         _beaten(rows[report.task_id]) if beats else next(told)
         for report, beats in zip(reports, has_beaten, strict=True)
     ]
+
+
+heartbeat_task = batched(_heartbeat_tasks)
+"""Extend a lease, from now."""
 
 
 def _beats(row: Any, report: Report[Any]) -> bool:
@@ -87,10 +92,14 @@ def _beat_rows(reports: Sequence[Report[TaskHeartbeat]]) -> list[dict[str, Any]]
     return list(rows.values())
 
 
-async def sleep_each(tx: Tx, reports: Sequence[Report[TaskSleep]]) -> Sequence[Answered | Refusal]:
+async def _sleep_tasks(tx: Tx, reports: Sequence[Report[TaskSleep]]) -> Sequence[Answered | Refusal]:
     """Put tasks aside until a time."""
     await pin_runs_of_reports(tx, reports)
     return await settle_each(tx, reports, _sleep)
+
+
+sleep_task = batched(_sleep_tasks)
+"""Put a task aside until a time."""
 
 
 async def _sleep(tx: Tx, held: Sequence[tuple[Report[TaskSleep], TaskRow]]) -> Sequence[Answered]:
@@ -105,13 +114,17 @@ TIMED_OUT_SIZE = 100
 """Bytes that the outcome of an await which timed out has at most: there is always room for them when it ends."""
 
 
-async def await_each(tx: Tx, reports: Sequence[Report[EventAwait]]) -> Sequence[Answered | Refusal]:
+async def _await_events(tx: Tx, reports: Sequence[Report[EventAwait]]) -> Sequence[Answered | Refusal]:
     """Give each what it awaits, or put it aside until that is emitted or the time is over."""
     await pin_runs_of_reports(tx, reports)
     queues = await tasks_store.get_tasks(tx, [report.task_id for report in reports])
     known = [(queues[report.task_id].queue, report.body) for report in reports if report.task_id in queues]
     await events_store.lock_names(tx, {(queue, name) for queue, body in known for name in _names(body)})
     return await settle_each(tx, reports, _await)
+
+
+await_event = batched(_await_events)
+"""Get what a task awaits, or put it aside until that is emitted or the time is over."""
 
 
 def _names(body: EventAwait) -> list[str]:
@@ -157,7 +170,7 @@ async def _suspend(tx: Tx, report: Report[EventAwait], task: TaskRow, names: lis
     return answered(outcome)
 
 
-async def complete_and_show_each(tx: Tx, reports: Sequence[Report[TaskCompletion]]) -> Sequence[Answered | Refusal]:
+async def _complete_tasks(tx: Tx, reports: Sequence[Report[TaskCompletion]]) -> Sequence[Answered | Refusal]:
     """Complete tasks and answer with each as it stands then."""
     outcomes = await complete_each(tx, reports)
     done = [r.task_id for r, o in zip(reports, outcomes, strict=True) if isinstance(o, Answered) and not o.body]
@@ -168,7 +181,11 @@ async def complete_and_show_each(tx: Tx, reports: Sequence[Report[TaskCompletion
     ]
 
 
-async def fail_each(tx: Tx, reports: Sequence[Report[TaskFailure]]) -> Sequence[Answered | Refusal]:
+complete_task = batched(_complete_tasks)
+"""Complete a task, and return it as it stands then."""
+
+
+async def _fail_tasks(tx: Tx, reports: Sequence[Report[TaskFailure]]) -> Sequence[Answered | Refusal]:
     """End attempts that went wrong; the runs whose steps they were go on as their definitions say."""
     executions, work = await lock_runs_of_steps(tx, tasks_of_steps(reports))
 
@@ -186,6 +203,10 @@ async def fail_each(tx: Tx, reports: Sequence[Report[TaskFailure]]) -> Sequence[
     return outcomes
 
 
+fail_task = batched(_fail_tasks)
+"""End an attempt that went wrong, and return how the task goes on."""
+
+
 def _error_of(end: Ended, failures: Sequence[tuple[TaskRow, Failure, Any]]) -> Any:
     return next(error for task, _, error in failures if task.task_id == end.before.task_id)
 
@@ -197,10 +218,14 @@ def _failure_of(body: TaskFailure, task: TaskRow) -> Failure:
     return Failure(body.retryable, retry_at)
 
 
-async def release_each(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> Sequence[Answered | Refusal]:
+async def _release_tasks(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> Sequence[Answered | Refusal]:
     """Give tasks back unharmed."""
     await pin_runs_of_reports(tx, reports)
     return await settle_each(tx, reports, _release)
+
+
+release_task = batched(_release_tasks)
+"""Give a task back unharmed."""
 
 
 async def _release(tx: Tx, held: Sequence[tuple[Report[LeaseBody], TaskRow]]) -> Sequence[Answered]:

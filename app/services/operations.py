@@ -4,6 +4,8 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from prometheus_client import REGISTRY, generate_latest
+
 from app.db.engine import Database
 from app.db.failures import DATABASE_FAILURES
 from app.db.migrations import head_revision
@@ -18,7 +20,12 @@ def service_version() -> str:
     return version("milepost")
 
 
-async def check_health(
+def check_liveness() -> Health:
+    """Return that the process can answer at all."""
+    return Health(status=OK, checks={})
+
+
+async def check_readiness(
     database: Database, overdue_chores: Sequence[str], *, draining: bool, verbose: bool = False
 ) -> Health:
     """Return what works and what does not, check by check; ``verbose``: whether a write gets through, too."""
@@ -61,3 +68,8 @@ async def get_version(database: Database) -> Version:
     return Version(
         version=service_version(), python=platform.python_version(), postgres=postgres, schema_revision=revision
     )
+
+
+def write_metrics() -> bytes:
+    """Return the metrics of this process in the text format of Prometheus."""
+    return generate_latest(REGISTRY)

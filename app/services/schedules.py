@@ -12,6 +12,7 @@ from pydantic_core import from_json, to_json
 
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
+from app.db.batching import batched
 from app.db.engine import Tx
 from app.domain.cron import CronError, firings_between, parse_cron, read_timezone
 from app.domain.cursors import Position, read_cursor, write_cursor
@@ -66,9 +67,13 @@ class Creation:
     key: IdempotencyKey | None = None
 
 
-async def create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+async def _create_schedules(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     """Make the schedule of each request. Its first slot is its first of all with catch-up, else the first to come."""
-    return [_addressed(outcome) for outcome in await answer_once(tx, creations, _create_each)]
+    return [_addressed(outcome) for outcome in await answer_once(tx, creations, _create_new)]
+
+
+create_schedule = batched(_create_schedules)
+"""Make a schedule."""
 
 
 def _addressed(outcome: Reply | Refusal) -> Reply | Refusal:
@@ -78,7 +83,7 @@ def _addressed(outcome: Reply | Refusal) -> Reply | Refusal:
     return replace(outcome, resource_id=UUID(from_json(outcome.body)["schedule_id"]))
 
 
-async def _create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     return [await _create_or_refuse(tx, creation.body) for creation in creations]
 
 
@@ -197,9 +202,18 @@ async def update_schedule(
     return schedule
 
 
-async def pause_schedule(tx: Tx, schedule_id: UUID, *, paused: bool) -> Schedule:
-    """Pause a schedule or let it go on; one that is so already stays as it is. Raises NotFound."""
-    row = await change_schedule(tx, await _lock_schedule(tx, schedule_id, None), {"paused": paused})
+async def pause_schedule(tx: Tx, schedule_id: UUID) -> Schedule:
+    """Pause a schedule; one that is paused stays as it is. Raises NotFound."""
+    return await _set_paused(tx, schedule_id, is_paused=True)
+
+
+async def resume_schedule(tx: Tx, schedule_id: UUID) -> Schedule:
+    """Let a paused schedule go on; another one stays as it is. Raises NotFound."""
+    return await _set_paused(tx, schedule_id, is_paused=False)
+
+
+async def _set_paused(tx: Tx, schedule_id: UUID, *, is_paused: bool) -> Schedule:
+    row = await change_schedule(tx, await _lock_schedule(tx, schedule_id, None), {"paused": is_paused})
     (schedule,) = await read_schedules(tx, [row])
     return schedule
 
@@ -244,9 +258,13 @@ class Backfilling:
     key: IdempotencyKey | None = None
 
 
-async def backfill_each(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Reply | Refusal]:
+async def _backfill_schedules(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Reply | Refusal]:
     """Start a run for each slot of each request that has none."""
-    return await answer_once(tx, requests, _backfill_each)
+    return await answer_once(tx, requests, _backfill_new)
+
+
+backfill_schedule = batched(_backfill_schedules)
+"""Start a run for each slot of a time that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +276,7 @@ class Filling:
     intervals: Sequence[tuple[datetime, datetime]]
 
 
-async def _backfill_each(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Reply | Refusal]:
+async def _backfill_new(tx: Tx, requests: Sequence[Backfilling]) -> Sequence[Reply | Refusal]:
     rows = await schedules_store.lock_schedules(tx, {request.schedule_id for request in requests})
     schedules = {row.schedule_id: row for row in rows}
     filled: set[tuple[UUID, datetime]] = set()

@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 from app.access.callers import Caller, Visit
 from app.access.idempotency import IdempotencyKey, Reply, answer_alone, answer_once
 from app.access.watching import watch
+from app.db.batching import batched
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
@@ -63,12 +64,16 @@ class Spawn:
         return f"/tasks/{place}" if self.many else ""
 
 
-async def spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
+async def _spawn_tasks(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
     """Spawn the tasks of each request: all of its tasks or none."""
-    return await answer_once(tx, spawns, _spawn_each)
+    return await answer_once(tx, spawns, _spawn_new)
 
 
-async def _spawn_each(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
+spawn_tasks = batched(_spawn_tasks)
+"""Spawn the tasks of a request: all of them or none."""
+
+
+async def _spawn_new(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
     links = [_find_links(spawn) for spawn in spawns]
     linked = {run_id for found in links if not isinstance(found, Refusal) for run_id in found if run_id}
     runs = await pin_runs(tx, linked)

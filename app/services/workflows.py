@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
+from app.db.batching import batched
 from app.db.engine import Database, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
 from app.domain.highway.compiler.graphs import make_graph
@@ -106,12 +107,16 @@ async def prepare(sent: SentDocument, caller: Caller, key: IdempotencyKey | None
     return Registration(sent, examined, examined.refuse(), caller, key)
 
 
-async def register_each(tx: Tx, registrations: Sequence[Registration]) -> Sequence[Reply | Refusal]:
+async def _register_workflows(tx: Tx, registrations: Sequence[Registration]) -> Sequence[Reply | Refusal]:
     """Register each document; the same content again is known, other content under the same version is refused."""
-    return await answer_once(tx, registrations, _register_each)
+    return await answer_once(tx, registrations, _register_new)
 
 
-async def _register_each(tx: Tx, registrations: Sequence[Registration]) -> Sequence[Reply | Refusal]:
+register_workflow = batched(_register_workflows)
+"""Register a document that has no errors. Raises WorkflowExists."""
+
+
+async def _register_new(tx: Tx, registrations: Sequence[Registration]) -> Sequence[Reply | Refusal]:
     outcomes: dict[int, Reply | Refusal] = {}
     places = range(len(registrations))
     if bring := [registration.plan.name for registration in registrations if registration.sent.value.get("schedule")]:
@@ -281,12 +286,16 @@ class RunStart:
     key: IdempotencyKey | None = None
 
 
-async def start_each(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
+async def _start_workflows(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
     """Start the run of each request; what is not registered is refused."""
-    return await answer_once(tx, starts, _start_each)
+    return await answer_once(tx, starts, _start_new)
 
 
-async def _start_each(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
+start_workflow = batched(_start_workflows)
+"""Start a run of a definition. Raises NotFound."""
+
+
+async def _start_new(tx: Tx, starts: Sequence[RunStart]) -> Sequence[Reply | Refusal]:
     return [await _start(tx, start) for start in starts]
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.db.engine import Database
-from app.services.claims import Turn, TurnTaken, turn_each
+from app.services.claims import Exchange, Exchanged, exchange
 from milepost.schemas.tasks import Claim
 from tests.factories import (
     QUEUES,
@@ -183,8 +183,8 @@ class TestExpiredLease:
         held = await start_task(client)
         async with database.transaction() as tx:
             await expire_lease(tx, held)
-            (came,) = await turn_each(tx, [Turn("default", (), Claim(worker_id="w-2"))])
-            assert isinstance(came, TurnTaken)
+            (came,) = await exchange.work(tx, [Exchange("default", (), Claim(worker_id="w-2"))])
+            assert isinstance(came, Exchanged)
         (task,) = came.tasks
         assert (str(task["task_id"]), task["attempt"]) == (held["task_id"], 2)
         assert str(task["run_id"]) != held["run_id"]
@@ -198,8 +198,8 @@ class TestExpiredLease:
         other = await spawn_task(client)
         async with database.transaction() as tx:
             await expire_lease(tx, held)
-            (came,) = await turn_each(tx, [Turn("default", (), Claim(worker_id="w-2"))])
-            assert isinstance(came, TurnTaken)
+            (came,) = await exchange.work(tx, [Exchange("default", (), Claim(worker_id="w-2"))])
+            assert isinstance(came, Exchanged)
         assert [str(task["task_id"]) for task in came.tasks] == [other["task_id"]]
 
 

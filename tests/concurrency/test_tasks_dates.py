@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from app.db.engine import Database, Tx
 from app.moves.leases import Report
-from app.services.claims import Turn, TurnTaken, turn_each
-from app.services.leases import fail_each
+from app.services.claims import Exchange, Exchanged, exchange
+from app.services.leases import fail_task
 from app.store.tasks import lock_tasks
 from milepost.schemas.tasks import Claim, TaskFailure
 from tests.factories import attempts_of, reported, spawn_task, start_task
@@ -37,8 +37,8 @@ class TestClaim:
             await moment_of(tx)
             spawned = await spawn_task(client)
             before = await moment_of(tx)
-            (came,) = await turn_each(tx, [Turn("default", (), Claim(worker_id="w", lease_seconds=30))])
-            assert isinstance(came, TurnTaken)
+            (came,) = await exchange.work(tx, [Exchange("default", (), Claim(worker_id="w", lease_seconds=30))])
+            assert isinstance(came, Exchanged)
         (claimed,) = came.tasks
         assert str(claimed["task_id"]) == spawned["task_id"]
         assert claimed["server_time"] >= before
@@ -49,8 +49,8 @@ class TestClaim:
             await moment_of(earlier)
             held = await start_task(client, max_attempts=2)
             await reported(client, held, "fail")
-            (came,) = await turn_each(earlier, [Turn("default", (), Claim(worker_id="w"))])
-            assert isinstance(came, TurnTaken)
+            (came,) = await exchange.work(earlier, [Exchange("default", (), Claim(worker_id="w"))])
+            assert isinstance(came, Exchanged)
         assert [task["attempt"] for task in came.tasks] == [2]
         first, second = await attempts_of(client, held)
         assert time_of(first["ended_at"]) <= time_of(second["started_at"])
@@ -62,7 +62,9 @@ class TestFail:
             await moment_of(tx)
             held = await start_task(client)
             before = await moment_of(tx)
-            await fail_each(tx, [Report(UUID(held["task_id"]), TaskFailure(lease_token=held["lease_token"]), "fail")])
+            await fail_task.work(
+                tx, [Report(UUID(held["task_id"]), TaskFailure(lease_token=held["lease_token"]), "fail")]
+            )
         (attempt,) = await attempts_of(client, held)
         assert time_of(attempt["started_at"]) < before <= time_of(attempt["ended_at"])
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.db.batching import TRIES_MOST, Batching
+from app.db.batching import TRIES_MOST, Batching, batched
 from app.db.engine import Database, Tx
 from tests.concurrency.crowd import SOME, Call, Crowd, Json, outcome, pairs, race, report, until
 from tests.factories import RUNS, address
@@ -396,8 +396,8 @@ class TestBatchThatLost:
                 await tx.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'lost' USING {failure}; END $$"))
             return [2 * item for item in items]
 
-        batching = Batching(database)
-        assert await asyncio.gather(*(batching.run(work, item) for item in range(10))) == [2 * i for i in range(10)]
+        batching, double = Batching(database), batched(work)
+        assert await asyncio.gather(*(double(batching, item) for item in range(10))) == [2 * i for i in range(10)]
         assert tries == [10] * TRIES_MOST
 
     @pytest.mark.parametrize("failure", ["ERRCODE = '23505', CONSTRAINT = 'uq_other'", "ERRCODE = '57014'"])
@@ -410,5 +410,5 @@ class TestBatchThatLost:
             return items
 
         with pytest.raises(DBAPIError):
-            await Batching(database).run(work, 1)
+            await batched(work)(Batching(database), 1)
         assert tries == [1]

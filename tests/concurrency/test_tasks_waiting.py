@@ -186,11 +186,8 @@ class TestNewsForOneWhoLeaves:
     async def test_claimer_who_is_gone_does_not_swallow_a_task(self, pair: Pair, queue: str) -> None:
         kernel = pair[0].kernel
 
-        turn = claims.Turn(queue, (), Claim(worker_id="gone", wait_seconds=30))
-        gone = [
-            asyncio.create_task(claims.take_turn(kernel.batching, kernel.wakeups, kernel.sightings, turn, Gone()))
-            for _ in range(5)
-        ]
+        claim = Claim(worker_id="gone", wait_seconds=30)
+        gone = [asyncio.create_task(claims.claim_tasks(kernel, queue, claim, None, Gone())) for _ in range(5)]
 
         async def gone_wait() -> bool:
             return pair[0].waiters(queue) == len(gone)

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
+from app.db.batching import batched
 from app.db.engine import Tx
 from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
@@ -61,12 +62,16 @@ _GIVEN = (
 )
 
 
-async def create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+async def _create_runs(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     """Create the runs of each request: all of its runs or none."""
-    return await answer_once(tx, creations, _create_each)
+    return await answer_once(tx, creations, _create_new)
 
 
-async def _create_each(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+create_runs = batched(_create_runs)
+"""Create the runs of a request: all of them or none."""
+
+
+async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     refusals = await _refuse_unknown(tx, creations)
     accepted = [creation for creation, refusal in zip(creations, refusals, strict=True) if refusal is None]
     rows = [[_new_run_row(body, creation.caller) for body in creation.bodies] for creation in accepted]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from app.db.batching import batched
 from app.db.engine import Tx
 from app.domain.moves import allowed_for_run
 from app.domain.shown_runs import show_run
@@ -13,13 +14,17 @@ from app.store import workflow_runs as runs_store
 from milepost.schemas.workflow_runs import RunHeartbeat, RunStatus
 
 
-async def beat_each(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[RunHeartbeat | Refusal]:
+async def _beat_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[RunHeartbeat | Refusal]:
     """Set the clocks of running runs back, and return where each run stands."""
     ids = list(set(workflow_run_ids))
     beaten = {row.workflow_run_id: row for row in await runs_store.beat_runs(tx, ids)}
     others = [run_id for run_id in ids if run_id not in beaten]
     still = {row.workflow_run_id: row for row in await runs_store.get_runs(tx, others)} if others else {}
     return [_heartbeat_of(beaten.get(run_id) or still.get(run_id), run_id) for run_id in workflow_run_ids]
+
+
+heartbeat_run = batched(_beat_runs)
+"""Set the clock of a running run back, and return where it stands. Raises NotFound, HeartbeatNotDeclared."""
 
 
 def _heartbeat_of(row: Any, workflow_run_id: UUID) -> RunHeartbeat | Refusal:

@@ -5,7 +5,8 @@ from uuid import UUID
 from app.access.callers import Caller
 from app.db.engine import Tx
 from app.domain.moves import FINAL
-from app.domain.run_changes import is_executed, move_refused, pause_run
+from app.domain.run_changes import is_executed, move_refused
+from app.domain.run_changes import pause_run as paused
 from app.domain.shown_runs import show_run
 from app.execution.cancelled_runs import lock_executions
 from app.moves.runs import change_of, lock_run
@@ -15,8 +16,17 @@ from app.store import workflow_runs as runs_store
 from milepost.schemas.workflow_runs import HistoryVerb, WorkflowRun
 
 
-async def set_run_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_paused: bool) -> WorkflowRun:
-    """Let an executed run hand out no work any more, or go on, and return it. Raises NotFound, MoveNotAllowed."""
+async def pause_run(tx: Tx, workflow_run_id: UUID, caller: Caller) -> WorkflowRun:
+    """Let an executed run hand out no work any more, and return it. Raises NotFound, MoveNotAllowed."""
+    return await _set_paused(tx, workflow_run_id, caller, is_paused=True)
+
+
+async def resume_run(tx: Tx, workflow_run_id: UUID, caller: Caller) -> WorkflowRun:
+    """Let a paused run go on, and return it. Raises NotFound, MoveNotAllowed."""
+    return await _set_paused(tx, workflow_run_id, caller, is_paused=False)
+
+
+async def _set_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_paused: bool) -> WorkflowRun:
     await lock_executions(tx, [workflow_run_id], caller)
     run = await lock_run(tx, workflow_run_id)
     verb = HistoryVerb.pause if is_paused else HistoryVerb.resume
@@ -30,5 +40,5 @@ async def set_run_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_pa
         await tasks_store.hold_tasks_of_run(tx, workflow_run_id)
     else:
         tx.ready[run.queue] += await tasks_store.release_tasks_of_run(tx, workflow_run_id)
-    await runs_store.update_runs(tx, [change_of(run, pause_run(run, run.now, is_paused=is_paused), caller, verb)])
+    await runs_store.update_runs(tx, [change_of(run, paused(run, run.now, is_paused=is_paused), caller, verb)])
     return await get_run(tx, workflow_run_id)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
+from app.db.batching import batched
 from app.db.engine import Tx
 from app.domain.highway.compiler.plan import Region
 from app.domain.highway.engine.state import SATISFIED, StepState
@@ -31,12 +32,16 @@ class Rerun:
     key: IdempotencyKey | None = None
 
 
-async def rerun_each(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusal]:
+async def _rerun_runs(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusal]:
     """Start a new run for each request, which takes over what the step it begins with does not follow from."""
-    return await answer_once(tx, reruns, _rerun_each)
+    return await answer_once(tx, reruns, _rerun_new)
 
 
-async def _rerun_each(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusal]:
+rerun_run = batched(_rerun_runs)
+"""Do a run again from one of its steps, as a new run."""
+
+
+async def _rerun_new(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusal]:
     await Executions(tx).lock({rerun.workflow_run_id for rerun in reruns})  # all at once, as their rank wants it
     return [await _try_rerun(tx, rerun) for rerun in reruns]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.access.callers import Caller
+from app.db.batching import batched
 from app.db.engine import Tx
 from app.domain.moves import FINAL, allowed_for_run
 from app.domain.preconditions import Precondition
@@ -31,7 +32,7 @@ class Update:
     precondition: Precondition | None = None
 
 
-async def update_each(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun | Refusal]:
+async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun | Refusal]:
     """Apply each change to its run, in the order they came, and return how it stands then."""
     rows = await runs_store.lock_runs(tx, list({update.workflow_run_id for update in updates}))
     runs = {row.workflow_run_id: row for row in rows}
@@ -60,6 +61,10 @@ async def update_each(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun
     tx.topics |= {topic_of(run.workflow_run_id) for run in runs.values() if run.status in FINAL}
     outcomes = await _cancel_tasks_of(tx, bereft & open_tasks.keys(), outcomes)
     return [outcome if isinstance(outcome, Refusal) else show_run(outcome) for outcome in outcomes]
+
+
+update_run = batched(_update_runs)
+"""Change a run, and return how it stands then. Raises NotFound, PreconditionFailed, MoveNotAllowed, OpenTasks."""
 
 
 def _apply(run: RunRow | None, update: Update, open_tasks: dict[UUID, int]) -> RunRow:
