@@ -43,9 +43,15 @@ TASK_VERBS: Mapping[TaskStatus, tuple[str, ...]] = {
 }
 
 
-def allowed_for_run(status: RunStatus) -> list[str]:
-    """Return what a run in ``status`` can do: the statuses it may move to, then the verbs."""
-    return [*RUN_MOVES[status], *RUN_VERBS[status]]
+def allowed_for_run(status: RunStatus, *, is_executed: bool = False, is_paused: bool = False) -> list[str]:
+    """Return what a run in ``status`` can do: the statuses it may move to, then the verbs.
+
+    Those that the service executes have some of their own.
+    """
+    own: tuple[str, ...] = ()
+    if is_executed:
+        own = ("rerun",) if status in FINAL else ("resume",) if is_paused else ("pause",)
+    return [*RUN_MOVES[status], *RUN_VERBS[status], *own]
 
 
 def allowed_for_task(status: TaskStatus) -> list[str]:

@@ -39,6 +39,11 @@ def is_executed(run: RunRow) -> bool:
     return run.workflow_id is not None
 
 
+def allowed_for(run: RunRow) -> list[str]:
+    """Return what ``run`` can do from where it stands: the statuses it may move to, then the verbs."""
+    return allowed_for_run(run.status, is_executed=is_executed(run), is_paused=run.paused_at is not None)
+
+
 def _check_executed(run: RunRow, change: WorkflowRunUpdate) -> None:
     """Raise MoveNotAllowed if ``change`` reports what only the execution of ``run`` can bring about."""
     reported = ("status", "result", "error", "started_at", "completed_at")
@@ -103,7 +108,7 @@ def _touch(run: RunRow, now: datetime) -> RunRow:
 
 def move_refused(run: RunRow, detail: str) -> MoveNotAllowed:
     """Return the refusal that tells where ``run`` stands and what it can do from there."""
-    return MoveNotAllowed(detail, current=show_run(run), allowed=allowed_for_run(run.status))
+    return MoveNotAllowed(detail, current=show_run(run), allowed=allowed_for(run))
 
 
 def _update_ended(run: RunRow, change: WorkflowRunUpdate) -> RunRow:

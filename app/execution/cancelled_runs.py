@@ -23,11 +23,11 @@ async def find_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
     return [*executed, *await ends_store.find_cancelled_runs(tx, most)]
 
 
-async def finish_cancelled_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+async def finish_cancelled_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
     """Cancel those of the runs whose grace is over or whose last running task has ended; how many they were."""
-    executions = await lock_executions(tx, run_ids, HOUSEKEEPING)
-    ids = [*await ends_store.lock_cancelled_runs(tx, run_ids)]
-    ids += executions.runs.keys() & set(await executions_store.list_cancelled_of(tx, run_ids))
+    executions = await lock_executions(tx, workflow_run_ids, HOUSEKEEPING)
+    ids = [*await ends_store.lock_cancelled_runs(tx, workflow_run_ids)]
+    ids += executions.runs.keys() & set(await executions_store.list_cancelled_of(tx, workflow_run_ids))
     if ids:
         await finish_cancel(executions, ids, HOUSEKEEPING)
     return len(ids)
@@ -44,10 +44,12 @@ async def finish_cancel(executions: Executions, ids: Sequence[UUID], caller: Cal
     """Cancel those of the runs that are open, with their tasks; the executed ones of them are locked."""
     tx = executions.tx
     executed = set(ids) & executions.runs.keys()
-    for run_id in sorted(executed):
-        await executions.act(run_id, Cancel())
+    for workflow_run_id in sorted(executed):
+        await executions.act(workflow_run_id, Cancel())
     await executions.write()
-    rows = await runs_store.lock_runs(tx, [run_id for run_id in ids if run_id not in executed])
+    rows = await runs_store.lock_runs(
+        tx, [workflow_run_id for workflow_run_id in ids if workflow_run_id not in executed]
+    )
     open_runs = [row for row in rows if row.completed_at is None]
     await runs_store.update_runs(
         tx,

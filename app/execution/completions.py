@@ -10,7 +10,7 @@ from app.errors import Refusal, ValidationFailed
 from app.execution.run_memory import MEMORY_MOST
 from app.execution.session import Executions
 from app.execution.work_reports import complete_work, keep_attempts, lock_runs_of_steps
-from app.moves.leases import Answered, Report, is_held, look_at, move_on, tasks_of_steps, turn_away
+from app.moves.leases import Answered, Report, answer_without_lease, is_held, look_at, move_on, tasks_of_steps
 from app.moves.tasks import task_topic
 from app.store import claims as claims_store
 from app.store import tasks as tasks_store
@@ -44,7 +44,7 @@ async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answ
     answers |= {places[row.task_id, row.lease_token]: Answered(b"") for row in done}
     left = [place for place in range(len(reports)) if place not in answers]
     others = [reports[place] for place in left]
-    answers |= zip(left, await turn_away(tx, others, await look_at(tx, others)), strict=True)
+    answers |= zip(left, await answer_without_lease(tx, others, await look_at(tx, others)), strict=True)
     return [answers[place] for place in range(len(reports))]
 
 

@@ -22,17 +22,17 @@ class Delivery(NamedTuple):
     """One run that is to be told of an event; or, without a run, the tasks that await it."""
 
     delivery_id: int
-    run_id: UUID | None
+    workflow_run_id: UUID | None
 
     def __str__(self) -> str:
         """Return it as a key: `12/0198...`, or `12/`."""
-        return f"{self.delivery_id}/{self.run_id or ''}"
+        return f"{self.delivery_id}/{self.workflow_run_id or ''}"
 
 
 def read_delivery(key: str) -> Delivery:
     """Return the delivery of a key."""
-    delivery_id, _, run_id = key.partition("/")
-    return Delivery(int(delivery_id), UUID(run_id) if run_id else None)
+    delivery_id, _, workflow_run_id = key.partition("/")
+    return Delivery(int(delivery_id), UUID(workflow_run_id) if workflow_run_id else None)
 
 
 async def find_deliveries(tx: Tx, most: int) -> Sequence[Delivery]:
@@ -41,7 +41,11 @@ async def find_deliveries(tx: Tx, most: int) -> Sequence[Delivery]:
     if not rows:
         return []
     left_out = await set_aside_store.list_keys(tx, _CHORE)
-    found = [Delivery(row.delivery_id, run_id) for row in rows for run_id in (None, *await _list_awaiting(tx, row))]
+    found = [
+        Delivery(row.delivery_id, workflow_run_id)
+        for row in rows
+        for workflow_run_id in (None, *await _list_awaiting(tx, row))
+    ]
     return [delivery for delivery in found if str(delivery) not in left_out]
 
 
@@ -52,7 +56,7 @@ async def deliver_events(tx: Tx, deliveries: Sequence[Delivery]) -> int:
     """
     rows = await deliveries_store.lock_some_deliveries(tx, sorted({delivery.delivery_id for delivery in deliveries}))
     executions = Executions(tx)
-    await executions.lock({delivery.run_id for delivery in deliveries if delivery.run_id})
+    await executions.lock({delivery.workflow_run_id for delivery in deliveries if delivery.workflow_run_id})
     await events_store.lock_names(tx, {(row.queue, row.event_name) for row in rows})
     are_done = [await _deliver(executions, row, set(deliveries)) for row in rows]
     await executions.write()
@@ -74,17 +78,22 @@ async def _deliver(executions: Executions, row: Any, deliveries: set[Delivery]) 
         event = await events_store.get_event(tx, row.queue, name, row.workflow_run_id)
         if event is not None:
             are_left = await wake_left(tx, row.queue, name, row.workflow_run_id, event.payload)
-    told = sorted(run_id for run_id in awaiting if Delivery(row.delivery_id, run_id) in deliveries)
-    for run_id in told:
-        if run_id in executions.runs and await executions.runs[run_id].hears(tx, name):
-            await executions.act(run_id, EmitEvent(name))
-    return not are_left and {Delivery(row.delivery_id, run_id) for run_id in (None, *awaiting)} <= deliveries
+    told = sorted(
+        workflow_run_id for workflow_run_id in awaiting if Delivery(row.delivery_id, workflow_run_id) in deliveries
+    )
+    for workflow_run_id in told:
+        if workflow_run_id in executions.runs and await executions.runs[workflow_run_id].hears(tx, name):
+            await executions.act(workflow_run_id, EmitEvent(name))
+    return (
+        not are_left
+        and {Delivery(row.delivery_id, workflow_run_id) for workflow_run_id in (None, *awaiting)} <= deliveries
+    )
 
 
 async def give_up_delivery(tx: Tx, delivery: Delivery, why: str) -> None:
     """End a run that cannot be told of an event, or the tasks that cannot be woken by it."""
-    if delivery.run_id is not None:
-        await give_up_run(tx, delivery.run_id, why)
+    if delivery.workflow_run_id is not None:
+        await give_up_run(tx, delivery.workflow_run_id, why)
         return
     for row in await deliveries_store.lock_some_deliveries(tx, [delivery.delivery_id]):
         of_event = (row.queue, row.event_name, row.workflow_run_id)

@@ -36,10 +36,10 @@ async def expire_step_leases(tx: Tx, task_ids: Sequence[UUID]) -> int:
     return len(late)
 
 
-async def advance_due_steps(tx: Tx, run_ids: Sequence[UUID]) -> int:
+async def advance_due_steps(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
     """Let the times of steps of the runs come: retries, waits and time-outs; how many they were."""
     executions = Executions(tx)
-    await executions.lock(run_ids)
+    await executions.lock(workflow_run_ids)
     due = await executions_store.list_due_steps(tx, list(executions.runs), STEPS_PER_ROUND)
     await executions.prefetch([(row.workflow_run_id, row.path) for row in due])
     done = 0
@@ -52,22 +52,24 @@ async def advance_due_steps(tx: Tx, run_ids: Sequence[UUID]) -> int:
     return STEPS_PER_ROUND if done < len(due) or executions.has_left else done
 
 
-async def end_runs_past_deadline(tx: Tx, run_ids: Sequence[UUID]) -> int:
+async def end_runs_past_deadline(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
     """End those of the executed runs whose deadline has passed; how many they were."""
     executions = Executions(tx)
-    await executions.lock(run_ids)
+    await executions.lock(workflow_run_ids)
     late = [run for run in executions.runs.values() if run.row.deadline_at and run.row.deadline_at <= run.row.now]
     for run in late:
-        if run.run_id in run_ids:
-            await executions.act(run.run_id, Deadline())
+        if run.workflow_run_id in workflow_run_ids:
+            await executions.act(run.workflow_run_id, Deadline())
     await executions.write()
     return len(late)
 
 
-async def tell_of_event(executions: Executions, queue: str, name: str, run_id: UUID | None, payload: Any) -> None:
+async def tell_of_event(
+    executions: Executions, queue: str, name: str, workflow_run_id: UUID | None, payload: Any
+) -> None:
     """Let runs go on whose steps await an event that is emitted just now; who is not locked is told in a moment."""
-    awaiting = set(await executions_store.list_runs_awaiting(executions.tx, queue, name, run_id))
+    awaiting = set(await executions_store.list_runs_awaiting(executions.tx, queue, name, workflow_run_id))
     for told in sorted(awaiting & executions.runs.keys()):
         await executions.act(told, EmitEvent(name, payload))
     if awaiting - executions.runs.keys():
-        await deliver_later(executions.tx, queue, name, run_id)
+        await deliver_later(executions.tx, queue, name, workflow_run_id)

@@ -26,7 +26,7 @@ DEALT_MOST = 100
 
 
 @dataclass(slots=True)
-class Turn:
+class DueSchedule:
     """What one round does with one schedule."""
 
     row: ScheduleRow
@@ -57,15 +57,15 @@ async def fire_schedules(tx: Tx, schedule_ids: Sequence[UUID]) -> int:
         return 0
     open_runs = await schedules_store.count_open_runs(tx, [row.schedule_id for row in rows])
     room = {row.schedule_id: row.max_active_runs - open_runs.get(row.schedule_id, 0) for row in rows}
-    turns = list(_take_turns(rows, room, RUNS_PER_ROUND))
-    dealt = await _find_dealt(tx, turns)
-    for turn in turns:
-        _deal(turn, dealt.get(turn.row.schedule_id, frozenset()), room[turn.row.schedule_id])
-    await _fire(tx, turns)
-    return sum(len(part) for turn in turns for part in (turn.fired, turn.missed, turn.skipped))
+    schedules = list(_find_due(rows, room, RUNS_PER_ROUND))
+    dealt = await _find_dealt(tx, schedules)
+    for schedule in schedules:
+        _deal(schedule, dealt.get(schedule.row.schedule_id, frozenset()), room[schedule.row.schedule_id])
+    await _fire(tx, schedules)
+    return sum(len(part) for schedule in schedules for part in (schedule.fired, schedule.missed, schedule.skipped))
 
 
-def _take_turns(rows: Sequence[ScheduleRow], room: dict[UUID, int], most: int) -> Iterator[Turn]:
+def _find_due(rows: Sequence[ScheduleRow], room: dict[UUID, int], most: int) -> Iterator[DueSchedule]:
     """Yield what is due of each schedule, up to about ``most`` slots."""
     for row in rows:
         if most <= 0:
@@ -73,65 +73,67 @@ def _take_turns(rows: Sequence[ScheduleRow], room: dict[UUID, int], most: int) -
         rhythm, due_since = rhythm_of(row), row.next_fire_at or row.now
         if row.catchup:
             amount = most if row.overlap == Overlap.skip else min(most, max(room[row.schedule_id], 0) + DEALT_MOST)
-            turn = Turn(row, rhythm, [], list(islice(rhythm.due_from(due_since, row.now), amount)))
+            schedule = DueSchedule(row, rhythm, [], list(islice(rhythm.due_from(due_since, row.now), amount)))
         else:
             slots = list(islice(rhythm.due_back_to(due_since, row.now), 1 + MISSED_MOST))[::-1]
-            turn = Turn(row, rhythm, slots[:-1], slots[-1:])
-        most -= len(turn.late) + min(len(turn.due), max(room[row.schedule_id], 1))
-        yield turn
+            schedule = DueSchedule(row, rhythm, slots[:-1], slots[-1:])
+        most -= len(schedule.late) + min(len(schedule.due), max(room[row.schedule_id], 1))
+        yield schedule
 
 
-async def _find_dealt(tx: Tx, turns: Sequence[Turn]) -> dict[UUID, set[datetime]]:
+async def _find_dealt(tx: Tx, schedules: Sequence[DueSchedule]) -> dict[UUID, set[datetime]]:
     """Return, by schedule, those of the slots that have been dealt with before, such as by a backfill."""
-    candidates = [(turn.row.schedule_id, slot) for turn in turns for slot in turn.slots]
+    candidates = [(schedule.row.schedule_id, slot) for schedule in schedules for slot in schedule.slots]
     dealt: dict[UUID, set[datetime]] = {}
     for slot in await schedules_store.list_dealt_slots(tx, candidates):
         dealt.setdefault(slot.schedule_id, set()).add(slot.fire_at)
     return dealt
 
 
-def _deal(turn: Turn, dealt: set[datetime] | frozenset[datetime], room: int) -> None:
-    """Decide what becomes of each slot of a turn, and where the schedule goes on."""
-    turn.missed = [slot for slot in turn.late if slot not in dealt]
-    for slot in turn.due:
+def _deal(schedule: DueSchedule, dealt: set[datetime] | frozenset[datetime], room: int) -> None:
+    """Decide what becomes of each slot of a schedule, and where the schedule goes on."""
+    schedule.missed = [slot for slot in schedule.late if slot not in dealt]
+    for slot in schedule.due:
         if slot in dealt:
             continue
-        if len(turn.fired) < room:
-            turn.fired.append(slot)
-        elif turn.row.overlap == Overlap.skip:
-            turn.skipped.append(slot)
+        if len(schedule.fired) < room:
+            schedule.fired.append(slot)
+        elif schedule.row.overlap == Overlap.skip:
+            schedule.skipped.append(slot)
         else:
-            turn.next_fire_at = slot
+            schedule.next_fire_at = slot
             return
-    turn.next_fire_at = turn.rhythm.next_after(turn.slots[-1] if turn.slots else turn.row.now)
+    schedule.next_fire_at = schedule.rhythm.next_after(schedule.slots[-1] if schedule.slots else schedule.row.now)
 
 
-async def _fire(tx: Tx, turns: Sequence[Turn]) -> None:
+async def _fire(tx: Tx, schedules: Sequence[DueSchedule]) -> None:
     """Start the runs, and write down what became of each slot."""
     starts = []
-    for turn in turns:
-        workflow = await _find_workflow(tx, turn)
+    for schedule in schedules:
+        workflow = await _find_workflow(tx, schedule)
         if workflow is None:
-            turn.missed, turn.fired = turn.missed + turn.fired, []
+            schedule.missed, schedule.fired = schedule.missed + schedule.fired, []
             continue
-        starts += [start_of(turn.row, workflow, turn.rhythm.interval(slot), HOUSEKEEPING) for slot in turn.fired]
-    run_ids = iter(await plan_runs(tx, starts, len(starts)) if starts else ())
+        starts += [
+            start_of(schedule.row, workflow, schedule.rhythm.interval(slot), HOUSEKEEPING) for slot in schedule.fired
+        ]
+    workflow_run_ids = iter(await plan_runs(tx, starts, len(starts)) if starts else ())
     slots = [
-        slot_row(turn.row, slot, outcome, next(run_ids) if outcome is SlotOutcome.fired else None)
-        for turn in turns
-        for outcome, part in zip(SlotOutcome, (turn.fired, turn.missed, turn.skipped), strict=True)
+        slot_row(schedule.row, slot, outcome, next(workflow_run_ids) if outcome is SlotOutcome.fired else None)
+        for schedule in schedules
+        for outcome, part in zip(SlotOutcome, (schedule.fired, schedule.missed, schedule.skipped), strict=True)
         for slot in part
     ]
     if slots:
         await schedules_store.insert_slots(tx, slots)
-    await schedules_store.move_schedules(tx, [_moved_row(turn) for turn in turns])
+    await schedules_store.move_schedules(tx, [_moved_row(schedule) for schedule in schedules])
 
 
-async def _find_workflow(tx: Tx, turn: Turn) -> VersionRow | None:
-    """Return the definition that a turn starts runs of; None if it has been deleted, or nothing is fired."""
-    if not turn.fired:
+async def _find_workflow(tx: Tx, schedule: DueSchedule) -> VersionRow | None:
+    """Return the definition that a schedule starts runs of; None if it has been deleted, or nothing is fired."""
+    if not schedule.fired:
         return None
-    return await workflows_store.share_workflow(tx, turn.row.workflow_name, turn.row.workflow_version)
+    return await workflows_store.share_workflow(tx, schedule.row.workflow_name, schedule.row.workflow_version)
 
 
 def start_of(schedule: ScheduleRow, workflow: VersionRow, interval: tuple[datetime, datetime], caller: Caller) -> Start:
@@ -148,21 +150,23 @@ def start_of(schedule: ScheduleRow, workflow: VersionRow, interval: tuple[dateti
     )
 
 
-def slot_row(schedule: ScheduleRow, slot: datetime, outcome: SlotOutcome, run_id: UUID | None) -> dict[str, Any]:
+def slot_row(
+    schedule: ScheduleRow, slot: datetime, outcome: SlotOutcome, workflow_run_id: UUID | None
+) -> dict[str, Any]:
     """Return what is stored of a slot that has been dealt with."""
     return {
         "schedule_id": schedule.schedule_id,
         "fire_at": slot,
         "outcome": outcome,
-        "workflow_run_id": run_id,
+        "workflow_run_id": workflow_run_id,
     }
 
 
-def _moved_row(turn: Turn) -> dict[str, Any]:
+def _moved_row(schedule: DueSchedule) -> dict[str, Any]:
     return {
-        "schedule_id": turn.row.schedule_id,
-        "next_fire_at": turn.next_fire_at,
-        "last_fire_at": _later(turn.row.last_fire_at, turn.fired),
+        "schedule_id": schedule.row.schedule_id,
+        "next_fire_at": schedule.next_fire_at,
+        "last_fire_at": _later(schedule.row.last_fire_at, schedule.fired),
     }
 
 

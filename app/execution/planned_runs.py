@@ -43,12 +43,12 @@ async def _find_room(tx: Tx, schedule_ids: Sequence[UUID]) -> dict[UUID, int]:
     }
 
 
-async def begin_planned_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+async def begin_planned_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
     """Let those of the pending runs of schedules begin for which there is room; how many they were."""
-    room = await _find_room(tx, await store.list_schedules_of_runs(tx, run_ids))
+    room = await _find_room(tx, await store.list_schedules_of_runs(tx, workflow_run_ids))
     executions = Executions(tx)
     done = 0
-    for run in await store.lock_planned_runs(tx, run_ids):
+    for run in await store.lock_planned_runs(tx, workflow_run_ids):
         if run.schedule_id is not None and executions.room > 0 and room[run.schedule_id] > 0:
             room[run.schedule_id] -= 1
             await _begin(executions, run)

@@ -40,7 +40,7 @@ class Execution:
         self.is_new = is_new
         self.is_to_be_cancelled = row.cancel_requested_at is not None
         """Whether somebody has asked for that, and workers may still finish what they do."""
-        self.run_id: UUID = row.workflow_run_id
+        self.workflow_run_id: UUID = row.workflow_run_id
         self.tasks: dict[str, UUID] = {}
         """The work item of each step that has one, as far as the steps were loaded."""
         self.stored: set[str] = set()
@@ -55,7 +55,7 @@ class Execution:
         """How many steps its actions have brought into being."""
         self.unsure: set[str] = set()
         """Events that somebody else may be emitting just now: a step that begins to await one is to look again."""
-        self._facts = RunFacts(
+        self._facts_before = RunFacts(
             inputs=read_json(row.inputs),
             run=row.run,
             memory=row.memory,
@@ -65,10 +65,10 @@ class Execution:
             deadline_at=row.deadline_at,
             status=RunStatus(row.status),
         )
-        self.state = State(self._facts, is_whole=False)
+        self.state = State(self._facts_before, is_whole=False)
 
     @property
-    def is_held(self) -> bool:
+    def withholds_work(self) -> bool:
         """Return whether no work is handed out: it is paused, or about to be cancelled."""
         return self.row.paused_at is not None or self.is_to_be_cancelled
 
@@ -78,9 +78,9 @@ class Execution:
         return any(OPERATORS[step.operator].takes_turns and step.due_at is not None for step in self.steps.values())
 
     @property
-    def has_changed_facts(self) -> bool:
+    def has_changed(self) -> bool:
         """Return whether memory, breakers or the deadline are to be written."""
-        return self.state.run is not self._facts
+        return self.state.run is not self._facts_before
 
     async def take(self, tx: Tx, action: Action, scope: str | None, room: int) -> Effects:
         """Take an action for which there is ``room`` in steps, and return what it causes. Raises ActionRefused."""
@@ -123,7 +123,7 @@ class Execution:
 
     async def load_all(self, tx: Tx) -> None:
         """Load all steps, if they are not very many."""
-        rows = await store.list_first_steps(tx, self.run_id, STEPS_AT_ONCE + 1)
+        rows = await store.list_first_steps(tx, self.workflow_run_id, STEPS_AT_ONCE + 1)
         if len(rows) > STEPS_AT_ONCE:
             return
         by_scope: dict[str, list[StepState]] = {}
@@ -155,7 +155,7 @@ class Execution:
         if self.is_new:
             return []
         most = STEPS_AT_ONCE if prefix == TOP else None
-        rows = await store.list_open_steps(tx, self.run_id, prefix, most and most + 1)
+        rows = await store.list_open_steps(tx, self.workflow_run_id, prefix, most and most + 1)
         self.is_swept = self.is_swept or (most is not None and len(rows) > most)
         return [] if self.is_swept else rows
 
@@ -185,7 +185,7 @@ class Execution:
         beside = self.state.scopes.get(scope, {}) if is_branch else {}
         wanted = {path, *(step.path for step in beside.values() if step.status is StepStatus.completed)}
         missing = sorted(wanted - self.state.results.keys())
-        found = {} if self.is_new else await store.get_results(tx, self.run_id, missing)
+        found = {} if self.is_new else await store.get_results(tx, self.workflow_run_id, missing)
         self.state.results |= {name: found.get(name) for name in missing}
 
     async def _load_frames(self, tx: Tx, paths: Sequence[str]) -> None:
@@ -202,7 +202,9 @@ class Execution:
 
     async def _load_values(self, tx: Tx, loop: str) -> None:
         paths = [f"{loop}[{index}]" for index in range(self.state.steps[loop].facts["count"])]
-        self.state.values[loop] = [None] * len(paths) if self.is_new else await store.get_values(tx, self.run_id, paths)
+        self.state.values[loop] = (
+            [None] * len(paths) if self.is_new else await store.get_values(tx, self.workflow_run_id, paths)
+        )
 
     def _with_known(self, rows: Sequence[Any], prefix: str) -> list[StepState]:
         steps = {row.path: self.state.steps.get(row.path, self._read(row)) for row in rows}
@@ -213,11 +215,11 @@ class Execution:
         """Return an event as this run sees it; from now on until the commit nobody else emits it unnoticed."""
         if not await events_store.try_lock_name(tx, self.row.queue, name, is_shared=True):
             self.unsure.add(name)
-        seen = await events_store.see_events(tx, self.row.queue, [name], self.run_id)
+        seen = await events_store.see_events(tx, self.row.queue, [name], self.workflow_run_id)
         return Emitted(read_json(seen[name].payload), seen[name].emitted_at) if name in seen else None
 
     async def _load_awaiting(self, tx: Tx, name: str) -> None:
-        rows = [] if self.is_new else await store.list_steps_awaiting(tx, self.run_id, name)
+        rows = [] if self.is_new else await store.list_steps_awaiting(tx, self.workflow_run_id, name)
         for row in rows:
             if row.path not in self.state.steps:
                 self.state.put(self._read(row))
@@ -247,12 +249,12 @@ class Execution:
 
     async def hears(self, tx: Tx, name: str) -> bool:
         """Return whether an event was emitted that a step awaits: some accept only emits since the run began."""
-        seen = (await events_store.see_events(tx, self.row.queue, [name], self.run_id)).get(name)
+        seen = (await events_store.see_events(tx, self.row.queue, [name], self.workflow_run_id)).get(name)
         if seen is None:
             return False
         if seen.emitted_at >= self.row.started_at:
             return True
-        awaiting = await store.list_steps_awaiting(tx, self.run_id, name)
+        awaiting = await store.list_steps_awaiting(tx, self.workflow_run_id, name)
         steps = [self.plan.step(row.region, row.path) for row in awaiting]
         return any(step.spec.get("metadata", {}).get("after") != "run" for step in steps)
 
@@ -274,7 +276,7 @@ class Execution:
         """Yield the frames that have changed."""
         return (
             {
-                "workflow_run_id": self.run_id,
+                "workflow_run_id": self.workflow_run_id,
                 "path": path,
                 "variables": frame.variables,
                 "names": {"keys": frame.keys, "ids": frame.ids},
@@ -283,11 +285,11 @@ class Execution:
             for path, frame in self.frames.items()
         )
 
-    def facts_row(self) -> dict[str, Any]:
+    def execution_row(self) -> dict[str, Any]:
         """Return what is kept of the run as a whole."""
         run = self.state.run
         return {
-            "workflow_run_id": self.run_id,
+            "workflow_run_id": self.workflow_run_id,
             "memory": run.memory,
             "breakers": run.breakers,
             "deadline_at": run.deadline_at,
@@ -296,7 +298,12 @@ class Execution:
     def warning_rows(self) -> Iterator[dict[str, Any]]:
         """Yield the templates that had no value."""
         return (
-            {"workflow_run_id": self.run_id, "path": path, "code": "unresolved_template", "expression": text[:_SHOWN]}
+            {
+                "workflow_run_id": self.workflow_run_id,
+                "path": path,
+                "code": "unresolved_template",
+                "expression": text[:_SHOWN],
+            }
             for effects in self.effects
             for path, text in effects.unresolved
         )
@@ -305,13 +312,13 @@ class Execution:
         """Return what is to be looked at again: events that may have been emitted while steps began to await them."""
         awaited = {step.awaits for step in self.steps.values() if step.awaits is not None}
         return [
-            {"queue": self.row.queue, "event_name": name, "workflow_run_id": self.run_id}
+            {"queue": self.row.queue, "event_name": name, "workflow_run_id": self.workflow_run_id}
             for name in sorted(self.unsure & awaited)
         ]
 
     def _row(self, step: StepState) -> dict[str, Any]:
         return {
-            "workflow_run_id": self.run_id,
+            "workflow_run_id": self.workflow_run_id,
             "path": step.path,
             "region": step.region,
             "scope": step.scope,
@@ -351,18 +358,18 @@ def _regions_of(scope: str) -> Iterator[str]:
 
 async def load_scopes(tx: Tx, scopes: Wanted) -> None:
     """Load the steps of scopes."""
-    stored = [(run.run_id, scope) for run, scope in scopes if not run.is_new]
+    stored = [(run.workflow_run_id, scope) for run, scope in scopes if not run.is_new]
     rows = _by_run(await store.list_steps_of_scopes(tx, stored) if stored else [])
     for run, names in _of_each(scopes):
-        run.learn_scopes(names, rows.get(run.run_id, []))
+        run.learn_scopes(names, rows.get(run.workflow_run_id, []))
 
 
 async def load_frames(tx: Tx, frames: Wanted) -> None:
     """Load frames."""
-    stored = [(run.run_id, path) for run, path in frames if not run.is_new]
+    stored = [(run.workflow_run_id, path) for run, path in frames if not run.is_new]
     rows = _by_run(await store.get_frames(tx, stored) if stored else [])
     for run, paths in _of_each(frames):
-        run.learn_frames(paths, rows.get(run.run_id, []))
+        run.learn_frames(paths, rows.get(run.workflow_run_id, []))
 
 
 def _by_run(rows: Iterable[Any]) -> dict[UUID, list[Any]]:

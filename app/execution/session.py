@@ -105,9 +105,9 @@ class Executions:
         self._begun = 0
         self._emitted: list[tuple[Execution, str, Json]] = []
 
-    async def lock(self, run_ids: Collection[UUID]) -> None:
+    async def lock(self, workflow_run_ids: Collection[UUID]) -> None:
         """Lock executed runs, together with the runs that started them: those are told of their ends."""
-        missing = set(run_ids) - self.runs.keys()
+        missing = set(workflow_run_ids) - self.runs.keys()
         if not missing:
             return
         lines: set[UUID] = set()
@@ -121,29 +121,31 @@ class Executions:
             plan = await get_plan(self.tx, row.workflow_id)
             self.runs[row.workflow_run_id] = Execution(row, plan)
 
-    async def lock_with_children(self, run_id: UUID) -> None:
+    async def lock_with_children(self, workflow_run_id: UUID) -> None:
         """Lock an executed run with all open runs below it: what ends them all locks tasks only after that.
 
         Those below are many, perhaps, and not read before they are ended. A run that is locked starts no other: what
         those started that were waited for is found by looking again.
         """
-        await self.lock([run_id])
+        await self.lock([workflow_run_id])
         known: set[UUID] = set()
-        while run_id in self.runs and (below := set(await store.list_open_runs_below(self.tx, run_id)) - known):
+        while workflow_run_id in self.runs and (
+            below := set(await store.list_open_runs_below(self.tx, workflow_run_id)) - known
+        ):
             await runs_store.lock_run_rows(self.tx, sorted(below))
             known |= below
 
     async def prefetch(self, steps: Iterable[tuple[UUID, str]]) -> None:
         """Load at once what most actions on steps of locked runs need; each loads what else it needs."""
         wanted: dict[Execution, list[str]] = {}
-        for run_id, path in steps:
-            if run_id in self.runs:
-                wanted.setdefault(self.runs[run_id], []).append(path)
+        for workflow_run_id, path in steps:
+            if workflow_run_id in self.runs:
+                wanted.setdefault(self.runs[workflow_run_id], []).append(path)
         await prefetch(self.tx, wanted)
 
-    async def act(self, run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
+    async def act(self, workflow_run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
         """Take an action on a locked run, with all that it leads to in other runs; None if the run cannot take it."""
-        effects = await self._take(run_id, action, scope)
+        effects = await self._take(workflow_run_id, action, scope)
         while self._ahead:
             await self._take(*self._ahead.popleft())
         return effects
@@ -153,22 +155,22 @@ class Executions:
         """Return whether a loop is left for the next turn."""
         return any(run.has_left for run in self.runs.values())
 
-    def has_dropped(self, run_id: UUID, path: str) -> bool:
+    def has_dropped(self, workflow_run_id: UUID, path: str) -> bool:
         """Return whether an action of this transaction has ended a step that was under way."""
-        run = self.runs.get(run_id)
+        run = self.runs.get(workflow_run_id)
         return run is not None and any(path in effects.dropped for effects in run.effects)
 
-    def takes_memory(self, run_id: UUID, memory: Mapping[str, Json]) -> bool:
+    def takes_memory(self, workflow_run_id: UUID, memory: Mapping[str, Json]) -> bool:
         """Return whether a run can take these values into its memory; then they are to be told it."""
-        run = self.runs.get(run_id)
+        run = self.runs.get(workflow_run_id)
         if run is None or not memory:
             return True
-        if run.run_id not in self._memories:
-            self._memories[run.run_id] = MemorySize(run.state.run.memory)
-        return self._memories[run.run_id].take(memory)
+        if run.workflow_run_id not in self._memories:
+            self._memories[run.workflow_run_id] = MemorySize(run.state.run.memory)
+        return self._memories[run.workflow_run_id].take(memory)
 
-    async def _take(self, run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
-        run = self.runs.get(run_id)
+    async def _take(self, workflow_run_id: UUID, action: Action, scope: str | None = None) -> Effects | None:
+        run = self.runs.get(workflow_run_id)
         if run is None:
             return None
         try:
@@ -200,7 +202,7 @@ class Executions:
             self._ahead.append((parent, action))
 
     async def _cancel_children(self, run: Execution, paths: Sequence[str] | None) -> None:
-        children = await store.list_open_children(self.tx, run.run_id, paths)
+        children = await store.list_open_children(self.tx, run.workflow_run_id, paths)
         await self.lock(children)
         self._ahead.extend((child, Cancel()) for child in children)
 
@@ -232,12 +234,12 @@ class Executions:
             await planned_store.plan_runs(self.tx, portion)
         return [row["workflow_run_id"] for row in rows]
 
-    async def begin_planned(self, start: Start, run_id: UUID, now: datetime) -> None:
+    async def begin_planned(self, start: Start, workflow_run_id: UUID, now: datetime) -> None:
         """Let a pending run begin that is locked."""
-        await self._begin_one(start, {**_run_row(start), "workflow_run_id": run_id}, now)
+        await self._begin_one(start, {**_run_row(start), "workflow_run_id": workflow_run_id}, now)
 
     async def _begin_one(self, start: Start, row: Mapping[str, Any], now: datetime) -> None:
-        run_id: UUID = row["workflow_run_id"]
+        workflow_run_id: UUID = row["workflow_run_id"]
         plan = await get_plan(self.tx, start.workflow.workflow_id)
         begins, ends = start.data_interval or (now, now)
         execution = _execution_row(start, row, now, plan.deadline_seconds)
@@ -260,9 +262,9 @@ class Executions:
             now=now,
         )
         if start.rerun_of is not None:
-            await steps_store.copy_steps(self.tx, start.rerun_of, run_id, sorted(start.kept))
-        self.runs[run_id] = Execution(known, plan, is_new=not start.kept)
-        await self.act(run_id, Begin(start.kept))
+            await steps_store.copy_steps(self.tx, start.rerun_of, workflow_run_id, sorted(start.kept))
+        self.runs[workflow_run_id] = Execution(known, plan, is_new=not start.kept)
+        await self.act(workflow_run_id, Begin(start.kept))
 
     def _generation(self, run: Execution) -> int:
         """Return how many runs stand above a run, each started by a step of the one above it."""
@@ -281,16 +283,16 @@ class Executions:
             if workflow is None or is_too_deep or self._begun > NEW_RUNS_MOST:
                 why = "there is no such workflow" if workflow is None else "too many runs start runs of their own"
                 error = {"error": {"name": "ChildNotStarted", "message": f"{child.workflow}: {why}"}}
-                self._ahead.append((run.run_id, EndChild(child.path, child.child, RunStatus.failed, error)))
+                self._ahead.append((run.workflow_run_id, EndChild(child.path, child.child, RunStatus.failed, error)))
                 continue
             start = Start(
                 workflow,
                 inputs=child.inputs,
-                created_by=f"workflow-run/{run.run_id}",
+                created_by=f"workflow-run/{run.workflow_run_id}",
                 queue=run.row.queue,
                 strict_templates=run.row.strict_templates,
                 caller=self.caller,
-                parent=(run.run_id, child.path, child.child),
+                parent=(run.workflow_run_id, child.path, child.child),
             )
             await self.begin([start])
 
@@ -298,7 +300,9 @@ class Executions:
 
     async def write(self) -> None:
         """Write everything down that the actions have changed, and do what they cause."""
-        runs = [self.runs[run_id] for run_id in sorted(self.runs) if self.runs[run_id].effects]
+        runs = [
+            self.runs[workflow_run_id] for workflow_run_id in sorted(self.runs) if self.runs[workflow_run_id].effects
+        ]
         await self._emit()
         await apply_to_tasks(self.tx, runs, self.settled)
         for new in in_portions(row for run in runs for row in run.new_step_rows()):
@@ -307,8 +311,8 @@ class Executions:
             await store.update_steps(self.tx, changed)
         for frames in in_portions(row for run in runs for row in run.frame_rows()):
             await store.save_frames(self.tx, frames)
-        if facts := [run.facts_row() for run in runs if run.has_changed_facts]:
-            await store.update_executions(self.tx, facts)
+        if changed_runs := [run.execution_row() for run in runs if run.has_changed]:
+            await store.update_executions(self.tx, changed_runs)
         if deliveries := [row for run in runs for row in run.delivery_rows()]:
             await deliveries_store.insert_deliveries(self.tx, deliveries)
         for warnings in in_portions(row for run in runs for row in run.warning_rows()):
@@ -336,11 +340,11 @@ class Executions:
             queue = run.row.queue
             are_left = await wake_waiters(self.tx, queue, name, None, payload)
             others = await store.list_runs_awaiting(self.tx, queue, name, None)
-            if set(others) - {run.run_id} or not is_alone or are_left:
+            if set(others) - {run.workflow_run_id} or not is_alone or are_left:
                 await deliver_later(self.tx, queue, name, None)
 
     async def _end(self, run: Execution, end: RunEnd) -> None:
-        before = await lock_run(self.tx, run.run_id)
+        before = await lock_run(self.tx, run.workflow_run_id)
         if before.completed_at is not None:
             return
         now = before.now
@@ -351,11 +355,13 @@ class Executions:
         verb = HistoryVerb.cancel if end.reason == Reason.cancel_requested else HistoryVerb.execute
         await runs_store.update_runs(self.tx, [change_of(before, after, self.caller, verb)])
         if run.is_swept:
-            await store.sweep_steps(self.tx, run.run_id)
+            await store.sweep_steps(self.tx, run.workflow_run_id)
         if run.is_swept or end.status is not RunStatus.completed:
             is_asked = run.is_swept and end.reason == Reason.cancel_requested
-            await cancel_open_tasks(self.tx, [run.run_id], Reason.cancel_requested if is_asked else Reason.run_ended)
-        self.tx.topics.add(topic_of(run.run_id))
+            await cancel_open_tasks(
+                self.tx, [run.workflow_run_id], Reason.cancel_requested if is_asked else Reason.run_ended
+            )
+        self.tx.topics.add(topic_of(run.workflow_run_id))
 
 
 def _planned_row(start: Start, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -401,7 +407,7 @@ def _execution_row(
         "workflow_run_id": row["workflow_run_id"],
         "workflow_id": start.workflow.workflow_id,
         "strict_templates": start.strict_templates,
-        "run": _run_facts(row, now, *(start.data_interval or (now, now))),
+        "run": _run_variables(row, now, *(start.data_interval or (now, now))),
         "memory": {},
         "breakers": {},
         "parent_step": start.parent and start.parent[1],
@@ -419,7 +425,7 @@ def _new_id(parent: UUID | None) -> UUID:
     return UUID(int=milliseconds << _RANDOM_BITS | new.int & ((1 << _RANDOM_BITS) - 1))
 
 
-def _run_facts(row: Mapping[str, Any], now: datetime, begins: datetime, ends: datetime) -> dict[str, Any]:
+def _run_variables(row: Mapping[str, Any], now: datetime, begins: datetime, ends: datetime) -> dict[str, Any]:
     """Return what `{{run.KEY}}` reads."""
     day = begins.date().isoformat()
     return {

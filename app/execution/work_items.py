@@ -82,7 +82,7 @@ async def _spawn(tx: Tx, executions: Sequence[Execution]) -> set[UUID]:
             if item.path not in run.tasks and not _is_over(run, item.path):
                 row = _new_row(run, item)
                 run.tasks[item.path] = row["task_id"]
-                rows.append((row, run.is_held))
+                rows.append((row, run.withholds_work))
     await insert_tasks(tx, [row for row, _ in rows])
     if held := [row["task_id"] for row, is_held in rows if is_held]:
         await tasks_store.hold_tasks(tx, held)
@@ -110,7 +110,7 @@ def _new_row(run: Execution, item: Runnable) -> dict[str, Any]:
         "params": {"args": item.args, "kwargs": item.kwargs},
         "headers": {} if item.idempotency_key is None else {"idempotency_key": item.idempotency_key},
         "priority": 0,
-        "workflow_run_id": run.run_id,
+        "workflow_run_id": run.workflow_run_id,
         "parent_task_id": None,
         "step": item.path,
         "traceparent": None,
@@ -185,5 +185,5 @@ async def _offer_again(tx: Tx, run: Execution, rows: Mapping[UUID, Any]) -> None
     if waiting:
         await tasks_store.update_tasks(tx, waiting)
         tx.ready.update(task.queue for task in waiting)
-    if run.is_held and again:
+    if run.withholds_work and again:
         await tasks_store.hold_tasks(tx, list(again))

@@ -51,8 +51,8 @@ async def complete_work(
     await _prefetch(executions, [task for task, _, _ in done])
     ended: list[Ended | None] = []
     for task, result, memory in done:
-        run_id, step = task.place
-        if executions.has_dropped(run_id, step):
+        workflow_run_id, step = task.place
+        if executions.has_dropped(workflow_run_id, step):
             executions.settled.discard(task.task_id)
             ended.append(None)
             continue
@@ -81,12 +81,12 @@ async def give_up_work(executions: Executions, task: TaskRow) -> None:
     """Tell the run that the work item of a step was cancelled: the step has failed."""
     executions.settled.add(task.task_id)
     await _prefetch(executions, [task])
-    run_id, step = task.place
-    run = executions.runs.get(run_id)
+    workflow_run_id, step = task.place
+    run = executions.runs.get(workflow_run_id)
     if run is not None:
         run.begin_next_attempt(step)
     error = {"name": "TaskCancelled", "message": "the work item of the step was cancelled"}
-    await executions.act(run_id, Fail(step, error, retryable=False))
+    await executions.act(workflow_run_id, Fail(step, error, retryable=False))
     await executions.write()
 
 
@@ -104,18 +104,18 @@ async def _prefetch(executions: Executions, tasks: Sequence[TaskRow]) -> None:
 
 
 async def _take(executions: Executions, task: TaskRow, action: Complete | Fail, failure: Failure) -> Ended:
-    run_id, _ = task.place
-    effects = await executions.act(run_id, action)
+    workflow_run_id, _ = task.place
+    effects = await executions.act(workflow_run_id, action)
     error = getattr(action, "error", None)
     if effects is None:  # the run has ended: nobody waits for the work any more
         return Ended(task, None if isinstance(action, Complete) else _given_up(task, failure, error))
     has_failed = action.path in {*effects.failed, *(retry.path for retry in effects.retry_in)}
-    has_failed |= executions.runs[run_id].steps[action.path].facts.get("submitted") == "failed"
+    has_failed |= executions.runs[workflow_run_id].steps[action.path].facts.get("submitted") == "failed"
     if isinstance(action, Complete) and not has_failed:
         return Ended(task, None)
     sequel = failed_sequel(effects, action.path, task.now, retryable=failure.retryable)
     if isinstance(action, Complete):
-        error = executions.runs[run_id].steps[action.path].error
+        error = executions.runs[workflow_run_id].steps[action.path].error
     return Ended(task, follow_step(task, sequel or Sequel(TaskStatus.failed, Reason.not_retryable), error))
 
 

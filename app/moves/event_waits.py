@@ -31,31 +31,33 @@ WOKEN_MOST = 500
 TOO_MUCH = ValidationFailed.at("/all_of", f"the payloads of these events are more than {_MIB_MOST} MiB together")
 
 
-async def wake_waiters(tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any) -> bool:
+async def wake_waiters(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: Any) -> bool:
     """Wake the tasks that await an event which is emitted just now; whether some are left for another time.
 
     Each keeps the payload, so one transaction takes only as many as are ``WOKEN_MOST``, or ``BYTES_MOST`` together.
     Who awaits another event as well is locked first: who emits that one at this moment is not seen before.
     """
-    waiters = await events_store.list_waiters(tx, queue, name, run_id, WOKEN_MOST + 1)
-    return await _wake(tx, waiters, queue, name, run_id, payload)
+    waiters = await events_store.list_waiters(tx, queue, name, workflow_run_id, WOKEN_MOST + 1)
+    return await _wake(tx, waiters, queue, name, workflow_run_id, payload)
 
 
 async def wake_left(
-    tx: Tx, queue: str, name: str, run_id: UUID | None, payload: Any, *, only: UUID | None = None
+    tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: Any, *, only: UUID | None = None
 ) -> bool:
     """Wake the tasks, or ``only`` one, that still await an event which was emitted; whether some are left again."""
     waiters = await events_store.list_satisfied_waiters(
-        tx, queue, name, run_id, WOKEN_MOST + 1, [only] if only else None
+        tx, queue, name, workflow_run_id, WOKEN_MOST + 1, [only] if only else None
     )
-    return await _wake(tx, waiters, queue, name, run_id, payload)
+    return await _wake(tx, waiters, queue, name, workflow_run_id, payload)
 
 
-async def _wake(tx: Tx, waiters: Sequence[UUID], queue: str, name: str, run_id: UUID | None, payload: Any) -> bool:
+async def _wake(
+    tx: Tx, waiters: Sequence[UUID], queue: str, name: str, workflow_run_id: UUID | None, payload: Any
+) -> bool:
     if not waiters:
         return False
     rows = await tasks_store.lock_tasks(tx, waiters[:WOKEN_MOST])
-    still = await events_store.list_satisfied_waiters(tx, queue, name, run_id, WOKEN_MOST, list(rows))
+    still = await events_store.list_satisfied_waiters(tx, queue, name, workflow_run_id, WOKEN_MOST, list(rows))
     received = EventAwaited.model_construct(outcome=AwaitOutcome.received, event_name=name, payload=payload)
     woken: list[tuple[TaskRow, EventAwaited | ValidationFailed]] = []
     room, size = BYTES_MOST, _size_of(received)
@@ -75,9 +77,9 @@ def _size_of(outcome: EventAwaited | ValidationFailed) -> int:
     return len(write_json(outcome)) if isinstance(outcome, EventAwaited) else 0
 
 
-async def deliver_later(tx: Tx, queue: str, name: str, run_id: UUID | None) -> None:
+async def deliver_later(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> None:
     """Leave it to the housekeeping to tell the others who await an event: those of its run, or all of the queue."""
-    delivery = {"queue": queue, "event_name": name, "workflow_run_id": run_id}
+    delivery = {"queue": queue, "event_name": name, "workflow_run_id": workflow_run_id}
     await deliveries_store.insert_deliveries(tx, [delivery])
 
 
@@ -98,11 +100,11 @@ async def wake_all(tx: Tx, woken: Sequence[tuple[TaskRow, EventAwaited | Validat
     await events_store.delete_waits(tx, ids)
     ready = [_woken(task, outcome, is_kept=(task.task_id, task.wait_step) in kept) for task, outcome in woken]
     await tasks_store.update_tasks(tx, ready)
-    await hold_back(tx, ready)
+    await withhold_work(tx, ready)
     tx.ready.update(task.queue for task, _ in woken)
 
 
-async def hold_back(tx: Tx, ready: Sequence[TaskRow]) -> None:
+async def withhold_work(tx: Tx, ready: Sequence[TaskRow]) -> None:
     """Keep those of the tasks from being claimed that are work items of runs which are paused, or to be cancelled."""
     if work := [task.task_id for task in ready if task.step is not None and task.ready_at is not None]:
         await tasks_store.hold_tasks_of_held_runs(tx, work)
@@ -128,14 +130,14 @@ async def look(tx: Tx, task: TaskRow, names: Sequence[str], *, all_of: bool) -> 
 
     All of them together may be too much.
     """
-    queue, run_id = task.queue, task.workflow_run_id
-    emitted = await events_store.see_names(tx, queue, names, run_id)
+    queue, workflow_run_id = task.queue, task.workflow_run_id
+    emitted = await events_store.see_names(tx, queue, names, workflow_run_id)
     wanted = names if all_of else [name for name in names if name in emitted][:1]
     if not wanted or any(name not in emitted for name in wanted):
         return None
-    if all_of and await events_store.measure_events(tx, queue, wanted, run_id) > BYTES_MOST:
+    if all_of and await events_store.measure_events(tx, queue, wanted, workflow_run_id) > BYTES_MOST:
         return TOO_MUCH
-    seen = await events_store.see_events(tx, queue, wanted, run_id)
+    seen = await events_store.see_events(tx, queue, wanted, workflow_run_id)
     if all_of:
         payload = {name: seen[name].payload for name in names}
         return EventAwaited.model_construct(outcome=AwaitOutcome.received, payload=payload)
@@ -152,6 +154,6 @@ async def wake_due_tasks(tx: Tx, task_ids: Sequence[UUID]) -> int:
     due = [wake(task, task.now) for task in rows if task.wait_step is None]
     if due:
         await tasks_store.update_tasks(tx, due)
-        await hold_back(tx, due)
+        await withhold_work(tx, due)
     tx.ready.update(task.queue for task in due)
     return len(rows)

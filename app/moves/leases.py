@@ -15,7 +15,7 @@ from app.domain.lease_tokens import is_of_step
 from app.domain.moves import allowed_for_task
 from app.domain.records import TaskRow
 from app.errors import AttemptFailed, Conflict, LeaseLost, Refusal, TaskCancelled
-from app.moves.event_waits import hold_back
+from app.moves.event_waits import withhold_work
 from app.moves.runs import pin_runs_of_steps
 from app.moves.tasks import read_task, store_ended, task_not_found
 from app.store import leases as leases_store
@@ -113,11 +113,11 @@ async def _settle_distinct(tx: Tx, reports: Sequence[Report[B]], settle: Settle[
     settled = iter(await settle(tx, [(report, tasks[report.task_id]) for report in held]) if held else [])
     holders = {report.task_id for report in held}
     others = [report for report in reports if report.task_id not in holders]
-    told = iter(await turn_away(tx, others, tasks))
+    told = iter(await answer_without_lease(tx, others, tasks))
     return [next(settled if report.task_id in holders else told) for report in reports]
 
 
-async def turn_away(
+async def answer_without_lease(
     tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[UUID, TaskRow]
 ) -> Sequence[Answered | Refusal]:
     """Return to those who do not hold their task the answer that they had before, or why they are refused.
@@ -129,7 +129,7 @@ async def turn_away(
         return []
     tx.ready.update(task.queue for task in tasks.values() if task.ready_at is not None)
     spent = await leases_store.get_spent_leases(tx, [report.token for report in reports])
-    outcomes = [_answer_without_lease(report, tasks.get(report.task_id), spent.get(report.token)) for report in reports]
+    outcomes = [_find_answer(report, tasks.get(report.task_id), spent.get(report.token)) for report in reports]
     await _keep_evidence(
         tx,
         [r for r, outcome in zip(reports, outcomes, strict=True) if isinstance(outcome, Conflict)],
@@ -138,7 +138,7 @@ async def turn_away(
     return outcomes
 
 
-def _answer_without_lease(report: Report[Any], task: TaskRow | None, spent: Any) -> Answered | Refusal:
+def _find_answer(report: Report[Any], task: TaskRow | None, spent: Any) -> Answered | Refusal:
     if task is None:
         return task_not_found(report.task_id)
     if spent and spent.task_id != report.task_id:
@@ -182,12 +182,12 @@ async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[
     counts = await leases_store.count_late_reports(tx, ids)
     rows = []
     for report in late:
-        run_id = _owner_of(report, tasks[report.task_id], owners.get(report.token))
-        if run_id is not None and counts.get(report.task_id, 0) < LATE_REPORTS_MOST:
+        attempt_id = _owner_of(report, tasks[report.task_id], owners.get(report.token))
+        if attempt_id is not None and counts.get(report.task_id, 0) < LATE_REPORTS_MOST:
             rows.append(
                 {
                     "task_id": report.task_id,
-                    "run_id": run_id,
+                    "run_id": attempt_id,
                     "lease_token_suffix": report.body.lease_token[-6:],
                     "call": report.call,
                     "body": report.content(),
@@ -225,7 +225,7 @@ async def move_on(tx: Tx, moved: Sequence[tuple[Report[Any], TaskRow, TaskRow]])
     still_open = [after for _, _, after in moved if after.completed_at is None]
     if still_open:
         await tasks_store.update_tasks(tx, still_open)
-    await hold_back(tx, still_open)
+    await withhold_work(tx, still_open)
     await store_ended(tx, [after for _, _, after in moved if after.completed_at is not None])
     await spend(tx, [(report, before, task) for (report, before, _), task in zip(moved, shown, strict=True)])
     tx.ready.update(after.queue for after in still_open)

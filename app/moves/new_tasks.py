@@ -29,8 +29,10 @@ def find_endless_limit(spec: TaskSpec, at: str) -> list[FieldError]:
     return [FieldError(pointer=f"{at}/cancellation/max_delay", detail="ends, after available_at, later than 9999")]
 
 
-def new_row(spec: TaskSpec, run_id: UUID | None, queue: str, *, at: str, traceparent: str | None) -> dict[str, Any]:
-    """Return the row of a task that is about to be spawned, linked to the run ``run_id``.
+def new_row(
+    spec: TaskSpec, workflow_run_id: UUID | None, queue: str, *, at: str, traceparent: str | None
+) -> dict[str, Any]:
+    """Return the row of a task that is about to be spawned, linked to the run ``workflow_run_id``.
 
     It goes to ``queue`` unless the spec names another; ``at`` is where the spec stands in the request.
     """
@@ -45,7 +47,7 @@ def new_row(spec: TaskSpec, run_id: UUID | None, queue: str, *, at: str, tracepa
         "params": spec.params,
         "headers": spec.headers,
         "priority": spec.priority,
-        "workflow_run_id": run_id,
+        "workflow_run_id": workflow_run_id,
         "parent_task_id": spec.parent_task_id,
         "step": None,
         "traceparent": traceparent,
@@ -55,12 +57,15 @@ def new_row(spec: TaskSpec, run_id: UUID | None, queue: str, *, at: str, tracepa
         "max_delay_seconds": limits and limits.max_delay,
         "max_duration_seconds": limits and limits.max_duration,
         "idempotency_key": spec.idempotency_key,
-        "spec_hash": as_bytes(fingerprint(_canonical(spec, run_id))) if hashed else None,
+        "spec_hash": as_bytes(fingerprint(_canonical(spec, workflow_run_id))) if hashed else None,
         "concurrency_key": spec.concurrency_key,
         "available_at": spec.available_at,
         "delay_seconds": spec.delay_seconds,
     }
 
 
-def _canonical(spec: TaskSpec, run_id: UUID | None) -> dict[str, Any]:
-    return {**spec.model_dump(mode="json", exclude_unset=True), "workflow_run_id": run_id and str(run_id)}
+def _canonical(spec: TaskSpec, workflow_run_id: UUID | None) -> dict[str, Any]:
+    return {
+        **spec.model_dump(mode="json", exclude_unset=True),
+        "workflow_run_id": workflow_run_id and str(workflow_run_id),
+    }

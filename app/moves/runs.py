@@ -6,10 +6,9 @@ from uuid import UUID
 
 from app.access.callers import Caller
 from app.db.engine import Tx
-from app.domain.moves import allowed_for_run
 from app.domain.preconditions import Precondition
 from app.domain.records import RunChange, RunRow
-from app.domain.run_changes import move_refused
+from app.domain.run_changes import allowed_for, move_refused
 from app.domain.shown_runs import show_run
 from app.errors import MoveNotAllowed, NotFound, PreconditionFailed
 from app.moves.tasks import cancel_open_tasks
@@ -52,7 +51,7 @@ def check_precondition(run: RunRow, precondition: Precondition | None) -> None:
     """Raise PreconditionFailed if the caller has seen another revision of ``run`` than it has now."""
     if precondition and not precondition.holds_for(run.revision):
         raise PreconditionFailed(
-            f"the run is at revision {run.revision}", current=show_run(run), allowed=allowed_for_run(run.status)
+            f"the run is at revision {run.revision}", current=show_run(run), allowed=allowed_for(run)
         )
 
 
@@ -69,9 +68,12 @@ async def lock_run(tx: Tx, workflow_run_id: UUID) -> RunRow:
     return rows[0]
 
 
-async def end_overdue_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+async def end_overdue_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
     """Fail those of the runs that are past their deadline or without a heartbeat; how many they were."""
-    ended = [*await ends_store.end_runs_past_deadline(tx, run_ids), *await ends_store.end_lost_runs(tx, run_ids)]
+    ended = [
+        *await ends_store.end_runs_past_deadline(tx, workflow_run_ids),
+        *await ends_store.end_lost_runs(tx, workflow_run_ids),
+    ]
     if ended:
         await cancel_open_tasks(tx, ended, Reason.run_ended)
     tx.topics |= {topic_of(workflow_run_id) for workflow_run_id in ended}

@@ -106,9 +106,11 @@ async def cancel_tasks(tx: Tx, rows: Sequence[TaskRow], reason: Reason) -> Seque
     return ended
 
 
-async def cancel_open_tasks(tx: Tx, run_ids: Collection[UUID], reason: Reason, *, running_too: bool = True) -> None:
+async def cancel_open_tasks(
+    tx: Tx, workflow_run_ids: Collection[UUID], reason: Reason, *, running_too: bool = True
+) -> None:
     """Cancel the open tasks of runs. Where there are very many, who waits for one of them looks for it later."""
-    ids = list(run_ids)
+    ids = list(workflow_run_ids)
     rows = await store.lock_open_tasks_of_runs(tx, ids, TASKS_AT_ONCE + 1, running_too=running_too)
     if len(rows) <= TASKS_AT_ONCE:
         await cancel_tasks(tx, rows, reason)

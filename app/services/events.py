@@ -23,25 +23,25 @@ def read_event(row: Any) -> Event:
 
 async def emit_event(tx: Tx, queue: str, name: str, emit: EventEmit) -> EmittedEvent:
     """Emit an event, and wake every task that awaits it; the first emit of a name wins. Raises ValidationFailed."""
-    run_id = emit.workflow_run_id
+    workflow_run_id = emit.workflow_run_id
     executions = Executions(tx)
-    await executions.lock(await executions_store.list_runs_awaiting(tx, queue, name, run_id))
-    if run_id is not None and not await pin_runs(tx, {run_id}):
+    await executions.lock(await executions_store.list_runs_awaiting(tx, queue, name, workflow_run_id))
+    if workflow_run_id is not None and not await pin_runs(tx, {workflow_run_id}):
         raise ValidationFailed.at("/workflow_run_id", "there is no such workflow run")
     await events_store.lock_names(tx, {(queue, name)})
     await queues_store.insert_queue(tx, queue)
-    row = await events_store.insert_event(tx, queue, name, run_id, emit.payload)
-    if row is not None and await wake_waiters(tx, queue, name, run_id, emit.payload):
-        await deliver_later(tx, queue, name, run_id)
-    await tell_of_event(executions, queue, name, run_id, emit.payload)
+    row = await events_store.insert_event(tx, queue, name, workflow_run_id, emit.payload)
+    if row is not None and await wake_waiters(tx, queue, name, workflow_run_id, emit.payload):
+        await deliver_later(tx, queue, name, workflow_run_id)
+    await tell_of_event(executions, queue, name, workflow_run_id, emit.payload)
     await executions.write()
-    event = read_event(row or await events_store.get_event(tx, queue, name, run_id))
+    event = read_event(row or await events_store.get_event(tx, queue, name, workflow_run_id))
     return EmittedEvent.model_construct(None, **event.__dict__, first=row is not None)
 
 
-async def get_event(tx: Tx, queue: str, name: str, run_id: UUID | None) -> Event:
+async def get_event(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> Event:
     """Return the event of this name that belongs to the run, or with None to the whole queue. Raises NotFound."""
-    row = await events_store.get_event(tx, queue, name, run_id)
+    row = await events_store.get_event(tx, queue, name, workflow_run_id)
     if row is None:
         raise NotFound("no such event was emitted")
     return read_event(row)

@@ -21,6 +21,7 @@ from app.moves.event_waits import NO_ROOM, look, outcome_row
 from app.moves.leases import (
     Answered,
     Report,
+    answer_without_lease,
     answered,
     look_at,
     move_on,
@@ -28,7 +29,6 @@ from app.moves.leases import (
     settle_each,
     spend,
     tasks_of_steps,
-    turn_away,
 )
 from app.moves.tasks import read_task
 from app.store import checkpoints as checkpoints_store
@@ -54,7 +54,7 @@ async def _heartbeat_tasks(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> 
     rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
     has_beaten = [_beats(rows.get(report.task_id), report) for report in reports]
     late = [report for report, beats in zip(reports, has_beaten, strict=True) if not beats]
-    told = iter(await turn_away(tx, late, await look_at(tx, late)))
+    told = iter(await answer_without_lease(tx, late, await look_at(tx, late)))
     return [
         _beaten(rows[report.task_id]) if beats else next(told)
         for report, beats in zip(reports, has_beaten, strict=True)

@@ -330,20 +330,22 @@ async def _fill(tx: Tx, requests: Sequence[Backfilling], fillings: Sequence[Fill
     """Start the runs of all requests that are not refused, and return what those are answered."""
     accepted = [(r.caller, f) for r, f in zip(requests, fillings, strict=True) if isinstance(f, Filling)]
     open_runs = dict(await schedules_store.count_open_runs(tx, [filling.row.schedule_id for _, filling in accepted]))
-    run_ids: Iterator[UUID] = iter(())
+    workflow_run_ids: Iterator[UUID] = iter(())
     for caller, f in accepted:
         room = f.row.max_active_runs - open_runs.get(f.row.schedule_id, 0)
         open_runs[f.row.schedule_id] = open_runs.get(f.row.schedule_id, 0) + len(f.intervals)
         starts = [start_of(f.row, f.workflow, interval, caller) for interval in f.intervals]
-        run_ids = chain(run_ids, await plan_runs(tx, starts, min(room, BEGUN_AT_ONCE)))
+        workflow_run_ids = chain(workflow_run_ids, await plan_runs(tx, starts, min(room, BEGUN_AT_ONCE)))
     replies, slots = [], []
     for _, filling in accepted:
-        own = [next(run_ids) for _ in filling.intervals]
+        own = [next(workflow_run_ids) for _ in filling.intervals]
         filled = list(zip(filling.intervals, own, strict=True))
-        slots += [slot_row(filling.row, end, SlotOutcome.fired, run_id) for (_, end), run_id in filled]
+        slots += [
+            slot_row(filling.row, end, SlotOutcome.fired, workflow_run_id) for (_, end), workflow_run_id in filled
+        ]
         items = [
-            {"fire_at": end, "data_interval_start": start, "data_interval_end": end, "workflow_run_id": run_id}
-            for (start, end), run_id in filled
+            {"fire_at": end, "data_interval_start": start, "data_interval_end": end, "workflow_run_id": workflow_run_id}
+            for (start, end), workflow_run_id in filled
         ]
         replies.append(Reply(to_json({"items": items})))
     if slots:

@@ -55,7 +55,7 @@ class Spawn:
     caller: Caller
     key: IdempotencyKey | None = None
     many: bool = False
-    path_run_id: UUID | None = None
+    workflow_run_id: UUID | None = None
     """The run in the path, whose tasks they become."""
     traceparent: str | None = None
 
@@ -75,7 +75,13 @@ spawn_tasks = batched(_spawn_tasks)
 
 async def _spawn_new(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
     links = [_find_links(spawn) for spawn in spawns]
-    linked = {run_id for found in links if not isinstance(found, Refusal) for run_id in found if run_id}
+    linked = {
+        workflow_run_id
+        for found in links
+        if not isinstance(found, Refusal)
+        for workflow_run_id in found
+        if workflow_run_id
+    }
     runs = await pin_runs(tx, linked)
     parents = await known_parents(tx, [spec for spawn in spawns for spec in spawn.specs])
     outcomes: list[Reply | Refusal | None] = []
@@ -93,7 +99,7 @@ async def _spawn_new(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusa
 
 def _find_links(spawn: Spawn) -> list[UUID | None] | Refusal:
     try:
-        return [find_link(spec, spawn.path_run_id, spawn.pointer(place)) for place, spec in enumerate(spawn.specs)]
+        return [find_link(spec, spawn.workflow_run_id, spawn.pointer(place)) for place, spec in enumerate(spawn.specs)]
     except ValidationFailed as refusal:
         return refusal
 
@@ -102,11 +108,11 @@ async def _refuse_spawn(
     tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any], parents: set[UUID]
 ) -> Refusal | None:
     """Return why these tasks cannot be spawned: an unknown or ended run, or an unknown parent."""
-    if spawn.path_run_id is not None and spawn.path_run_id not in runs:
-        return NotFound(f"there is no workflow run {spawn.path_run_id}")
+    if spawn.workflow_run_id is not None and spawn.workflow_run_id not in runs:
+        return NotFound(f"there is no workflow run {spawn.workflow_run_id}")
     errors = []
-    for place, (spec, run_id) in enumerate(zip(spawn.specs, links, strict=True)):
-        if run_id is not None and run_id not in runs:
+    for place, (spec, workflow_run_id) in enumerate(zip(spawn.specs, links, strict=True)):
+        if workflow_run_id is not None and workflow_run_id not in runs:
             where = place_of_link(spec, spawn.pointer(place))
             errors.append(FieldError(pointer=where, detail="there is no such workflow run"))
         if spec.parent_task_id is not None and spec.parent_task_id not in parents:
@@ -115,7 +121,7 @@ async def _refuse_spawn(
         errors += find_endless_limit(spec, spawn.pointer(place))
     if errors:
         return ValidationFailed(errors)
-    ended = next((run_id for run_id in links if _is_ended(runs, run_id)), None)
+    ended = next((workflow_run_id for workflow_run_id in links if _is_ended(runs, workflow_run_id)), None)
     if ended is None or await _was_spawned(tx, spawn, links, runs):
         return None
     return await refuse_ended(tx, ended)
@@ -132,17 +138,17 @@ def _new_rows(spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, An
     return [
         new_row(
             spec,
-            run_id,
-            "default" if run_id is None else runs[run_id].queue,
+            workflow_run_id,
+            "default" if workflow_run_id is None else runs[workflow_run_id].queue,
             at=spawn.pointer(place),
             traceparent=spawn.traceparent,
         )
-        for place, (spec, run_id) in enumerate(zip(spawn.specs, links, strict=True))
+        for place, (spec, workflow_run_id) in enumerate(zip(spawn.specs, links, strict=True))
     ]
 
 
-def _is_ended(runs: Mapping[UUID, Any], run_id: UUID | None) -> bool:
-    return run_id is not None and runs[run_id].completed_at is not None
+def _is_ended(runs: Mapping[UUID, Any], workflow_run_id: UUID | None) -> bool:
+    return workflow_run_id is not None and runs[workflow_run_id].completed_at is not None
 
 
 def _reply(spawn: Spawn, spawned: Sequence[Spawned]) -> Reply:

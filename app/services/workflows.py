@@ -313,9 +313,9 @@ async def _start(tx: Tx, start: RunStart) -> Reply | Refusal:
         strict_templates=body.strict_templates,
         caller=start.caller,
     )
-    (run_id,) = await start_runs(tx, [new])
-    run = await get_run(tx, run_id)
-    return Reply(write_json(run), run_id)
+    (workflow_run_id,) = await start_runs(tx, [new])
+    run = await get_run(tx, workflow_run_id)
+    return Reply(write_json(run), workflow_run_id)
 
 
 async def delete_workflow(tx: Tx, name: str, version: str) -> None:

@@ -414,6 +414,16 @@ class TestPause:
             response = await client.post(address(refused, name))
             assert (response.status_code, code(response)) == (409, "move-not-allowed")
 
+    async def test_refusals_name_what_can_be_done_instead(self, client: httpx.AsyncClient) -> None:
+        run = await start(client)
+        told = [(await client.delete(address(run))).json()["allowed"][-2:]]
+        await verb(client, run, "pause")
+        told.append((await client.delete(address(run))).json()["allowed"][-2:])
+        await verb(client, run, "resume")
+        await work_off(client)
+        told.append((await client.post(address(run, "pause"))).json()["allowed"][-2:])
+        assert told == [["cancel", "pause"], ["cancel", "resume"], ["delete", "rerun"]]
+
     @pytest.mark.parametrize("name", ["pause", "resume", "rerun", "steps", "warnings"])
     async def test_unknown_run_is_not_found(self, client: httpx.AsyncClient, name: str) -> None:
         place = address({"workflow_run_id": str(UNKNOWN_ID)}, name)

@@ -27,6 +27,14 @@ class TestRunMoves:
         assert not set(allowed[count:]) & set(RunStatus)
         assert len(set(allowed)) == len(allowed)
 
+    @pytest.mark.parametrize("status", list(RunStatus))
+    def test_executed_runs_have_verbs_of_their_own(self, status: RunStatus) -> None:
+        tracked = allowed_for_run(status)
+        going_on = {"rerun"} if status in FINAL else {"pause"}
+        paused = {"rerun"} if status in FINAL else {"resume"}
+        assert set(allowed_for_run(status, is_executed=True)) - set(tracked) == going_on
+        assert set(allowed_for_run(status, is_executed=True, is_paused=True)) - set(tracked) == paused
+
     def test_only_ended_runs_are_deleted_and_only_failed_or_cancelled_ones_retried(self) -> None:
         verbs = {status: set(allowed_for_run(status)) & {"delete", "retry"} for status in RunStatus}
         assert verbs == {

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.db.batching import batched
 from app.db.engine import Tx
-from app.domain.moves import allowed_for_run
+from app.domain.run_changes import allowed_for
 from app.domain.shown_runs import show_run
 from app.errors import HeartbeatNotDeclared, Refusal
 from app.moves.runs import run_not_found
@@ -18,9 +18,12 @@ async def _beat_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[RunHe
     """Set the clocks of running runs back, and return where each run stands."""
     ids = list(set(workflow_run_ids))
     beaten = {row.workflow_run_id: row for row in await runs_store.beat_runs(tx, ids)}
-    others = [run_id for run_id in ids if run_id not in beaten]
+    others = [workflow_run_id for workflow_run_id in ids if workflow_run_id not in beaten]
     still = {row.workflow_run_id: row for row in await runs_store.get_runs(tx, others)} if others else {}
-    return [_heartbeat_of(beaten.get(run_id) or still.get(run_id), run_id) for run_id in workflow_run_ids]
+    return [
+        _heartbeat_of(beaten.get(workflow_run_id) or still.get(workflow_run_id), workflow_run_id)
+        for workflow_run_id in workflow_run_ids
+    ]
 
 
 heartbeat_run = batched(_beat_runs)
@@ -32,7 +35,7 @@ def _heartbeat_of(row: Any, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
         return run_not_found(workflow_run_id)
     if row.heartbeat_seconds is None:
         return HeartbeatNotDeclared(
-            "the run was created without heartbeat_seconds", current=show_run(row), allowed=allowed_for_run(row.status)
+            "the run was created without heartbeat_seconds", current=show_run(row), allowed=allowed_for(row)
         )
     return RunHeartbeat.model_construct(
         status=RunStatus(row.status),

@@ -48,11 +48,11 @@ async def _rerun_new(tx: Tx, reruns: Sequence[Rerun]) -> Sequence[Reply | Refusa
 
 async def _try_rerun(tx: Tx, rerun: Rerun) -> Reply | Refusal:
     try:
-        run_id = await _rerun(tx, rerun)
+        workflow_run_id = await _rerun(tx, rerun)
     except Refusal as refusal:
         return refusal
-    run = await get_run(tx, run_id)
-    return Reply(write_json(run), run_id)
+    run = await get_run(tx, workflow_run_id)
+    return Reply(write_json(run), workflow_run_id)
 
 
 async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
@@ -82,9 +82,9 @@ async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
         rerun_of=run.workflow_run_id,
         kept=kept,
     )
-    (run_id,) = await executions.begin([start])
+    (workflow_run_id,) = await executions.begin([start])
     await executions.write()
-    return run_id
+    return workflow_run_id
 
 
 def _kept_steps(region: Region, states: dict[str, StepState], from_step: str) -> frozenset[str]:

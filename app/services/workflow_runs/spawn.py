@@ -18,5 +18,5 @@ async def spawn_task(
     traceparent: str | None,
 ) -> Reply:
     """Spawn a task of a run. Raises NotFound, and what `spawn_tasks` does."""
-    spawn = Spawn([spec], caller, key, path_run_id=workflow_run_id, traceparent=traceparent)
+    spawn = Spawn([spec], caller, key, workflow_run_id=workflow_run_id, traceparent=traceparent)
     return await spawn_tasks(batching, spawn)

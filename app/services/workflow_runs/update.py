@@ -7,10 +7,10 @@ from uuid import UUID
 from app.access.callers import Caller
 from app.db.batching import batched
 from app.db.engine import Tx
-from app.domain.moves import FINAL, allowed_for_run
+from app.domain.moves import FINAL
 from app.domain.preconditions import Precondition
 from app.domain.records import RunChange, RunRow
-from app.domain.run_changes import apply_update
+from app.domain.run_changes import allowed_for, apply_update
 from app.domain.shown_runs import show_run
 from app.errors import OpenTasks, Refusal
 from app.moves.runs import change_of, check_precondition, run_not_found, topic_of
@@ -74,7 +74,7 @@ def _apply(run: RunRow | None, update: Update, open_tasks: dict[UUID, int]) -> R
     after = apply_update(run, update.change, run.now)
     refuses = update.change.open_tasks is OpenTasksChoice.refuse and after.status is RunStatus.completed
     if refuses and run.status not in FINAL and (count := open_tasks.get(run.workflow_run_id)):
-        raise OpenTasks(f"the run has {count} open tasks", current=show_run(run), allowed=allowed_for_run(run.status))
+        raise OpenTasks(f"the run has {count} open tasks", current=show_run(run), allowed=allowed_for(run))
     return after
 
 
@@ -82,12 +82,14 @@ def _ends_tasks(run: RunRow, change: WorkflowRunUpdate) -> bool:
     return run.status is not RunStatus.completed or change.open_tasks is OpenTasksChoice.cancel
 
 
-async def _cancel_tasks_of(tx: Tx, run_ids: set[UUID], outcomes: list[RunRow | Refusal]) -> list[RunRow | Refusal]:
+async def _cancel_tasks_of(
+    tx: Tx, workflow_run_ids: set[UUID], outcomes: list[RunRow | Refusal]
+) -> list[RunRow | Refusal]:
     """Cancel the open tasks of runs that have ended, and return the outcomes with the tasks as they stand then."""
-    if not run_ids:
+    if not workflow_run_ids:
         return outcomes
-    await cancel_open_tasks(tx, run_ids, Reason.run_ended)
-    counts = {row.workflow_run_id: row.task_counts for row in await runs_store.get_runs(tx, list(run_ids))}
+    await cancel_open_tasks(tx, workflow_run_ids, Reason.run_ended)
+    counts = {row.workflow_run_id: row.task_counts for row in await runs_store.get_runs(tx, list(workflow_run_ids))}
     return [
         outcome._replace(task_counts=counts[outcome.workflow_run_id])
         if isinstance(outcome, RunRow) and outcome.workflow_run_id in counts
