@@ -19,8 +19,6 @@ from app.store.sizes import BYTES_MOST, size_of
 NAMES_MOST = 10_000
 """How many checkpoints a task has at most; their states are `BYTES_MOST` together."""
 _COLUMNS = tuple(Checkpoint.__table__.c)
-_WRITTEN = ("task_id", "name", "state", "is_outcome", "attempt", "run_id")
-_item = rows_like(Checkpoint, _WRITTEN)
 
 
 def _others_of(task_id: ColumnElement[UUID], name: ColumnElement[str]) -> LateralFromClause:
@@ -29,6 +27,9 @@ def _others_of(task_id: ColumnElement[UUID], name: ColumnElement[str]) -> Latera
     return totals.where(Checkpoint.task_id == task_id, Checkpoint.name != name).lateral("others")
 
 
+_OF_TASK = Checkpoint.task_id == bindparam("of_task", type_=Uuid)
+_WRITTEN = ("task_id", "name", "state", "is_outcome", "attempt", "run_id")
+_item = rows_like(Checkpoint, _WRITTEN)
 _others = _others_of(_item.c.task_id, _item.c.name)
 _insert = insert(Checkpoint).from_select(
     _WRITTEN,
@@ -51,23 +52,6 @@ _PUT = (
     .returning(*_COLUMNS)
     .execution_options(locks=Rank.tasks.held)
 )
-_OF_TASK = Checkpoint.task_id == bindparam("of_task", type_=Uuid)
-_named = _others_of(bindparam("of_task", type_=Uuid), bindparam("of_name", type_=Text))
-_HAS_ROOM = select(
-    (_named.c.names < NAMES_MOST) & (_named.c.bytes + bindparam("size", type_=Integer) <= BYTES_MOST)
-).select_from(_named)
-_GET = select(*_COLUMNS).where(_OF_TASK, Checkpoint.name == bindparam("of_name", type_=Text))
-_LIST = (
-    select(*_COLUMNS)
-    .where(_OF_TASK, Checkpoint.position > bindparam("after", type_=BigInteger))
-    .order_by(Checkpoint.position)
-    .limit(bindparam("most"))
-)
-_LIST_STATES = (
-    select(Checkpoint.task_id, Checkpoint.name, Checkpoint.state)
-    .where(Checkpoint.task_id == any_(bindparam("tasks", type_=ARRAY(Uuid))))
-    .order_by(Checkpoint.position)
-)
 
 
 async def put_checkpoints(tx: Tx, rows: Sequence[Parameters]) -> dict[tuple[UUID, str], CheckpointRow]:
@@ -78,9 +62,18 @@ async def put_checkpoints(tx: Tx, rows: Sequence[Parameters]) -> dict[tuple[UUID
     return {(row.task_id, row.name): row for row in await tx.fetch(CheckpointRow, _PUT, as_rows(rows))}
 
 
+_GET = select(*_COLUMNS).where(_OF_TASK, Checkpoint.name == bindparam("of_name", type_=Text))
+
+
 async def get_checkpoint(tx: Tx, task_id: UUID, name: str) -> CheckpointRow | None:
     """SELECT one checkpoint."""
     return await tx.fetch_one(CheckpointRow, _GET, {"of_task": task_id, "of_name": name})
+
+
+_named = _others_of(bindparam("of_task", type_=Uuid), bindparam("of_name", type_=Text))
+_HAS_ROOM = select(
+    (_named.c.names < NAMES_MOST) & (_named.c.bytes + bindparam("size", type_=Integer) <= BYTES_MOST)
+).select_from(_named)
 
 
 async def has_room(tx: Tx, task_id: UUID, name: str, size: int) -> bool:
@@ -88,9 +81,24 @@ async def has_room(tx: Tx, task_id: UUID, name: str, size: int) -> bool:
     return await tx.fetch_value(_HAS_ROOM, {"of_task": task_id, "of_name": name, "size": size})
 
 
+_LIST = (
+    select(*_COLUMNS)
+    .where(_OF_TASK, Checkpoint.position > bindparam("after", type_=BigInteger))
+    .order_by(Checkpoint.position)
+    .limit(bindparam("most"))
+)
+
+
 async def list_checkpoints(tx: Tx, task_id: UUID, after: int, limit: int) -> Page[CheckpointRow]:
     """SELECT up to ``limit`` checkpoints behind the position ``after``, in order of writing."""
     return await read_page(tx, CheckpointRow, _LIST, {"of_task": task_id, "after": after}, limit)
+
+
+_LIST_STATES = (
+    select(Checkpoint.task_id, Checkpoint.name, Checkpoint.state)
+    .where(Checkpoint.task_id == any_(bindparam("tasks", type_=ARRAY(Uuid))))
+    .order_by(Checkpoint.position)
+)
 
 
 async def list_states(tx: Tx, task_ids: Sequence[UUID]) -> dict[UUID, dict[str, JsonValue]]:

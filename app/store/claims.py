@@ -44,13 +44,6 @@ from app.store.sizes import size_of
 from milepost.schemas.tasks import TaskStatus
 
 _RUNNING: ColumnElement[str] = constant(TaskStatus.running)
-_TAKE_KEY = func.pg_try_advisory_xact_lock(
-    KEYS_OF_CLAIMS, func.hashtext(Task.queue + "/" + Task.concurrency_key).op("&", return_type=Integer)(1023)
-)
-"""Whether no other claim of this moment takes a task of the key (or, now and then, of another with the same hash).
-
-Two that did would wait for each other at the unique index. A thousand hashes: more locks would fill Postgres's table.
-"""
 
 
 class HandedTask(NamedTuple):
@@ -78,12 +71,105 @@ class HandedTask(NamedTuple):
     place: int
 
 
-_MEMBERS = len(HandedTask._fields)
 CLAIMED = HandedTask._fields[: HandedTask._fields.index("was_started")]
 """What the first members of a task that is handed out are, as `ClaimedTask` has them."""
 _CLAIMED_COLUMNS = tuple(Task.__table__.c[name] for name in CLAIMED if name in Task.__table__.c)
+_was_started = or_(Task.first_started_at.is_not(None), Task.attempt > 1)
+_states = select(func.coalesce(func.sum(size_of(Checkpoint.state)), 0)).where(Checkpoint.task_id == Task.task_id)
+_kept = case((_was_started, _states.scalar_subquery()), else_=0)
+_SIZE = size_of(Task.params, Task.headers, Task.event_payload) + _kept
+"""How many bytes of JSON a task is to its claimer."""
 
 
+def _hold_leased(item: CTE) -> CTE:
+    """Return the tasks whose lease ``item`` names, locked; with the moment.
+
+    An update alone locks in the order of its plan, and not of ids as `locks.py` wants it. Who has waited for a lock is
+    dated by the moment after it.
+    """
+    held = select(Task.task_id, Task.lease_token).where(
+        Task.task_id == item.c.task_id, Task.lease_token == item.c.lease_token, Task.status == _RUNNING
+    )
+    locked = held.order_by(Task.task_id).with_for_update(key_share=True, of=Task).cte("locked")
+    return select(locked, func.clock_timestamp(type_=DateTime(timezone=True)).label("at")).cte("held")
+
+
+_lease = rows_like(Task, ("task_id", "lease_token"), column("claimer", Integer), column("place", Integer))
+
+
+class QueueLimits(NamedTuple):
+    """What a claim has to know of a queue."""
+
+    queue: str
+    paused: bool
+    max_concurrency: int | None
+    default_lease_seconds: float
+    has_expired: bool
+    has_due: bool
+
+
+_QUEUE_NAMES = bindparam("queues", type_=ARRAY(Text))
+_late = aliased(Task)
+_due = aliased(Task)
+_READ_QUEUES = select(
+    Queue.queue,
+    Queue.paused,
+    Queue.max_concurrency,
+    Queue.default_lease_seconds,
+    select(1)
+    .where(_late.lease_expires_at <= func.statement_timestamp(), _late.queue == Queue.queue, _late.step.is_(None))
+    .exists()
+    .label("has_expired"),
+    select(1).where(_due.due_at <= func.statement_timestamp(), _due.queue == Queue.queue).exists().label("has_due"),
+).where(Queue.queue == any_(_QUEUE_NAMES))
+
+
+async def read_queues(tx: Tx, queues: Sequence[str]) -> dict[str, QueueLimits]:
+    """SELECT the limits of queues, and whether there are expired leases or tasks whose time has come on them."""
+    return {row.queue: row for row in await tx.fetch(QueueLimits, _READ_QUEUES, {"queues": queues})}
+
+
+_LOCK_QUEUE = (
+    select(Queue.max_concurrency)
+    .where(Queue.queue == bindparam("of_queue", type_=Text))
+    .with_for_update(key_share=True)
+    .execution_options(locks=Rank.queues)
+)
+
+
+async def lock_places(tx: Tx, queue: str) -> int | None:
+    """SELECT FOR UPDATE how many tasks the queue may run at once; None: no limit (any more)."""
+    return await tx.find_value(_LOCK_QUEUE, {"of_queue": queue})
+
+
+_COUNT_RUNNING = select(func.count()).where(Task.queue == bindparam("of_queue", type_=Text), Task.status == _RUNNING)
+
+
+async def count_running(tx: Tx, queue: str) -> int:
+    """SELECT how many tasks of the queue are running."""
+    return await tx.fetch_value(_COUNT_RUNNING, {"of_queue": queue})
+
+
+class Taken(NamedTuple):
+    """What a claim has taken."""
+
+    tasks: Sequence[HandedTask]
+    size: int
+    """How many bytes of JSON they are together."""
+    passed_over: int
+    """How many were left because only one task of their concurrency key may run."""
+    left_over: int
+    """How many were left because there was no room for them."""
+
+
+_TAKE_KEY = func.pg_try_advisory_xact_lock(
+    KEYS_OF_CLAIMS, func.hashtext(Task.queue + "/" + Task.concurrency_key).op("&", return_type=Integer)(1023)
+)
+"""Whether no other claim of this moment takes a task of the key (or, now and then, of another with the same hash).
+
+Two that did would wait for each other at the unique index. A thousand hashes: more locks would fill Postgres's table.
+"""
+_MEMBERS = len(HandedTask._fields)
 _random = cast(func.gen_random_uuid(), Text)
 _STEP_TOKEN = cast(func.concat(func.left(_random, 14), str(STEP_VERSION), func.substr(_random, 16)), Uuid)
 """A random UUID whose version is that of the leases of work items."""
@@ -96,13 +182,6 @@ _claimer = rows_like(
     column("worker", Text),
     column("lease", Float),
 )
-
-
-_was_started = or_(Task.first_started_at.is_not(None), Task.attempt > 1)
-_states = select(func.coalesce(func.sum(size_of(Checkpoint.state)), 0)).where(Checkpoint.task_id == Task.task_id)
-_kept = case((_was_started, _states.scalar_subquery()), else_=0)
-_SIZE = size_of(Task.params, Task.headers, Task.event_payload) + _kept
-"""How many bytes of JSON a task is to its claimer."""
 
 
 def _ready_tasks(*, named: bool) -> CTE:
@@ -196,17 +275,58 @@ def _claim(*, named: bool) -> Query:
     return select(task).order_by(task.c.place).execution_options(locks=Rank.tasks.skipped)
 
 
-def _hold_leased(item: CTE) -> CTE:
-    """Return the tasks whose lease ``item`` names, locked; with the moment.
+async def claim_tasks(
+    tx: Tx, queue: str, names: Sequence[str] | None, most: int, room: int, claimers: Sequence[Parameters]
+) -> Taken:
+    """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall.
 
-    An update alone locks in the order of its plan, and not of ids as `locks.py` wants it. Who has waited for a lock is
-    dated by the moment after it.
+    The last is the one that brings them to ``room`` bytes.
     """
-    held = select(Task.task_id, Task.lease_token).where(
-        Task.task_id == item.c.task_id, Task.lease_token == item.c.lease_token, Task.status == _RUNNING
+    parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": room, **as_rows(claimers)}
+    if names is not None:
+        parameters["names"] = list(names)
+    rows = (await tx.execute(_claim(named=names is not None), parameters)).all()
+    tasks = [HandedTask._make(row[:_MEMBERS]) for row in rows]
+    return Taken(tasks, sum(row.size for row in rows), *(rows[0][-2:] if rows else (0, 0)))
+
+
+_GET_CLAIMED = (
+    select(
+        *_CLAIMED_COLUMNS,
+        func.clock_timestamp().label("server_time"),
+        true().label("was_started"),
+        _lease.c.claimer,
+        _lease.c.place,
     )
-    locked = held.order_by(Task.task_id).with_for_update(key_share=True, of=Task).cte("locked")
-    return select(locked, func.clock_timestamp(type_=DateTime(timezone=True)).label("at")).cte("held")
+    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
+    .where(Task.status == _RUNNING, Task.lease_expires_at > func.clock_timestamp())
+    .order_by(_lease.c.claimer, _lease.c.place)
+)
+
+
+async def get_claimed(tx: Tx, leases: Sequence[Parameters]) -> Sequence[HandedTask]:
+    """SELECT what ``claim_tasks`` gave, of those leases that last."""
+    return await tx.fetch(HandedTask, _GET_CLAIMED, as_rows(leases))
+
+
+_SIZES_OF_CLAIMED = (
+    select(_lease.c.claimer, func.sum(_SIZE).label("size"))
+    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
+    .group_by(_lease.c.claimer)
+)
+
+
+async def measure_claimed(tx: Tx, leases: Sequence[Parameters]) -> dict[int, int]:
+    """SELECT how many bytes of JSON ``get_claimed`` would give of ``leases``, by claimer."""
+    return {row.claimer: int(row.size) for row in await tx.execute(_SIZES_OF_CLAIMED, as_rows(leases))}
+
+
+class CompletedTask(NamedTuple):
+    """A task that was completed, by its lease."""
+
+    task_id: UUID
+    queue: str
+    lease_token: UUID
 
 
 _completed = rows_like(Task, ("task_id", "lease_token", "result", "final_body"), column("is_held", Boolean))
@@ -231,6 +351,25 @@ _COMPLETE = (
     .returning(Task.task_id, Task.queue, Task.lease_token)
     .execution_options(locks=Rank.tasks)
 )
+
+
+async def complete_tasks(tx: Tx, rows: Sequence[Parameters]) -> Sequence[CompletedTask]:
+    """UPDATE to completed those tasks whose current lease is named and lasts, or was found to last in ``tx``."""
+    return await tx.fetch(CompletedTask, _COMPLETE, as_rows(rows))
+
+
+class KeptLease(NamedTuple):
+    """A lease that was extended."""
+
+    task_id: UUID
+    lease_expires_at: datetime
+    cancel_requested_at: datetime | None
+    lease_token: UUID
+    run_id: UUID
+    attempt: int
+    server_time: datetime
+
+
 _beat = rows_like(
     Task,
     ("task_id", "lease_token", "progress"),
@@ -258,133 +397,6 @@ _BEAT = (
     )
     .execution_options(locks=Rank.tasks)
 )
-_lease = rows_like(Task, ("task_id", "lease_token"), column("claimer", Integer), column("place", Integer))
-_GET_CLAIMED = (
-    select(
-        *_CLAIMED_COLUMNS,
-        func.clock_timestamp().label("server_time"),
-        true().label("was_started"),
-        _lease.c.claimer,
-        _lease.c.place,
-    )
-    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
-    .where(Task.status == _RUNNING, Task.lease_expires_at > func.clock_timestamp())
-    .order_by(_lease.c.claimer, _lease.c.place)
-)
-_SIZES_OF_CLAIMED = (
-    select(_lease.c.claimer, func.sum(_SIZE).label("size"))
-    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
-    .group_by(_lease.c.claimer)
-)
-_QUEUE_NAMES = bindparam("queues", type_=ARRAY(Text))
-_late = aliased(Task)
-_due = aliased(Task)
-_READ_QUEUES = select(
-    Queue.queue,
-    Queue.paused,
-    Queue.max_concurrency,
-    Queue.default_lease_seconds,
-    select(1)
-    .where(_late.lease_expires_at <= func.statement_timestamp(), _late.queue == Queue.queue, _late.step.is_(None))
-    .exists()
-    .label("has_expired"),
-    select(1).where(_due.due_at <= func.statement_timestamp(), _due.queue == Queue.queue).exists().label("has_due"),
-).where(Queue.queue == any_(_QUEUE_NAMES))
-_LOCK_QUEUE = (
-    select(Queue.max_concurrency)
-    .where(Queue.queue == bindparam("of_queue", type_=Text))
-    .with_for_update(key_share=True)
-    .execution_options(locks=Rank.queues)
-)
-_COUNT_RUNNING = select(func.count()).where(Task.queue == bindparam("of_queue", type_=Text), Task.status == _RUNNING)
-
-
-class QueueLimits(NamedTuple):
-    """What a claim has to know of a queue."""
-
-    queue: str
-    paused: bool
-    max_concurrency: int | None
-    default_lease_seconds: float
-    has_expired: bool
-    has_due: bool
-
-
-async def read_queues(tx: Tx, queues: Sequence[str]) -> dict[str, QueueLimits]:
-    """SELECT the limits of queues, and whether there are expired leases or tasks whose time has come on them."""
-    return {row.queue: row for row in await tx.fetch(QueueLimits, _READ_QUEUES, {"queues": queues})}
-
-
-async def lock_places(tx: Tx, queue: str) -> int | None:
-    """SELECT FOR UPDATE how many tasks the queue may run at once; None: no limit (any more)."""
-    return await tx.find_value(_LOCK_QUEUE, {"of_queue": queue})
-
-
-async def count_running(tx: Tx, queue: str) -> int:
-    """SELECT how many tasks of the queue are running."""
-    return await tx.fetch_value(_COUNT_RUNNING, {"of_queue": queue})
-
-
-class Taken(NamedTuple):
-    """What a claim has taken."""
-
-    tasks: Sequence[HandedTask]
-    size: int
-    """How many bytes of JSON they are together."""
-    passed_over: int
-    """How many were left because only one task of their concurrency key may run."""
-    left_over: int
-    """How many were left because there was no room for them."""
-
-
-async def claim_tasks(
-    tx: Tx, queue: str, names: Sequence[str] | None, most: int, room: int, claimers: Sequence[Parameters]
-) -> Taken:
-    """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall.
-
-    The last is the one that brings them to ``room`` bytes.
-    """
-    parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": room, **as_rows(claimers)}
-    if names is not None:
-        parameters["names"] = list(names)
-    rows = (await tx.execute(_claim(named=names is not None), parameters)).all()
-    tasks = [HandedTask._make(row[:_MEMBERS]) for row in rows]
-    return Taken(tasks, sum(row.size for row in rows), *(rows[0][-2:] if rows else (0, 0)))
-
-
-async def get_claimed(tx: Tx, leases: Sequence[Parameters]) -> Sequence[HandedTask]:
-    """SELECT what ``claim_tasks`` gave, of those leases that last."""
-    return await tx.fetch(HandedTask, _GET_CLAIMED, as_rows(leases))
-
-
-async def measure_claimed(tx: Tx, leases: Sequence[Parameters]) -> dict[int, int]:
-    """SELECT how many bytes of JSON ``get_claimed`` would give of ``leases``, by claimer."""
-    return {row.claimer: int(row.size) for row in await tx.execute(_SIZES_OF_CLAIMED, as_rows(leases))}
-
-
-class CompletedTask(NamedTuple):
-    """A task that was completed, by its lease."""
-
-    task_id: UUID
-    queue: str
-    lease_token: UUID
-
-
-async def complete_tasks(tx: Tx, rows: Sequence[Parameters]) -> Sequence[CompletedTask]:
-    """UPDATE to completed those tasks whose current lease is named and lasts, or was found to last in ``tx``."""
-    return await tx.fetch(CompletedTask, _COMPLETE, as_rows(rows))
-
-
-class KeptLease(NamedTuple):
-    """A lease that was extended."""
-
-    task_id: UUID
-    lease_expires_at: datetime
-    cancel_requested_at: datetime | None
-    lease_token: UUID
-    run_id: UUID
-    attempt: int
-    server_time: datetime
 
 
 async def beat_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, KeptLease]:

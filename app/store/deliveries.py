@@ -11,28 +11,10 @@ from app.models import EventDelivery
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
 
-_MOST = bindparam("most", type_=Integer)
 _KEYS = bindparam("keys", type_=ARRAY(BigInteger))
 _DELIVERED = ("queue", "event_name", "workflow_run_id")
 _delivery = rows_like(EventDelivery, _DELIVERED)
 _INSERT_DELIVERIES = insert(EventDelivery).from_select(_DELIVERED, select(*(_delivery.c[n] for n in _DELIVERED)))
-_LOCK_DELIVERIES = (
-    select(*EventDelivery.__table__.c)
-    .order_by(EventDelivery.delivery_id)
-    .limit(_MOST)
-    .with_for_update(skip_locked=True)
-    .execution_options(locks=Rank.deliveries.skipped)
-)
-_LOCK_SOME_DELIVERIES = (
-    select(*EventDelivery.__table__.c)
-    .where(EventDelivery.delivery_id == any_(_KEYS))
-    .order_by(EventDelivery.delivery_id)
-    .with_for_update()
-    .execution_options(locks=Rank.deliveries)
-)
-_DELETE_DELIVERIES = (
-    delete(EventDelivery).where(EventDelivery.delivery_id == any_(_KEYS)).execution_options(locks=Rank.deliveries.held)
-)
 
 
 async def insert_deliveries(tx: Tx, rows: Sequence[Parameters]) -> None:
@@ -40,14 +22,38 @@ async def insert_deliveries(tx: Tx, rows: Sequence[Parameters]) -> None:
     await tx.execute(_INSERT_DELIVERIES, as_rows(rows))
 
 
+_MOST = bindparam("most", type_=Integer)
+_LOCK_DELIVERIES = (
+    select(*EventDelivery.__table__.c)
+    .order_by(EventDelivery.delivery_id)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+    .execution_options(locks=Rank.deliveries.skipped)
+)
+
+
 async def lock_deliveries(tx: Tx, most: int) -> Sequence[DeliveryRow]:
     """SELECT FOR UPDATE events that are on their way, oldest first, skipping those that are being delivered."""
     return await tx.fetch(DeliveryRow, _LOCK_DELIVERIES, {"most": most})
 
 
+_LOCK_SOME_DELIVERIES = (
+    select(*EventDelivery.__table__.c)
+    .where(EventDelivery.delivery_id == any_(_KEYS))
+    .order_by(EventDelivery.delivery_id)
+    .with_for_update()
+    .execution_options(locks=Rank.deliveries)
+)
+
+
 async def lock_some_deliveries(tx: Tx, keys: Sequence[int]) -> Sequence[DeliveryRow]:
     """SELECT FOR UPDATE those of the events on their way that still are."""
     return await tx.fetch(DeliveryRow, _LOCK_SOME_DELIVERIES, {"keys": list(keys)})
+
+
+_DELETE_DELIVERIES = (
+    delete(EventDelivery).where(EventDelivery.delivery_id == any_(_KEYS)).execution_options(locks=Rank.deliveries.held)
+)
 
 
 async def delete_deliveries(tx: Tx, keys: Sequence[int]) -> None:

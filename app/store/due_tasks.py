@@ -58,14 +58,94 @@ def _find(chore: str, due_at: Expression, *conditions: ColumnElement[bool]) -> S
     )
 
 
-_FIND_EXPIRED = _find("expire_leases", Task.lease_expires_at, *_IS_EXPIRED)
-_FIND_DUE = _find("wake_due_tasks", Task.due_at, *_IS_DUE)
-_FIND_LIMITED = _find("cancel_limited_tasks", Task.limit_at, *_IS_LIMITED)
-_LOCK_EXPIRED = lock_statement(_HAS_ONE_OF_IDS, *_IS_EXPIRED, order=Task.task_id)
-_LOCK_DUE = lock_statement(_HAS_ONE_OF_IDS, *_IS_DUE, order=Task.task_id)
-_LOCK_LIMITED = lock_statement(_HAS_ONE_OF_IDS, *_IS_LIMITED, order=Task.task_id)
 _ENDED_AT = func.greatest(func.now(), Task.started_at, Task.updated_at)
+
+
+def _end(*conditions: ColumnElement[bool], **values: Expression) -> ReturningUpdate[UUID, str]:
+    """Return the statement that ends open tasks, whatever they hold."""
+    nothing = ("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")
+    open_tasks = select(Task.task_id).where(*conditions, _IS_OPEN).order_by(Task.task_id)
+    to_end = open_tasks.with_for_update(key_share=True).cte("to_end")
+    return (
+        update(Task)
+        .where(Task.task_id == any_(func.array(select(to_end.c.task_id).scalar_subquery())))
+        .values(dict.fromkeys(nothing))
+        .values(completed_at=_ENDED_AT, updated_at=_ENDED_AT, revision=Task.revision + 1, **values)
+        .returning(Task.task_id, Task.queue)
+        .execution_options(locks=Rank.tasks)
+    )
+
+
+class EndedTask(NamedTuple):
+    """A task that was open, and has ended."""
+
+    task_id: UUID
+    queue: str
+
+
+_FIND_EXPIRED = _find("expire_leases", Task.lease_expires_at, *_IS_EXPIRED)
+
+
+async def find_expired_tasks(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT FOR UPDATE running tasks whose lease has expired, skipping those being changed just now."""
+    return await tx.fetch_values(_FIND_EXPIRED, {"most": most})
+
+
+_FIND_DUE = _find("wake_due_tasks", Task.due_at, *_IS_DUE)
+
+
+async def find_due_tasks(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT FOR UPDATE waiting tasks whose time has come, skipping those being changed just now."""
+    return await tx.fetch_values(_FIND_DUE, {"most": most})
+
+
+_FIND_LIMITED = _find("cancel_limited_tasks", Task.limit_at, *_IS_LIMITED)
+
+
+async def find_limited_tasks(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT FOR UPDATE open tasks that have reached a limit of time, skipping those being changed just now."""
+    return await tx.fetch_values(_FIND_LIMITED, {"most": most})
+
+
+_LOCK_EXPIRED = lock_statement(_HAS_ONE_OF_IDS, *_IS_EXPIRED, order=Task.task_id)
+
+
+async def lock_expired_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
+    """SELECT FOR UPDATE those of the tasks whose lease has expired."""
+    return await tx.fetch(TaskRow, _LOCK_EXPIRED, {"ids": ids})
+
+
+_LOCK_DUE = lock_statement(_HAS_ONE_OF_IDS, *_IS_DUE, order=Task.task_id)
+
+
+async def lock_due_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
+    """SELECT FOR UPDATE those of the tasks whose time has come."""
+    return await tx.fetch(TaskRow, _LOCK_DUE, {"ids": ids})
+
+
+_LOCK_LIMITED = lock_statement(_HAS_ONE_OF_IDS, *_IS_LIMITED, order=Task.task_id)
+
+
+async def lock_limited_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
+    """SELECT FOR UPDATE those of the tasks that have reached a limit of time."""
+    return await tx.fetch(TaskRow, _LOCK_LIMITED, {"ids": ids})
+
+
+class Owner(NamedTuple):
+    """The run of a task and the step that it is the work item of, if it has one."""
+
+    workflow_run_id: UUID | None
+    step: str | None
+
+
 _OWNER = select(Task.workflow_run_id, Task.step).where(Task.task_id == bindparam("of_task", type_=Uuid))
+
+
+async def get_owner(tx: Tx, task_id: UUID) -> Owner | None:
+    """SELECT whose work a task is."""
+    return await tx.fetch_one(Owner, _OWNER, {"of_task": task_id})
+
+
 _ATTEMPT = ("run_id", "task_id", "attempt", "status", "claimed_by", "lease_token", "started_at", "ended_at", "error")
 _KEEP_ATTEMPT = (
     insert(TaskAttempt)
@@ -85,90 +165,26 @@ _KEEP_ATTEMPT = (
     )
     .on_conflict_do_nothing(index_elements=["run_id"])
 )
-
-
-def _end(*conditions: ColumnElement[bool], **values: Expression) -> ReturningUpdate[UUID, str]:
-    """Return the statement that ends open tasks, whatever they hold."""
-    nothing = ("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")
-    open_tasks = select(Task.task_id).where(*conditions, _IS_OPEN).order_by(Task.task_id)
-    to_end = open_tasks.with_for_update(key_share=True).cte("to_end")
-    return (
-        update(Task)
-        .where(Task.task_id == any_(func.array(select(to_end.c.task_id).scalar_subquery())))
-        .values(dict.fromkeys(nothing))
-        .values(completed_at=_ENDED_AT, updated_at=_ENDED_AT, revision=Task.revision + 1, **values)
-        .returning(Task.task_id, Task.queue)
-        .execution_options(locks=Rank.tasks)
-    )
-
-
 _FAIL = _end(
     _HAS_ONE_OF_IDS,
     status=cast(TaskStatus.failed, Text),
     reason=cast(null(), Text),
     error=bindparam("error", type_=JSON),
 )
-_CANCEL_OF_RUN = _end(
-    Task.workflow_run_id == bindparam("of_run", type_=Uuid),
-    status=cast(TaskStatus.cancelled, Text),
-    reason=cast(Reason.run_ended, Text),
-    cancelled_at=_ENDED_AT,
-)
-
-
-class Owner(NamedTuple):
-    """The run of a task and the step that it is the work item of, if it has one."""
-
-    workflow_run_id: UUID | None
-    step: str | None
-
-
-class EndedTask(NamedTuple):
-    """A task that was open, and has ended."""
-
-    task_id: UUID
-    queue: str
-
-
-async def find_expired_tasks(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT FOR UPDATE running tasks whose lease has expired, skipping those being changed just now."""
-    return await tx.fetch_values(_FIND_EXPIRED, {"most": most})
-
-
-async def find_due_tasks(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT FOR UPDATE waiting tasks whose time has come, skipping those being changed just now."""
-    return await tx.fetch_values(_FIND_DUE, {"most": most})
-
-
-async def find_limited_tasks(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT FOR UPDATE open tasks that have reached a limit of time, skipping those being changed just now."""
-    return await tx.fetch_values(_FIND_LIMITED, {"most": most})
-
-
-async def lock_expired_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
-    """SELECT FOR UPDATE those of the tasks whose lease has expired."""
-    return await tx.fetch(TaskRow, _LOCK_EXPIRED, {"ids": ids})
-
-
-async def lock_due_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
-    """SELECT FOR UPDATE those of the tasks whose time has come."""
-    return await tx.fetch(TaskRow, _LOCK_DUE, {"ids": ids})
-
-
-async def lock_limited_tasks(tx: Tx, ids: Sequence[UUID]) -> Sequence[TaskRow]:
-    """SELECT FOR UPDATE those of the tasks that have reached a limit of time."""
-    return await tx.fetch(TaskRow, _LOCK_LIMITED, {"ids": ids})
-
-
-async def get_owner(tx: Tx, task_id: UUID) -> Owner | None:
-    """SELECT whose work a task is."""
-    return await tx.fetch_one(Owner, _OWNER, {"of_task": task_id})
 
 
 async def give_up_task(tx: Tx, task_id: UUID, error: Mapping[str, JsonValue]) -> Sequence[EndedTask]:
     """UPDATE an open task to failed, whatever it holds, and INSERT its attempt; the task if it was open."""
     await tx.execute(_KEEP_ATTEMPT, {"ids": [task_id], "error": error})
     return await tx.fetch(EndedTask, _FAIL, {"ids": [task_id], "error": error})
+
+
+_CANCEL_OF_RUN = _end(
+    Task.workflow_run_id == bindparam("of_run", type_=Uuid),
+    status=cast(TaskStatus.cancelled, Text),
+    reason=cast(Reason.run_ended, Text),
+    cancelled_at=_ENDED_AT,
+)
 
 
 async def give_up_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> Sequence[EndedTask]:

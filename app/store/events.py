@@ -39,68 +39,8 @@ _PUBLIC = tuple(Event.__table__.c[name] for name in EventRow._fields)
 LOCKED_MOST = 100
 """How many names are locked one by one; more would fill Postgres's table of locks: their groups are locked instead."""
 _GROUPS = 1024
-_NUMBERS = bindparam("numbers", type_=ARRAY(Integer))
-_LOCK_GROUPS = select(
-    func.pg_advisory_xact_lock(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number"))
-).execution_options(locks=Rank.event_names)
-_SHARE_GROUPS = select(
-    func.count(func.pg_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number")))
-).scalar_subquery()
-_LOCK_NAMES = (
-    select(
-        func.pg_advisory_xact_lock(
-            func.hashtextextended(func.unnest(bindparam("locks", type_=ARRAY(Text))).column_valued("name"), 0)
-        )
-    )
-    .where(_SHARE_GROUPS >= 0)
-    .execution_options(locks=Rank.event_names)
-)
-_TRY_NAME = func.hashtextextended(bindparam("lock", type_=Text), 0)
-_TRY_GROUP = func.pg_try_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, bindparam("number", type_=Integer))
-_TRY_LOCK = select(case((_TRY_GROUP, func.pg_try_advisory_xact_lock(_TRY_NAME)), else_=False)).execution_options(
-    locks=Rank.event_names.skipped
-)
-_TRY_SHARE = select(
-    case((_TRY_GROUP, func.pg_try_advisory_xact_lock_shared(_TRY_NAME)), else_=False)
-).execution_options(locks=Rank.event_names.skipped)
-_EMIT = (
-    insert(Event)
-    .values(
-        queue=_QUEUE,
-        event_name=bindparam("name", type_=Text),
-        workflow_run_id=_RUN,
-        payload=bindparam("content", type_=JSON(none_as_null=True)),
-    )
-    .on_conflict_do_nothing()
-    .returning(*_PUBLIC)
-    .execution_options(locks=Rank.events.new)
-)
 _OF_QUEUE = Event.queue == _QUEUE
 _VISIBLE = or_(Event.workflow_run_id.is_(None), Event.workflow_run_id == _RUN)
-_GET = select(*_PUBLIC).where(
-    _OF_QUEUE,
-    Event.event_name == bindparam("name", type_=Text),
-    Event.workflow_run_id.is_not_distinct_from(_RUN),
-)
-_SEE = (
-    select(*_PUBLIC)
-    .where(_OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE)
-    .order_by(Event.workflow_run_id.asc().nulls_last())
-)
-_SEE_NAMES = select(Event.event_name).where(_OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE)
-_MEASURE = select(func.coalesce(func.sum(size_of(Event.payload)), 0)).where(
-    _OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE
-)
-_AFTER = Event.event_id > bindparam("after", type_=BigInteger)
-_LIST = select(*_PUBLIC).where(_OF_QUEUE, _AFTER).order_by(Event.event_id).limit(bindparam("most"))
-_LIST_OF_RUN = (
-    select(*_PUBLIC)
-    .where(_OF_QUEUE, Event.workflow_run_id == _RUN, _AFTER)
-    .order_by(Event.event_id)
-    .limit(bindparam("most"))
-)
-_wait = rows_like(EventWait, ("task_id", "event_name", "queue", "workflow_run_id"))
-_INSERT_WAITS = insert(EventWait).from_select(list(_wait.c.keys()), select(*_wait.c)).on_conflict_do_nothing()
 _wanted = func.unnest(Task.wait_all).column_valued("wanted")
 _is_emitted = (
     select(1)
@@ -120,14 +60,31 @@ _LIST_SATISFIED = _LIST_WAITERS.join(Task, Task.task_id == EventWait.task_id).wh
 )
 _OF_WAITING_RUN = EventWait.workflow_run_id == _RUN
 _AMONG = EventWait.task_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
-_IDS_OF_RUNS = bindparam("ids", type_=ARRAY(Uuid))
-_DELETE_WAITS_OF_RUNS = (
-    delete(EventWait)
-    .where(EventWait.task_id.in_(select(Task.task_id).where(Task.workflow_run_id == any_(_IDS_OF_RUNS))))
-    .execution_options(locks=Rank.tasks.held)
+
+
+@lru_cache(maxsize=8)
+def _waiters(*, satisfied: bool, of_run: bool, among: bool) -> Select[UUID]:
+    statement = _LIST_SATISFIED if satisfied else _LIST_WAITERS
+    statement = statement.where(_OF_WAITING_RUN) if of_run else statement
+    return statement.where(_AMONG) if among else statement
+
+
+_NUMBERS = bindparam("numbers", type_=ARRAY(Integer))
+_LOCK_GROUPS = select(
+    func.pg_advisory_xact_lock(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number"))
+).execution_options(locks=Rank.event_names)
+_SHARE_GROUPS = select(
+    func.count(func.pg_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, func.unnest(_NUMBERS).column_valued("number")))
+).scalar_subquery()
+_LOCK_NAMES = (
+    select(
+        func.pg_advisory_xact_lock(
+            func.hashtextextended(func.unnest(bindparam("locks", type_=ARRAY(Text))).column_valued("name"), 0)
+        )
+    )
+    .where(_SHARE_GROUPS >= 0)
+    .execution_options(locks=Rank.event_names)
 )
-_DELETE_WAITS = delete(EventWait).where(_AMONG).execution_options(locks=Rank.tasks.held)
-_DELETE_OF_QUEUE = delete(Event).where(_OF_QUEUE).execution_options(locks=Rank.queues.held)
 
 
 async def lock_names(tx: Tx, names: Collection[tuple[str, str]]) -> None:
@@ -148,6 +105,16 @@ def _group_of(key: str) -> int:
     return crc32(key.encode()) % _GROUPS
 
 
+_TRY_NAME = func.hashtextextended(bindparam("lock", type_=Text), 0)
+_TRY_GROUP = func.pg_try_advisory_xact_lock_shared(GROUPS_OF_EVENT_NAMES, bindparam("number", type_=Integer))
+_TRY_LOCK = select(case((_TRY_GROUP, func.pg_try_advisory_xact_lock(_TRY_NAME)), else_=False)).execution_options(
+    locks=Rank.event_names.skipped
+)
+_TRY_SHARE = select(
+    case((_TRY_GROUP, func.pg_try_advisory_xact_lock_shared(_TRY_NAME)), else_=False)
+).execution_options(locks=Rank.event_names.skipped)
+
+
 async def try_lock_name(tx: Tx, queue: str, name: str, *, is_shared: bool) -> bool:
     """Lock an event name until the end of the transaction if nobody stands in the way; whether that was so.
 
@@ -159,6 +126,20 @@ async def try_lock_name(tx: Tx, queue: str, name: str, *, is_shared: bool) -> bo
     return await tx.fetch_value(statement, {"lock": key, "number": _group_of(key)})
 
 
+_EMIT = (
+    insert(Event)
+    .values(
+        queue=_QUEUE,
+        event_name=bindparam("name", type_=Text),
+        workflow_run_id=_RUN,
+        payload=bindparam("content", type_=JSON(none_as_null=True)),
+    )
+    .on_conflict_do_nothing()
+    .returning(*_PUBLIC)
+    .execution_options(locks=Rank.events.new)
+)
+
+
 async def insert_event(
     tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: JsonValue
 ) -> EventRow | None:
@@ -167,9 +148,23 @@ async def insert_event(
     return await tx.fetch_one(EventRow, _EMIT, parameters)
 
 
+_GET = select(*_PUBLIC).where(
+    _OF_QUEUE,
+    Event.event_name == bindparam("name", type_=Text),
+    Event.workflow_run_id.is_not_distinct_from(_RUN),
+)
+
+
 async def get_event(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> EventRow | None:
     """SELECT the event of this name that belongs to the run, or with None to the whole queue."""
     return await tx.fetch_one(EventRow, _GET, {"of_queue": queue, "name": name, "of_run": workflow_run_id})
+
+
+_SEE = (
+    select(*_PUBLIC)
+    .where(_OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE)
+    .order_by(Event.workflow_run_id.asc().nulls_last())
+)
 
 
 async def see_events(tx: Tx, queue: str, names: Sequence[str], workflow_run_id: UUID | None) -> dict[str, EventRow]:
@@ -180,14 +175,32 @@ async def see_events(tx: Tx, queue: str, names: Sequence[str], workflow_run_id: 
     return seen
 
 
+_SEE_NAMES = select(Event.event_name).where(_OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE)
+
+
 async def see_names(tx: Tx, queue: str, names: Sequence[str], workflow_run_id: UUID | None) -> set[str]:
     """SELECT those of the names under which a task of the run sees an event."""
     return {*await tx.fetch_values(_SEE_NAMES, {"of_queue": queue, "names": list(names), "of_run": workflow_run_id})}
 
 
+_MEASURE = select(func.coalesce(func.sum(size_of(Event.payload)), 0)).where(
+    _OF_QUEUE, Event.event_name == any_(_NAMES), _VISIBLE
+)
+
+
 async def measure_events(tx: Tx, queue: str, names: Sequence[str], workflow_run_id: UUID | None) -> int:
     """SELECT how many bytes the payloads are that a task of the run sees under the names."""
     return int(await tx.fetch_value(_MEASURE, {"of_queue": queue, "names": list(names), "of_run": workflow_run_id}))
+
+
+_AFTER = Event.event_id > bindparam("after", type_=BigInteger)
+_LIST = select(*_PUBLIC).where(_OF_QUEUE, _AFTER).order_by(Event.event_id).limit(bindparam("most"))
+_LIST_OF_RUN = (
+    select(*_PUBLIC)
+    .where(_OF_QUEUE, Event.workflow_run_id == _RUN, _AFTER)
+    .order_by(Event.event_id)
+    .limit(bindparam("most"))
+)
 
 
 async def list_events(tx: Tx, queue: str, workflow_run_id: UUID | None, after: int, limit: int) -> Page[EventRow]:
@@ -198,22 +211,24 @@ async def list_events(tx: Tx, queue: str, workflow_run_id: UUID | None, after: i
     return await read_page(tx, EventRow, _LIST_OF_RUN, {**parameters, "of_run": workflow_run_id}, limit)
 
 
+_wait = rows_like(EventWait, ("task_id", "event_name", "queue", "workflow_run_id"))
+_INSERT_WAITS = insert(EventWait).from_select(list(_wait.c.keys()), select(*_wait.c)).on_conflict_do_nothing()
+
+
 async def insert_waits(tx: Tx, rows: Sequence[Parameters]) -> None:
     """INSERT that tasks await events."""
     await tx.execute(_INSERT_WAITS, as_rows(rows))
-
-
-@lru_cache(maxsize=8)
-def _waiters(*, satisfied: bool, of_run: bool, among: bool) -> Select[UUID]:
-    statement = _LIST_SATISFIED if satisfied else _LIST_WAITERS
-    statement = statement.where(_OF_WAITING_RUN) if of_run else statement
-    return statement.where(_AMONG) if among else statement
 
 
 async def list_waiters(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, most: int) -> Sequence[UUID]:
     """SELECT up to ``most`` tasks that await an event: those of its run, or with None all of the queue."""
     statement = _waiters(satisfied=False, of_run=workflow_run_id is not None, among=False)
     return await tx.fetch_values(statement, _of_event(queue, name, workflow_run_id, most))
+
+
+def _of_event(queue: str, name: str, workflow_run_id: UUID | None, most: int) -> dict[str, Storable]:
+    parameters: dict[str, Storable] = {"of_queue": queue, "name": name, "most": most}
+    return parameters if workflow_run_id is None else parameters | {"of_run": workflow_run_id}
 
 
 async def list_satisfied_waiters(
@@ -227,9 +242,12 @@ async def list_satisfied_waiters(
     return await tx.fetch_values(statement, parameters)
 
 
-def _of_event(queue: str, name: str, workflow_run_id: UUID | None, most: int) -> dict[str, Storable]:
-    parameters: dict[str, Storable] = {"of_queue": queue, "name": name, "most": most}
-    return parameters if workflow_run_id is None else parameters | {"of_run": workflow_run_id}
+_IDS_OF_RUNS = bindparam("ids", type_=ARRAY(Uuid))
+_DELETE_WAITS_OF_RUNS = (
+    delete(EventWait)
+    .where(EventWait.task_id.in_(select(Task.task_id).where(Task.workflow_run_id == any_(_IDS_OF_RUNS))))
+    .execution_options(locks=Rank.tasks.held)
+)
 
 
 async def delete_waits_of_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> None:
@@ -237,9 +255,15 @@ async def delete_waits_of_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> None
     await tx.execute(_DELETE_WAITS_OF_RUNS, {"ids": list(workflow_run_ids)})
 
 
+_DELETE_WAITS = delete(EventWait).where(_AMONG).execution_options(locks=Rank.tasks.held)
+
+
 async def delete_waits(tx: Tx, task_ids: Sequence[UUID]) -> None:
     """DELETE that tasks await events."""
     await tx.execute(_DELETE_WAITS, {"ids": task_ids})
+
+
+_DELETE_OF_QUEUE = delete(Event).where(_OF_QUEUE).execution_options(locks=Rank.queues.held)
 
 
 async def delete_events(tx: Tx, queue: str) -> None:

@@ -30,11 +30,38 @@ from app.store.recordsets import as_bytes, as_rows, rows_like
 
 _STORED = IdempotencyKeyRow._fields
 _new = rows_like(IdempotencyKey, _STORED)
+_LOCK = select(
+    func.pg_advisory_xact_lock(
+        KEYS_OF_REQUESTS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
+    )
+).execution_options(locks=Rank.requests)
+
+
+async def lock_keys(tx: Tx, scopes: Collection[bytes]) -> None:
+    """Lock keys until the end of the transaction, in one order: requests with the same key take turns.
+
+    By a thousand hashes: more locks would fill Postgres's table.
+    """
+    hashes = sorted({int.from_bytes(scope[:4]) & 1023 for scope in scopes})
+    await tx.execute(_LOCK, {"hashes": hashes})
+
+
 _INSERT = (
     insert(IdempotencyKey)
     .from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
     .execution_options(locks=Rank.answers)
 )
+
+
+async def insert_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
+    """INSERT keys in the order of their scopes.
+
+    Guarantee 5: a request under way with the same key is waited for, and then one of the two fails on the primary key.
+    """
+    rows = [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in keys]
+    await tx.execute(_INSERT, as_rows(rows))
+
+
 _PUT = (
     insert(IdempotencyKey)
     .from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
@@ -44,15 +71,26 @@ _PUT = (
     )
     .execution_options(locks=Rank.answers)
 )
+
+
+async def put_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
+    """INSERT keys that are locked, or UPDATE what they were answered, as if they were new."""
+    rows = [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in keys]
+    await tx.execute(_PUT, as_rows(rows))
+
+
 _wanted = func.json_array_elements_text(cast(bindparam("scopes", type_=Text), JSON)).column_valued("wanted")
 _GET = select(IdempotencyKey.scope, IdempotencyKey.body, IdempotencyKey.answer).where(
     IdempotencyKey.scope == any_(func.array(select(cast(_wanted, LargeBinary)).scalar_subquery()))
 )
-_LOCK = select(
-    func.pg_advisory_xact_lock(
-        KEYS_OF_REQUESTS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
-    )
-).execution_options(locks=Rank.requests)
+
+
+async def get_keys(tx: Tx, scopes: Sequence[bytes]) -> dict[bytes, IdempotencyKeyRow]:
+    """SELECT keys by scope."""
+    found = await tx.fetch(IdempotencyKeyRow, _GET, {"scopes": to_json([as_bytes(scope) for scope in scopes]).decode()})
+    return {key.scope: key for key in found}
+
+
 _old = (
     select(IdempotencyKey.scope)
     .where(IdempotencyKey.created_at < func.now() - bindparam("age", type_=Interval))
@@ -66,36 +104,6 @@ _PRUNE = (
     .where(IdempotencyKey.scope == any_(func.array(select(_old.c.scope).scalar_subquery())))
     .execution_options(locks=Rank.answers.skipped)
 )
-
-
-async def lock_keys(tx: Tx, scopes: Collection[bytes]) -> None:
-    """Lock keys until the end of the transaction, in one order: requests with the same key take turns.
-
-    By a thousand hashes: more locks would fill Postgres's table.
-    """
-    hashes = sorted({int.from_bytes(scope[:4]) & 1023 for scope in scopes})
-    await tx.execute(_LOCK, {"hashes": hashes})
-
-
-async def insert_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
-    """INSERT keys in the order of their scopes.
-
-    Guarantee 5: a request under way with the same key is waited for, and then one of the two fails on the primary key.
-    """
-    rows = [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in keys]
-    await tx.execute(_INSERT, as_rows(rows))
-
-
-async def put_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
-    """INSERT keys that are locked, or UPDATE what they were answered, as if they were new."""
-    rows = [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in keys]
-    await tx.execute(_PUT, as_rows(rows))
-
-
-async def get_keys(tx: Tx, scopes: Sequence[bytes]) -> dict[bytes, IdempotencyKeyRow]:
-    """SELECT keys by scope."""
-    found = await tx.fetch(IdempotencyKeyRow, _GET, {"scopes": to_json([as_bytes(scope) for scope in scopes]).decode()})
-    return {key.scope: key for key in found}
 
 
 async def delete_old_keys(tx: Tx, age: timedelta, most: int) -> int:

@@ -44,6 +44,13 @@ _PLAN = (
     .values({name: _planned.c[name] for name in _PLANNED[1:]})
     .execution_options(locks=Rank.runs.held)
 )
+
+
+async def plan_runs(tx: Tx, rows: Sequence[Parameters]) -> None:
+    """UPDATE runs that were inserted just now: the service executes them, as soon as there is room."""
+    await tx.execute(_PLAN, as_rows(rows))
+
+
 _of_schedules = (
     select(WorkflowRun.schedule_id, func.count().filter(_IS_RUNNING).label("running"))
     .where(WorkflowRun.schedule_id.is_not(None), _IS_OPEN)
@@ -59,11 +66,26 @@ _LIST_SCHEDULES = (
     .limit(_MOST)
 )
 """By the index of the open runs of schedules: its size does not grow with what is past."""
+
+
+async def list_planning_schedules(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT schedules with runs that may begin now: they are pending, and there is room for more running ones."""
+    return await tx.fetch_values(_LIST_SCHEDULES, {"most": most})
+
+
 _COUNT_RUNNING = (
     select(WorkflowRun.schedule_id, func.count().label("amount"))
     .where(WorkflowRun.schedule_id == any_(_IDS), _IS_OPEN, _IS_RUNNING)
     .group_by(WorkflowRun.schedule_id)
 )
+
+
+async def count_running_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """SELECT how many runs of schedules are running; those without any are left out."""
+    rows = await tx.execute(_COUNT_RUNNING, {"ids": list(schedule_ids)})
+    return {row.schedule_id: row.amount for row in rows}
+
+
 _FIND = (
     select(WorkflowRun.workflow_run_id)
     .where(WorkflowRun.schedule_id == bindparam("of_schedule", type_=Uuid), _IS_OPEN, _IS_PLANNED)
@@ -73,34 +95,6 @@ _FIND = (
     .with_for_update(key_share=True, skip_locked=True)
     .execution_options(locks=Rank.runs.skipped)
 )
-_SCHEDULES_OF_RUNS = (
-    select(WorkflowRun.schedule_id)
-    .where(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowRun.schedule_id.is_not(None))
-    .distinct()
-)
-_LOCK = (
-    select(*RUN_COLUMNS)
-    .where(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowRun.schedule_id.is_not(None), _IS_OPEN, _IS_PLANNED)
-    .order_by(WorkflowRun.workflow_run_id)
-    .with_for_update(key_share=True)
-    .execution_options(locks=Rank.runs)
-)
-
-
-async def plan_runs(tx: Tx, rows: Sequence[Parameters]) -> None:
-    """UPDATE runs that were inserted just now: the service executes them, as soon as there is room."""
-    await tx.execute(_PLAN, as_rows(rows))
-
-
-async def list_planning_schedules(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT schedules with runs that may begin now: they are pending, and there is room for more running ones."""
-    return await tx.fetch_values(_LIST_SCHEDULES, {"most": most})
-
-
-async def count_running_runs(tx: Tx, schedule_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """SELECT how many runs of schedules are running; those without any are left out."""
-    rows = await tx.execute(_COUNT_RUNNING, {"ids": list(schedule_ids)})
-    return {row.schedule_id: row.amount for row in rows}
 
 
 async def find_planned_runs(tx: Tx, schedule_id: UUID, most: int) -> Sequence[UUID]:
@@ -108,10 +102,26 @@ async def find_planned_runs(tx: Tx, schedule_id: UUID, most: int) -> Sequence[UU
     return await tx.fetch_values(_FIND, {"of_schedule": schedule_id, "most": most})
 
 
+_SCHEDULES_OF_RUNS = (
+    select(WorkflowRun.schedule_id)
+    .where(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowRun.schedule_id.is_not(None))
+    .distinct()
+)
+
+
 async def list_schedules_of_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
     """SELECT the schedules that have created the runs."""
     found = await tx.fetch_values(_SCHEDULES_OF_RUNS, {"ids": list(ids)})
     return [schedule_id for schedule_id in found if schedule_id is not None]
+
+
+_LOCK = (
+    select(*RUN_COLUMNS)
+    .where(WorkflowRun.workflow_run_id == any_(_IDS), WorkflowRun.schedule_id.is_not(None), _IS_OPEN, _IS_PLANNED)
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(key_share=True)
+    .execution_options(locks=Rank.runs)
+)
 
 
 async def lock_planned_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:

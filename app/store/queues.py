@@ -21,8 +21,29 @@ _COLUMNS = tuple(Queue.__table__.c)
 _LIST = (
     select(*_COLUMNS).where(Queue.queue > bindparam("after", type_=Text)).order_by(Queue.queue).limit(bindparam("most"))
 )
-_LOCK = select(*_COLUMNS).where(Queue.queue == _QUEUE).with_for_update().execution_options(locks=Rank.queues)
+
+
+async def list_queues(tx: Tx, after: str, limit: int) -> Page[QueueRow]:
+    """SELECT up to ``limit`` queues behind the name ``after``, by name."""
+    return await read_page(tx, QueueRow, _LIST, {"after": after}, limit)
+
+
 _GET = select(*_COLUMNS).where(Queue.queue == _QUEUE)
+
+
+async def get_queue(tx: Tx, queue: str) -> QueueRow | None:
+    """SELECT one queue."""
+    return await tx.fetch_one(QueueRow, _GET, {"of_queue": queue})
+
+
+_LOCK = select(*_COLUMNS).where(Queue.queue == _QUEUE).with_for_update().execution_options(locks=Rank.queues)
+
+
+async def lock_queue(tx: Tx, queue: str) -> QueueRow | None:
+    """SELECT one queue FOR UPDATE."""
+    return await tx.fetch_one(QueueRow, _LOCK, {"of_queue": queue})
+
+
 _INSERT = (
     insert(Queue)
     .values(queue=_QUEUE)
@@ -30,6 +51,13 @@ _INSERT = (
     .returning(*_COLUMNS)
     .execution_options(locks=Rank.queues.new)
 )
+
+
+async def insert_queue(tx: Tx, queue: str) -> bool:
+    """INSERT a queue with default limits; False if it exists."""
+    return await tx.fetch_one(QueueRow, _INSERT, {"of_queue": queue}) is not None
+
+
 _REVIVE = (
     insert(Queue)
     .from_select(
@@ -42,6 +70,13 @@ _REVIVE = (
     .returning(Queue.queue)
     .execution_options(locks=Rank.queues.new)
 )
+
+
+async def revive_queue(tx: Tx, queue: str) -> bool:
+    """INSERT a queue that was deleted while a task was spawned on it; False if there is none to make."""
+    return await tx.find_value(_REVIVE, {"of_queue": queue}) is not None
+
+
 _SETTINGS = ("paused", "max_concurrency", "default_lease_seconds", "retention_seconds")
 _UPDATE = (
     update(Queue)
@@ -51,77 +86,15 @@ _UPDATE = (
     .returning(*_COLUMNS)
     .execution_options(locks=Rank.queues)
 )
-_DELETE = delete(Queue).where(Queue.queue == _QUEUE).execution_options(locks=Rank.queues.held)
-_COUNT_OPEN = (
-    select(
-        Task.queue,
-        Task.status,
-        func.count().label("amount"),
-        func.extract("epoch", func.now() - func.min(Task.created_at)).label("oldest_seconds"),
-    )
-    .where(Task.queue == any_(_QUEUES), Task.status.in_([*map(constant, TASK_OPEN)]))
-    .group_by(Task.queue, Task.status)
-)
-_LIST_WORKERS = (
-    select(QueueWorker.queue, QueueWorker.worker_id, QueueWorker.seen_at)
-    .where(QueueWorker.queue == any_(_QUEUES))
-    .order_by(QueueWorker.queue, QueueWorker.seen_at.desc(), QueueWorker.worker_id)
-    .limit(1000)
-)
-_seen = select(func.unnest(_QUEUES).label("queue"), func.unnest(bindparam("workers", type_=ARRAY(Text))).label("id"))
-_seen_rows = _seen.subquery("seen")
-_SEE_WORKERS = (
-    insert(QueueWorker)
-    .from_select(
-        ["queue", "worker_id"],
-        select(_seen_rows.c.queue, _seen_rows.c.id)
-        .join(Queue, Queue.queue == _seen_rows.c.queue)
-        .order_by(_seen_rows.c.queue, _seen_rows.c.id),
-    )
-    .on_conflict_do_update(index_elements=["queue", "worker_id"], set_={"seen_at": func.now()})
-    .execution_options(locks=Rank.workers)
-)
-_long_gone = (
-    select(QueueWorker.queue, QueueWorker.worker_id)
-    .where(QueueWorker.seen_at < func.now() - literal_column("interval '1 day'"))
-    .with_for_update(skip_locked=True)
-)
-_FORGET_WORKERS = (
-    delete(QueueWorker)
-    .where(tuple_(QueueWorker.queue, QueueWorker.worker_id).in_(_long_gone))
-    .execution_options(locks=Rank.workers.skipped)
-)
-
-
-async def list_queues(tx: Tx, after: str, limit: int) -> Page[QueueRow]:
-    """SELECT up to ``limit`` queues behind the name ``after``, by name."""
-    return await read_page(tx, QueueRow, _LIST, {"after": after}, limit)
-
-
-async def get_queue(tx: Tx, queue: str) -> QueueRow | None:
-    """SELECT one queue."""
-    return await tx.fetch_one(QueueRow, _GET, {"of_queue": queue})
-
-
-async def lock_queue(tx: Tx, queue: str) -> QueueRow | None:
-    """SELECT one queue FOR UPDATE."""
-    return await tx.fetch_one(QueueRow, _LOCK, {"of_queue": queue})
-
-
-async def insert_queue(tx: Tx, queue: str) -> bool:
-    """INSERT a queue with default limits; False if it exists."""
-    return await tx.fetch_one(QueueRow, _INSERT, {"of_queue": queue}) is not None
-
-
-async def revive_queue(tx: Tx, queue: str) -> bool:
-    """INSERT a queue that was deleted while a task was spawned on it; False if there is none to make."""
-    return await tx.find_value(_REVIVE, {"of_queue": queue}) is not None
 
 
 async def update_queue(tx: Tx, queue: str, settings: Parameters) -> None:
     """UPDATE the limits of a queue, all of them."""
     values = {f"new_{name}": settings[name] for name in _SETTINGS}
     await tx.execute(_UPDATE, {"of_queue": queue, **values})
+
+
+_DELETE = delete(Queue).where(Queue.queue == _QUEUE).execution_options(locks=Rank.queues.held)
 
 
 async def delete_queue(tx: Tx, queue: str) -> None:
@@ -138,9 +111,29 @@ class Depth(NamedTuple):
     oldest_seconds: Decimal
 
 
+_COUNT_OPEN = (
+    select(
+        Task.queue,
+        Task.status,
+        func.count().label("amount"),
+        func.extract("epoch", func.now() - func.min(Task.created_at)).label("oldest_seconds"),
+    )
+    .where(Task.queue == any_(_QUEUES), Task.status.in_([*map(constant, TASK_OPEN)]))
+    .group_by(Task.queue, Task.status)
+)
+
+
 async def count_open_tasks(tx: Tx, queues: Sequence[str]) -> Sequence[Depth]:
     """SELECT the open tasks of queues by status, and the age of the oldest in seconds."""
     return await tx.fetch(Depth, _COUNT_OPEN, {"queues": queues})
+
+
+_LIST_WORKERS = (
+    select(QueueWorker.queue, QueueWorker.worker_id, QueueWorker.seen_at)
+    .where(QueueWorker.queue == any_(_QUEUES))
+    .order_by(QueueWorker.queue, QueueWorker.seen_at.desc(), QueueWorker.worker_id)
+    .limit(1000)
+)
 
 
 async def list_workers(tx: Tx, queues: Sequence[str]) -> Sequence[WorkerRow]:
@@ -148,10 +141,37 @@ async def list_workers(tx: Tx, queues: Sequence[str]) -> Sequence[WorkerRow]:
     return await tx.fetch(WorkerRow, _LIST_WORKERS, {"queues": queues})
 
 
+_seen = select(func.unnest(_QUEUES).label("queue"), func.unnest(bindparam("workers", type_=ARRAY(Text))).label("id"))
+_seen_rows = _seen.subquery("seen")
+_SEE_WORKERS = (
+    insert(QueueWorker)
+    .from_select(
+        ["queue", "worker_id"],
+        select(_seen_rows.c.queue, _seen_rows.c.id)
+        .join(Queue, Queue.queue == _seen_rows.c.queue)
+        .order_by(_seen_rows.c.queue, _seen_rows.c.id),
+    )
+    .on_conflict_do_update(index_elements=["queue", "worker_id"], set_={"seen_at": func.now()})
+    .execution_options(locks=Rank.workers)
+)
+
+
 async def see_workers(tx: Tx, seen: Sequence[tuple[str, str]]) -> None:
     """INSERT or UPDATE that workers have claimed, as (queue, worker id)."""
     parameters = {"queues": [queue for queue, _ in seen], "workers": [worker for _, worker in seen]}
     await tx.execute(_SEE_WORKERS, parameters)
+
+
+_long_gone = (
+    select(QueueWorker.queue, QueueWorker.worker_id)
+    .where(QueueWorker.seen_at < func.now() - literal_column("interval '1 day'"))
+    .with_for_update(skip_locked=True)
+)
+_FORGET_WORKERS = (
+    delete(QueueWorker)
+    .where(tuple_(QueueWorker.queue, QueueWorker.worker_id).in_(_long_gone))
+    .execution_options(locks=Rank.workers.skipped)
+)
 
 
 async def forget_workers(tx: Tx) -> int:

@@ -112,16 +112,6 @@ def _error(name: str, *message: ColumnElement[str] | str) -> Expression:
     return func.json_build_object(as_column("name"), as_column(name), as_column("message"), func.concat(*parts))
 
 
-_FIND_PAST_DEADLINE = _find("end_overdue_runs", WorkflowRun.deadline_at, *_IS_PAST_DEADLINE)
-_FIND_LOST = _find("end_overdue_runs", WorkflowRun.heartbeat_expires_at, *_IS_LOST)
-_END_PAST_DEADLINE = _expire(
-    Reason.deadline, _error("DeadlineExceeded", "the run had not ended by its deadline"), *_IS_PAST_DEADLINE
-)
-_END_LOST = _expire(
-    Reason.lost,
-    _error("HeartbeatLost", "no heartbeat arrived within ", cast(WorkflowRun.heartbeat_seconds, Text), " seconds"),
-    *_IS_LOST,
-)
 _is_running_task = (
     select(1).where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant("running")).exists()
 )
@@ -133,7 +123,46 @@ _IS_TO_BE_CANCELLED = (
         and_(WorkflowRun.heartbeat_expires_at.is_(None), ~_is_running_task),
     ),
 )
+_FIND_PAST_DEADLINE = _find("end_overdue_runs", WorkflowRun.deadline_at, *_IS_PAST_DEADLINE)
+_FIND_LOST = _find("end_overdue_runs", WorkflowRun.heartbeat_expires_at, *_IS_LOST)
+
+
+async def find_overdue_runs(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT up to ``most`` open runs whose deadline has passed, and as many whose heartbeat did not arrive."""
+    past = await tx.fetch_values(_FIND_PAST_DEADLINE, {"most": most})
+    return list(dict.fromkeys([*past, *await tx.fetch_values(_FIND_LOST, {"most": most})]))
+
+
+_END_PAST_DEADLINE = _expire(
+    Reason.deadline, _error("DeadlineExceeded", "the run had not ended by its deadline"), *_IS_PAST_DEADLINE
+)
+
+
+async def end_runs_past_deadline(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
+    """UPDATE to failed those of the runs that are open and whose deadline has passed."""
+    return await tx.fetch_values(_END_PAST_DEADLINE, {"ids": ids})
+
+
+_END_LOST = _expire(
+    Reason.lost,
+    _error("HeartbeatLost", "no heartbeat arrived within ", cast(WorkflowRun.heartbeat_seconds, Text), " seconds"),
+    *_IS_LOST,
+)
+
+
+async def end_lost_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
+    """UPDATE to failed those of the runs that are running and whose heartbeat did not arrive."""
+    return await tx.fetch_values(_END_LOST, {"ids": ids})
+
+
 _FIND_CANCELLED = _find("finish_cancelled_runs", WorkflowRun.cancel_due_at, *_IS_TO_BE_CANCELLED)
+
+
+async def find_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
+    """SELECT tracked runs whose cancel was requested and that have nothing to wait for any more."""
+    return await tx.fetch_values(_FIND_CANCELLED, {"most": most})
+
+
 _LOCK_CANCELLED = (
     select(WorkflowRun.workflow_run_id)
     .where(_HAS_ONE_OF_IDS, *_IS_TO_BE_CANCELLED)
@@ -141,6 +170,13 @@ _LOCK_CANCELLED = (
     .with_for_update(key_share=True, skip_locked=True)
     .execution_options(locks=Rank.runs.skipped)
 )
+
+
+async def lock_cancelled_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
+    """SELECT FOR UPDATE those of the runs that ``find_cancelled_runs`` would find."""
+    return await tx.fetch_values(_LOCK_CANCELLED, {"ids": ids})
+
+
 _is_asked_to_cancel = WorkflowRun.cancel_requested_at.is_not(None)
 _GIVE_UP = _end(
     {
@@ -152,6 +188,13 @@ _GIVE_UP = _end(
     HistoryVerb.expire,
     WorkflowRun.completed_at.is_(None),
 )
+
+
+async def give_up_run(tx: Tx, workflow_run_id: UUID, error: Mapping[str, str]) -> bool:
+    """UPDATE an open run to failed, or to cancelled where that was asked for, whatever it holds; whether it was."""
+    return bool(await tx.fetch_values(_GIVE_UP, {"ids": [workflow_run_id], "error": error, "why": error["message"]}))
+
+
 _STEP_ENDS = case(
     (WorkflowStep.completed_at.is_not(None), WorkflowStep.status),
     (WorkflowStep.status == as_column(StepStatus.waiting), as_column(StepStatus.skipped)),
@@ -177,6 +220,14 @@ _END_EXECUTION = (
     .values(deadline_at=None)
     .execution_options(locks=Rank.runs.held)
 )
+
+
+async def end_execution(tx: Tx, workflow_run_id: UUID) -> None:
+    """UPDATE what is open of the execution of a run that has ended: its steps and its deadline."""
+    await tx.execute(_END_STEPS, {"of_run": workflow_run_id})
+    await tx.execute(_END_EXECUTION, {"of_run": workflow_run_id})
+
+
 _CANCEL_CHILDREN = (
     update(WorkflowRun)
     .where(WorkflowRun.parent_workflow_run_id == _RUN, WorkflowRun.completed_at.is_(None))
@@ -189,16 +240,11 @@ _CANCEL_CHILDREN = (
     )
     .execution_options(locks=Rank.runs.held)
 )
-_GET_PARENT = (
-    select(
-        WorkflowRun.parent_workflow_run_id.label("workflow_run_id"),
-        WorkflowExecution.parent_step.label("step"),
-        WorkflowExecution.parent_child.label("child"),
-        WorkflowRun.status,
-    )
-    .join(WorkflowExecution, WorkflowExecution.workflow_run_id == WorkflowRun.workflow_run_id)
-    .where(WorkflowRun.workflow_run_id == _RUN, WorkflowExecution.parent_step.is_not(None))
-)
+
+
+async def cancel_children(tx: Tx, workflow_run_id: UUID) -> None:
+    """UPDATE the open runs that the steps of a run have started: they are to be cancelled at once."""
+    await tx.execute(_CANCEL_CHILDREN, {"of_run": workflow_run_id})
 
 
 class Parent(NamedTuple):
@@ -210,46 +256,16 @@ class Parent(NamedTuple):
     status: RunStatus
 
 
-async def find_overdue_runs(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT up to ``most`` open runs whose deadline has passed, and as many whose heartbeat did not arrive."""
-    past = await tx.fetch_values(_FIND_PAST_DEADLINE, {"most": most})
-    return list(dict.fromkeys([*past, *await tx.fetch_values(_FIND_LOST, {"most": most})]))
-
-
-async def end_runs_past_deadline(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
-    """UPDATE to failed those of the runs that are open and whose deadline has passed."""
-    return await tx.fetch_values(_END_PAST_DEADLINE, {"ids": ids})
-
-
-async def end_lost_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
-    """UPDATE to failed those of the runs that are running and whose heartbeat did not arrive."""
-    return await tx.fetch_values(_END_LOST, {"ids": ids})
-
-
-async def find_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
-    """SELECT tracked runs whose cancel was requested and that have nothing to wait for any more."""
-    return await tx.fetch_values(_FIND_CANCELLED, {"most": most})
-
-
-async def lock_cancelled_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[UUID]:
-    """SELECT FOR UPDATE those of the runs that ``find_cancelled_runs`` would find."""
-    return await tx.fetch_values(_LOCK_CANCELLED, {"ids": ids})
-
-
-async def give_up_run(tx: Tx, workflow_run_id: UUID, error: Mapping[str, str]) -> bool:
-    """UPDATE an open run to failed, or to cancelled where that was asked for, whatever it holds; whether it was."""
-    return bool(await tx.fetch_values(_GIVE_UP, {"ids": [workflow_run_id], "error": error, "why": error["message"]}))
-
-
-async def end_execution(tx: Tx, workflow_run_id: UUID) -> None:
-    """UPDATE what is open of the execution of a run that has ended: its steps and its deadline."""
-    await tx.execute(_END_STEPS, {"of_run": workflow_run_id})
-    await tx.execute(_END_EXECUTION, {"of_run": workflow_run_id})
-
-
-async def cancel_children(tx: Tx, workflow_run_id: UUID) -> None:
-    """UPDATE the open runs that the steps of a run have started: they are to be cancelled at once."""
-    await tx.execute(_CANCEL_CHILDREN, {"of_run": workflow_run_id})
+_GET_PARENT = (
+    select(
+        WorkflowRun.parent_workflow_run_id.label("workflow_run_id"),
+        WorkflowExecution.parent_step.label("step"),
+        WorkflowExecution.parent_child.label("child"),
+        WorkflowRun.status,
+    )
+    .join(WorkflowExecution, WorkflowExecution.workflow_run_id == WorkflowRun.workflow_run_id)
+    .where(WorkflowRun.workflow_run_id == _RUN, WorkflowExecution.parent_step.is_not(None))
+)
 
 
 async def get_parent(tx: Tx, workflow_run_id: UUID) -> Parent | None:

@@ -34,6 +34,25 @@ from milepost.schemas.tasks import TaskStatus
 _RUN = bindparam("of_run", type_=Uuid)
 _AFTER = bindparam("after", type_=BigInteger)
 _MOST = bindparam("most", type_=Integer)
+
+
+class ListedStep(NamedTuple):
+    """A step as it is listed."""
+
+    path: str
+    status: str
+    operator_type: str
+    attempt: int
+    task_id: UUID | None
+    result: JsonValue
+    error: JsonValue
+    awaits: str | None
+    due_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    sequence: int
+
+
 _is_worked_on = (WorkflowStep.status == StepStatus.runnable.value) & (Task.status == TaskStatus.running.value)
 _STATUS = case((_is_worked_on, StepStatus.running.value), else_=WorkflowStep.status)
 """A step is running while a worker holds its work item."""
@@ -65,12 +84,29 @@ def _list_steps(*, by_status: bool) -> Query:
     return statement.order_by(WorkflowStep.sequence).limit(_MOST)
 
 
+async def list_steps(
+    tx: Tx, workflow_run_id: UUID, statuses: Sequence[StepStatus], after: int, limit: int
+) -> Page[ListedStep]:
+    """SELECT up to ``limit`` steps of a run behind ``after``, in the order in which they came into being."""
+    parameters: dict[str, Storable] = {"of_run": workflow_run_id, "after": after}
+    if statuses:
+        parameters["statuses"] = [str(status) for status in statuses]
+    return await read_page(tx, ListedStep, _list_steps(by_status=bool(statuses)), parameters, limit)
+
+
 _LIST_WARNINGS = (
     select(*WorkflowWarning.__table__.c)
     .where(WorkflowWarning.workflow_run_id == _RUN, WorkflowWarning.warning_id > _AFTER)
     .order_by(WorkflowWarning.warning_id)
     .limit(_MOST)
 )
+
+
+async def list_warnings(tx: Tx, workflow_run_id: UUID, after: int, limit: int) -> Page[WarningRow]:
+    """SELECT up to ``limit`` warnings of a run behind ``after``, oldest first."""
+    return await read_page(tx, WarningRow, _LIST_WARNINGS, {"of_run": workflow_run_id, "after": after}, limit)
+
+
 _NEW_RUN = bindparam("new_run", type_=Uuid)
 _KEPT = bindparam("kept", type_=ARRAY(Text))
 _first_name = func.split_part(func.replace(WorkflowStep.path, "[", "."), ".", 1)
@@ -89,38 +125,6 @@ _COPY_FRAMES = insert(WorkflowFrame).from_select(
         WorkflowFrame.workflow_run_id == _RUN, (_frame_name == any_(_KEPT)) | (WorkflowFrame.path == "")
     ),
 )
-
-
-class ListedStep(NamedTuple):
-    """A step as it is listed."""
-
-    path: str
-    status: str
-    operator_type: str
-    attempt: int
-    task_id: UUID | None
-    result: JsonValue
-    error: JsonValue
-    awaits: str | None
-    due_at: datetime | None
-    started_at: datetime | None
-    completed_at: datetime | None
-    sequence: int
-
-
-async def list_steps(
-    tx: Tx, workflow_run_id: UUID, statuses: Sequence[StepStatus], after: int, limit: int
-) -> Page[ListedStep]:
-    """SELECT up to ``limit`` steps of a run behind ``after``, in the order in which they came into being."""
-    parameters: dict[str, Storable] = {"of_run": workflow_run_id, "after": after}
-    if statuses:
-        parameters["statuses"] = [str(status) for status in statuses]
-    return await read_page(tx, ListedStep, _list_steps(by_status=bool(statuses)), parameters, limit)
-
-
-async def list_warnings(tx: Tx, workflow_run_id: UUID, after: int, limit: int) -> Page[WarningRow]:
-    """SELECT up to ``limit`` warnings of a run behind ``after``, oldest first."""
-    return await read_page(tx, WarningRow, _LIST_WARNINGS, {"of_run": workflow_run_id, "after": after}, limit)
 
 
 async def copy_steps(tx: Tx, workflow_run_id: UUID, new_workflow_run_id: UUID, kept: Sequence[str]) -> None:

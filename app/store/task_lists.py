@@ -60,16 +60,6 @@ def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bo
     return _sorted(merged, order, task.c.created_at, task.c.task_id)
 
 
-@lru_cache(maxsize=512)
-def _count(filters: frozenset[str], *, open_only: bool) -> Select[int]:
-    conditions = [_FILTERS[name] for name in sorted(filters - {"statuses"})]
-    if "statuses" in filters:
-        conditions.append(Task.status == any_(bindparam("statuses", type_=ARRAY(Text))))
-    if open_only:
-        conditions.append(_NOT_COMPLETED)
-    return select(func.count()).select_from(Task).where(*conditions)
-
-
 def _sorted(statement: Query, order: str, created_at: Expression, task_id: Expression) -> Query:
     keys = (created_at.desc(), task_id.desc()) if order.startswith("-") else (created_at, task_id)
     return statement.order_by(*keys).limit(bindparam("most"))
@@ -82,14 +72,24 @@ async def list_tasks(tx: Tx, order: str, filters: Parameters, after: Position | 
     return await read_page(tx, TaskRow, statement, {**filters, **position}, limit)
 
 
-async def count_tasks(tx: Tx, filters: Parameters) -> int:
-    """SELECT how many tasks match."""
-    statement = _count(frozenset(filters), open_only=_leaves_completed_out(filters))
-    return await tx.fetch_value(statement, filters)
-
-
 def _leaves_completed_out(filters: Parameters) -> bool:
     several = filters.get("statuses")
     return TaskStatus.completed not in (
         several if isinstance(several, list) else [filters.get("status", TaskStatus.completed)]
     )
+
+
+@lru_cache(maxsize=512)
+def _count(filters: frozenset[str], *, open_only: bool) -> Select[int]:
+    conditions = [_FILTERS[name] for name in sorted(filters - {"statuses"})]
+    if "statuses" in filters:
+        conditions.append(Task.status == any_(bindparam("statuses", type_=ARRAY(Text))))
+    if open_only:
+        conditions.append(_NOT_COMPLETED)
+    return select(func.count()).select_from(Task).where(*conditions)
+
+
+async def count_tasks(tx: Tx, filters: Parameters) -> int:
+    """SELECT how many tasks match."""
+    statement = _count(frozenset(filters), open_only=_leaves_completed_out(filters))
+    return await tx.fetch_value(statement, filters)

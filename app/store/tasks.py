@@ -45,7 +45,6 @@ from milepost.schemas.tasks import TaskStatus
 MOMENT = func.clock_timestamp(type_=DateTime(timezone=True)).label("now")
 TASK_COLUMNS = tuple(Task.__table__.c[name] for name in TaskRow._fields if name != MOMENT.name)
 """What a task is read with, in the order of its row; the moment comes last."""
-
 GIVEN = (
     "task_id",
     "run_id",
@@ -69,6 +68,50 @@ GIVEN = (
 )
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _IS_OPEN: ColumnElement[bool] = Task.status.in_([*map(constant, TASK_OPEN)])
+
+
+def lock_statement(
+    *conditions: ColumnElement[bool], order: Expression, most: ColumnElement[int] | None = None, skip: bool = False
+) -> Query:
+    """Return the statement that locks tasks to move them; `now` is the moment after that.
+
+    Those that are locked by others are waited for, or with ``skip`` left out.
+    """
+    rows = select(*TASK_COLUMNS).where(*conditions).order_by(order).limit(most)
+    locked = rows.with_for_update(key_share=True, skip_locked=skip).cte("locked")
+    return select(locked, MOMENT).execution_options(locks=Rank.tasks)
+
+
+_MOST = bindparam("most", type_=Integer)
+_of_runs = (
+    Task.workflow_run_id == any_(_IDS),
+    _IS_OPEN,
+    or_(bindparam("running_too", type_=Boolean), Task.status != constant("running")),
+)
+_IS_WORK = (Task.workflow_run_id == any_(_IDS), Task.step.is_not(None))
+_LOCK_KEYS = select(
+    func.pg_advisory_xact_lock(
+        KEYS_OF_SPAWNS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
+    )
+).execution_options(locks=Rank.spawn_keys)
+
+
+async def lock_idempotency_keys(tx: Tx, keys: Collection[tuple[str, str]]) -> None:
+    """Lock the idempotency keys of tasks until the end of the transaction, in one order.
+
+    Tasks are inserted in the order they were sent: two batches with the same keys in another order would wait for each
+    other. By a few hashes: more locks would fill Postgres's table.
+    """
+    hashes = sorted({crc32(f"{queue}/{key}".encode()) % 64 for queue, key in keys})
+    await tx.execute(_LOCK_KEYS, {"hashes": hashes})
+
+
+class NewTask(NamedTuple):
+    """A task that was inserted."""
+
+    task_id: UUID
+    ready_at: datetime | None
+    queue: str
 
 
 def _insert_tasks() -> Query:
@@ -111,18 +154,129 @@ def _insert_tasks() -> Query:
 
 
 _INSERT = _insert_tasks()
+
+
+async def insert_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewTask]:
+    """INSERT tasks and the queues they are the first of; by id, without those whose idempotency key is known."""
+    numbered = [{**row, "place": place} for place, row in enumerate(rows)]
+    return {row.task_id: row for row in await tx.fetch(NewTask, _INSERT, as_rows(numbered))}
+
+
 _GET = select(*TASK_COLUMNS, MOMENT).where(Task.task_id == any_(_IDS))
+
+
+async def get_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
+    """SELECT those of the tasks that exist, by id."""
+    return {row.task_id: row for row in await tx.fetch(TaskRow, _GET, {"ids": ids})}
+
+
+async def get_task(tx: Tx, task_id: UUID) -> TaskRow | None:
+    """SELECT one task."""
+    return (await get_tasks(tx, [task_id])).get(task_id)
+
+
+class KnownTask(NamedTuple):
+    """A task that was spawned with an idempotency key."""
+
+    queue: str
+    idempotency_key: str
+    task_id: UUID
+    run_id: UUID
+    workflow_run_id: UUID | None
+    attempt: int
+    spec_hash: bytes | None
+
+
 _KEYS = bindparam("keys", type_=ARRAY(Text))
-_LOCK_KEYS = select(
-    func.pg_advisory_xact_lock(
-        KEYS_OF_SPAWNS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
-    )
-).execution_options(locks=Rank.spawn_keys)
 _QUEUES = bindparam("queues", type_=ARRAY(Text))
 _wanted = select(func.unnest(_QUEUES).label("queue"), func.unnest(_KEYS).label("idempotency_key")).subquery("wanted")
 _GET_BY_KEY = select(
     Task.queue, Task.idempotency_key, Task.task_id, Task.run_id, Task.workflow_run_id, Task.attempt, Task.spec_hash
 ).join(_wanted, (Task.queue == _wanted.c.queue) & (Task.idempotency_key == _wanted.c.idempotency_key))
+
+
+async def get_tasks_by_key(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KnownTask]:
+    """SELECT the tasks that have one of these idempotency keys, by (queue, key)."""
+    parameters: Parameters = {"queues": [queue for queue, _ in keys], "keys": [key for _, key in keys]}
+    return {(row.queue, row.idempotency_key): row for row in await tx.fetch(KnownTask, _GET_BY_KEY, parameters)}
+
+
+_LOCK = lock_statement(Task.task_id == any_(_IDS), order=Task.task_id)
+
+
+async def lock_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
+    """SELECT tasks FOR UPDATE in the order of their ids, by id."""
+    return {row.task_id: row for row in await tx.fetch(TaskRow, _LOCK, {"ids": ids})}
+
+
+_LOCK_OF_RUNS = lock_statement(*_of_runs, order=Task.task_id, most=_MOST)
+
+
+async def lock_open_tasks_of_runs(
+    tx: Tx, workflow_run_ids: Sequence[UUID], most: int, *, running_too: bool = True
+) -> Sequence[TaskRow]:
+    """SELECT FOR UPDATE up to ``most`` open tasks of runs."""
+    return await tx.fetch(TaskRow, _LOCK_OF_RUNS, {"ids": workflow_run_ids, "most": most, "running_too": running_too})
+
+
+_ended_at = func.greatest(func.now(), Task.started_at)
+_to_cancel = (
+    select(Task.task_id).where(*_of_runs).order_by(Task.task_id).with_for_update(key_share=True).cte("to_cancel")
+)
+_cancelled = (
+    update(Task)
+    .where(Task.task_id == any_(func.array(select(_to_cancel.c.task_id).scalar_subquery())))
+    .values(
+        status=constant("cancelled"),
+        reason=bindparam("why", type_=Text),
+        **dict.fromkeys(("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")),
+        completed_at=_ended_at,
+        cancelled_at=_ended_at,
+        updated_at=func.greatest(func.now(), Task.updated_at),
+        revision=Task.revision + 1,
+    )
+    .returning(Task.queue)
+    .cte("cancelled")
+)
+_CANCEL_OF_RUNS = select(_cancelled.c.queue).distinct().execution_options(locks=Rank.tasks)
+
+
+async def cancel_tasks_of_runs(
+    tx: Tx, workflow_run_ids: Sequence[UUID], why: str, *, running_too: bool
+) -> Sequence[str]:
+    """UPDATE all open tasks of runs to cancelled, as ``task_moves.end`` does it with one; the queues they were on."""
+    return await tx.fetch_values(_CANCEL_OF_RUNS, {"ids": workflow_run_ids, "why": why, "running_too": running_too})
+
+
+_HAS_RUNNING = select(select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == constant("running")).exists())
+
+
+async def has_running_tasks(tx: Tx, workflow_run_id: UUID) -> bool:
+    """SELECT whether any task of a run is being worked on."""
+    return await tx.fetch_value(_HAS_RUNNING, {"ids": [workflow_run_id]})
+
+
+_LOCK_TO_REOPEN = lock_statement(
+    Task.workflow_run_id == any_(_IDS),
+    Task.status.in_([constant("failed"), constant("cancelled")]),
+    order=Task.task_id,
+)
+
+
+async def lock_tasks_to_reopen(tx: Tx, workflow_run_id: UUID) -> Sequence[TaskRow]:
+    """SELECT FOR UPDATE the failed and cancelled tasks of a run."""
+    return await tx.fetch(TaskRow, _LOCK_TO_REOPEN, {"ids": [workflow_run_id]})
+
+
+_to_delete = select(Task.task_id).where(Task.workflow_run_id == any_(_IDS)).order_by(Task.task_id).with_for_update()
+_LOCK_TO_DELETE = select(func.count()).select_from(_to_delete.subquery("to_delete")).execution_options(locks=Rank.tasks)
+
+
+async def lock_tasks_to_delete(tx: Tx, workflow_run_id: UUID) -> None:
+    """SELECT FOR UPDATE all tasks of a run in the order of their ids: a cascade would take them in any order."""
+    await tx.execute(_LOCK_TO_DELETE, {"ids": [workflow_run_id]})
+
+
 _CHANGED = (
     "status",
     "reason",
@@ -161,54 +315,12 @@ _UPDATE = (
 )
 
 
-def lock_statement(
-    *conditions: ColumnElement[bool], order: Expression, most: ColumnElement[int] | None = None, skip: bool = False
-) -> Query:
-    """Return the statement that locks tasks to move them; `now` is the moment after that.
-
-    Those that are locked by others are waited for, or with ``skip`` left out.
-    """
-    rows = select(*TASK_COLUMNS).where(*conditions).order_by(order).limit(most)
-    locked = rows.with_for_update(key_share=True, skip_locked=skip).cte("locked")
-    return select(locked, MOMENT).execution_options(locks=Rank.tasks)
+async def update_tasks(tx: Tx, tasks: Sequence[TaskRow]) -> None:
+    """UPDATE locked tasks to what each row says."""
+    kept = ("task_id", *_CHANGED)
+    await tx.execute(_UPDATE, as_rows([{name: getattr(task, name) for name in kept} for task in tasks]))
 
 
-_LOCK = lock_statement(Task.task_id == any_(_IDS), order=Task.task_id)
-_MOST = bindparam("most", type_=Integer)
-_of_runs = (
-    Task.workflow_run_id == any_(_IDS),
-    _IS_OPEN,
-    or_(bindparam("running_too", type_=Boolean), Task.status != constant("running")),
-)
-_LOCK_OF_RUNS = lock_statement(*_of_runs, order=Task.task_id, most=_MOST)
-_ended_at = func.greatest(func.now(), Task.started_at)
-_to_cancel = (
-    select(Task.task_id).where(*_of_runs).order_by(Task.task_id).with_for_update(key_share=True).cte("to_cancel")
-)
-_cancelled = (
-    update(Task)
-    .where(Task.task_id == any_(func.array(select(_to_cancel.c.task_id).scalar_subquery())))
-    .values(
-        status=constant("cancelled"),
-        reason=bindparam("why", type_=Text),
-        **dict.fromkeys(("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")),
-        completed_at=_ended_at,
-        cancelled_at=_ended_at,
-        updated_at=func.greatest(func.now(), Task.updated_at),
-        revision=Task.revision + 1,
-    )
-    .returning(Task.queue)
-    .cte("cancelled")
-)
-_CANCEL_OF_RUNS = select(_cancelled.c.queue).distinct().execution_options(locks=Rank.tasks)
-_HAS_RUNNING = select(select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == constant("running")).exists())
-_LOCK_TO_REOPEN = lock_statement(
-    Task.workflow_run_id == any_(_IDS),
-    Task.status.in_([constant("failed"), constant("cancelled")]),
-    order=Task.task_id,
-)
-_to_delete = select(Task.task_id).where(Task.workflow_run_id == any_(_IDS)).order_by(Task.task_id).with_for_update()
-_LOCK_TO_DELETE = select(func.count()).select_from(_to_delete.subquery("to_delete")).execution_options(locks=Rank.tasks)
 _to_stop = (
     select(Task.task_id)
     .where(Task.workflow_run_id == any_(_IDS), Task.status == constant("running"))
@@ -224,28 +336,26 @@ _REQUEST_CANCEL = (
     .values(updated_at=func.greatest(func.now(), Task.updated_at))
     .execution_options(locks=Rank.tasks)
 )
-_COUNT_OPEN = (
-    select(Task.workflow_run_id, func.count().label("open"))
-    .where(Task.workflow_run_id == any_(_IDS), _IS_OPEN)
-    .group_by(Task.workflow_run_id)
-)
+
+
+async def request_cancel(tx: Tx, workflow_run_ids: Sequence[UUID]) -> None:
+    """UPDATE the running tasks of runs: their workers are asked to stop."""
+    await tx.execute(_REQUEST_CANCEL, {"ids": workflow_run_ids})
+
+
 _HOLD = (
     update(Task)
     .where(Task.task_id == any_(_IDS))
     .values(ready_at=None, wake_at=None)
     .execution_options(locks=Rank.tasks.held)
 )
-_IS_WORK = (Task.workflow_run_id == any_(_IDS), Task.step.is_not(None))
-_HOLD_OF_RUN = (
-    update(Task).where(*_IS_WORK, Task.ready_at.is_not(None)).values(ready_at=None).execution_options(locks=Rank.tasks)
-)
-_RELEASE_OF_RUN = (
-    update(Task)
-    .where(*_IS_WORK, Task.status.in_([*map(constant, TASK_WAITING)]))
-    .where(Task.ready_at.is_(None), Task.due_at.is_(None), Task.wake_at.is_(None), Task.wait_step.is_(None))
-    .values(ready_at=func.now())
-    .execution_options(locks=Rank.tasks)
-)
+
+
+async def hold_tasks(tx: Tx, ids: Sequence[UUID]) -> None:
+    """UPDATE tasks of locked runs so that nobody can claim them."""
+    await tx.execute(_HOLD, {"ids": list(ids)})
+
+
 _is_held = (
     select(1)
     .where(WorkflowRun.workflow_run_id == Task.workflow_run_id)
@@ -253,6 +363,49 @@ _is_held = (
     .exists()
 )
 _HOLD_OF_HELD = _HOLD.where(Task.step.is_not(None), _is_held)
+
+
+async def hold_tasks_of_held_runs(tx: Tx, ids: Sequence[UUID]) -> None:
+    """UPDATE those of the tasks so that nobody can claim them that are work items of runs which hand out none."""
+    await tx.execute(_HOLD_OF_HELD, {"ids": list(ids)})
+
+
+_HOLD_OF_RUN = (
+    update(Task).where(*_IS_WORK, Task.ready_at.is_not(None)).values(ready_at=None).execution_options(locks=Rank.tasks)
+)
+
+
+async def hold_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> None:
+    """UPDATE the work items of a locked run so that nobody can claim them."""
+    await tx.execute(_HOLD_OF_RUN, {"ids": [workflow_run_id]})
+
+
+_RELEASE_OF_RUN = (
+    update(Task)
+    .where(*_IS_WORK, Task.status.in_([*map(constant, TASK_WAITING)]))
+    .where(Task.ready_at.is_(None), Task.due_at.is_(None), Task.wake_at.is_(None), Task.wait_step.is_(None))
+    .values(ready_at=func.now())
+    .execution_options(locks=Rank.tasks)
+)
+
+
+async def release_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> int:
+    """UPDATE the work items of a locked run that only wait to be claimed, so that they can be."""
+    return await tx.change(_RELEASE_OF_RUN, {"ids": [workflow_run_id]})
+
+
+_COUNT_OPEN = (
+    select(Task.workflow_run_id, func.count().label("open"))
+    .where(Task.workflow_run_id == any_(_IDS), _IS_OPEN)
+    .group_by(Task.workflow_run_id)
+)
+
+
+async def count_open_tasks(tx: Tx, workflow_run_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """SELECT how many open tasks each run has; runs without any are left out."""
+    return {row.workflow_run_id: row.open for row in await tx.execute(_COUNT_OPEN, {"ids": workflow_run_ids})}
+
+
 _first_queue = (
     select(Task.queue)
     .where(Task.workflow_run_id.is_(None), Task.completed_at.is_not(None))
@@ -280,128 +433,6 @@ _PRUNE = (
     .where(Task.task_id == any_(func.array(select(_old.c.task_id).scalar_subquery())))
     .execution_options(locks=Rank.tasks.skipped)
 )
-
-
-async def lock_idempotency_keys(tx: Tx, keys: Collection[tuple[str, str]]) -> None:
-    """Lock the idempotency keys of tasks until the end of the transaction, in one order.
-
-    Tasks are inserted in the order they were sent: two batches with the same keys in another order would wait for each
-    other. By a few hashes: more locks would fill Postgres's table.
-    """
-    hashes = sorted({crc32(f"{queue}/{key}".encode()) % 64 for queue, key in keys})
-    await tx.execute(_LOCK_KEYS, {"hashes": hashes})
-
-
-class NewTask(NamedTuple):
-    """A task that was inserted."""
-
-    task_id: UUID
-    ready_at: datetime | None
-    queue: str
-
-
-async def insert_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewTask]:
-    """INSERT tasks and the queues they are the first of; by id, without those whose idempotency key is known."""
-    numbered = [{**row, "place": place} for place, row in enumerate(rows)]
-    return {row.task_id: row for row in await tx.fetch(NewTask, _INSERT, as_rows(numbered))}
-
-
-async def get_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
-    """SELECT those of the tasks that exist, by id."""
-    return {row.task_id: row for row in await tx.fetch(TaskRow, _GET, {"ids": ids})}
-
-
-async def get_task(tx: Tx, task_id: UUID) -> TaskRow | None:
-    """SELECT one task."""
-    return (await get_tasks(tx, [task_id])).get(task_id)
-
-
-class KnownTask(NamedTuple):
-    """A task that was spawned with an idempotency key."""
-
-    queue: str
-    idempotency_key: str
-    task_id: UUID
-    run_id: UUID
-    workflow_run_id: UUID | None
-    attempt: int
-    spec_hash: bytes | None
-
-
-async def get_tasks_by_key(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KnownTask]:
-    """SELECT the tasks that have one of these idempotency keys, by (queue, key)."""
-    parameters: Parameters = {"queues": [queue for queue, _ in keys], "keys": [key for _, key in keys]}
-    return {(row.queue, row.idempotency_key): row for row in await tx.fetch(KnownTask, _GET_BY_KEY, parameters)}
-
-
-async def lock_tasks(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, TaskRow]:
-    """SELECT tasks FOR UPDATE in the order of their ids, by id."""
-    return {row.task_id: row for row in await tx.fetch(TaskRow, _LOCK, {"ids": ids})}
-
-
-async def lock_open_tasks_of_runs(
-    tx: Tx, workflow_run_ids: Sequence[UUID], most: int, *, running_too: bool = True
-) -> Sequence[TaskRow]:
-    """SELECT FOR UPDATE up to ``most`` open tasks of runs."""
-    return await tx.fetch(TaskRow, _LOCK_OF_RUNS, {"ids": workflow_run_ids, "most": most, "running_too": running_too})
-
-
-async def cancel_tasks_of_runs(
-    tx: Tx, workflow_run_ids: Sequence[UUID], why: str, *, running_too: bool
-) -> Sequence[str]:
-    """UPDATE all open tasks of runs to cancelled, as ``task_moves.end`` does it with one; the queues they were on."""
-    return await tx.fetch_values(_CANCEL_OF_RUNS, {"ids": workflow_run_ids, "why": why, "running_too": running_too})
-
-
-async def has_running_tasks(tx: Tx, workflow_run_id: UUID) -> bool:
-    """SELECT whether any task of a run is being worked on."""
-    return await tx.fetch_value(_HAS_RUNNING, {"ids": [workflow_run_id]})
-
-
-async def lock_tasks_to_reopen(tx: Tx, workflow_run_id: UUID) -> Sequence[TaskRow]:
-    """SELECT FOR UPDATE the failed and cancelled tasks of a run."""
-    return await tx.fetch(TaskRow, _LOCK_TO_REOPEN, {"ids": [workflow_run_id]})
-
-
-async def lock_tasks_to_delete(tx: Tx, workflow_run_id: UUID) -> None:
-    """SELECT FOR UPDATE all tasks of a run in the order of their ids: a cascade would take them in any order."""
-    await tx.execute(_LOCK_TO_DELETE, {"ids": [workflow_run_id]})
-
-
-async def update_tasks(tx: Tx, tasks: Sequence[TaskRow]) -> None:
-    """UPDATE locked tasks to what each row says."""
-    kept = ("task_id", *_CHANGED)
-    await tx.execute(_UPDATE, as_rows([{name: getattr(task, name) for name in kept} for task in tasks]))
-
-
-async def request_cancel(tx: Tx, workflow_run_ids: Sequence[UUID]) -> None:
-    """UPDATE the running tasks of runs: their workers are asked to stop."""
-    await tx.execute(_REQUEST_CANCEL, {"ids": workflow_run_ids})
-
-
-async def hold_tasks(tx: Tx, ids: Sequence[UUID]) -> None:
-    """UPDATE tasks of locked runs so that nobody can claim them."""
-    await tx.execute(_HOLD, {"ids": list(ids)})
-
-
-async def hold_tasks_of_held_runs(tx: Tx, ids: Sequence[UUID]) -> None:
-    """UPDATE those of the tasks so that nobody can claim them that are work items of runs which hand out none."""
-    await tx.execute(_HOLD_OF_HELD, {"ids": list(ids)})
-
-
-async def hold_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> None:
-    """UPDATE the work items of a locked run so that nobody can claim them."""
-    await tx.execute(_HOLD_OF_RUN, {"ids": [workflow_run_id]})
-
-
-async def release_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> int:
-    """UPDATE the work items of a locked run that only wait to be claimed, so that they can be."""
-    return await tx.change(_RELEASE_OF_RUN, {"ids": [workflow_run_id]})
-
-
-async def count_open_tasks(tx: Tx, workflow_run_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """SELECT how many open tasks each run has; runs without any are left out."""
-    return {row.workflow_run_id: row.open for row in await tx.execute(_COUNT_OPEN, {"ids": workflow_run_ids})}
 
 
 async def delete_old_tasks(tx: Tx, keep_seconds: float, most: int) -> int:

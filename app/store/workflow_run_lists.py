@@ -39,7 +39,6 @@ from milepost.schemas.workflow_runs import RunStatus
 _NEVER: ColumnElement[datetime] = literal_column("'infinity'::timestamptz")
 _ID: ColumnElement[UUID] = WorkflowRun.workflow_run_id.expression
 _EVERY_STATUS: ColumnElement[Sequence[str]] = cast(array([*map(constant, RunStatus)]), ARRAY(Text))
-
 ORDERS: Mapping[str, ColumnElement[datetime]] = {
     "created_at": WorkflowRun.created_at.expression,
     "started_at": func.coalesce(WorkflowRun.started_at, _NEVER),
@@ -47,7 +46,6 @@ ORDERS: Mapping[str, ColumnElement[datetime]] = {
     "updated_at": WorkflowRun.updated_at.expression,
 }
 """What each order sorts by: a row without the time stands where the end of time would."""
-
 _TIMES = ("created", "started", "completed", "updated")
 
 
@@ -163,13 +161,6 @@ def _sorted(statement: Query, order: str, position: Expression, row_id: Expressi
     return statement.order_by(*keys).limit(bindparam("most"))
 
 
-@lru_cache(maxsize=256)
-def _count(groups: tuple[str, ...], filters: frozenset[str]) -> Query:
-    columns = [WorkflowRun.__table__.c[name] for name in groups]
-    counted = select(*columns, func.count().label("amount")).select_from(WorkflowRun)
-    return _filtered(counted, filters).group_by(*columns).order_by(*columns)
-
-
 def list_statement(order: str, filters: Parameters, *, continued: bool) -> Query:
     """Return the statement that reads a page of this order and these filters."""
     several = filters.get("statuses")
@@ -191,6 +182,13 @@ class Counted(NamedTuple):
 
     values: Mapping[str, str]
     amount: int
+
+
+@lru_cache(maxsize=256)
+def _count(groups: tuple[str, ...], filters: frozenset[str]) -> Query:
+    columns = [WorkflowRun.__table__.c[name] for name in groups]
+    counted = select(*columns, func.count().label("amount")).select_from(WorkflowRun)
+    return _filtered(counted, filters).group_by(*columns).order_by(*columns)
 
 
 async def count_runs(tx: Tx, groups: tuple[str, ...], filters: Parameters) -> Sequence[Counted]:

@@ -56,22 +56,6 @@ def _count_tasks() -> Label[Mapping[str, int]]:
 _COMPUTED = {column.name: column for column in (_count_tasks(), func.now().label("now"))}
 RUN_COLUMNS = tuple(_COMPUTED[name] if name in _COMPUTED else WorkflowRun.__table__.c[name] for name in RunRow._fields)
 """What a run is read with, in the order of its row."""
-
-_GIVEN_AT_CREATION = (
-    "workflow_run_id",
-    "workflow_name",
-    "workflow_version",
-    "workflow_hash",
-    "queue",
-    "inputs",
-    "tags",
-    "tag_texts",
-    "created_by",
-    "absurd_run_id",
-    "parent_workflow_run_id",
-    "task_count",
-    "heartbeat_seconds",
-)
 CHANGED_BY_UPDATE = (
     "status",
     "reason",
@@ -91,7 +75,6 @@ CHANGED_BY_UPDATE = (
     "revision",
 )
 _WHO = (column("actor", Text), column("request_id", Text))
-_WHAT = (column("from_status", Text), column("verb", Text), column("why", Text))
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _HAS_ONE_OF_IDS = WorkflowRun.workflow_run_id == any_(_IDS)
 
@@ -116,6 +99,31 @@ def history_of(run: CTE, source: CTE, **values: Expression) -> CTE:
         .order_by(run.c.workflow_run_id)
     )
     return insert(WorkflowRunHistory).from_select(names, rows).cte("history")
+
+
+class NewRun(NamedTuple):
+    """A run that was inserted."""
+
+    workflow_run_id: UUID
+    created_at: datetime
+    deadline_at: datetime | None
+
+
+_GIVEN_AT_CREATION = (
+    "workflow_run_id",
+    "workflow_name",
+    "workflow_version",
+    "workflow_hash",
+    "queue",
+    "inputs",
+    "tags",
+    "tag_texts",
+    "created_by",
+    "absurd_run_id",
+    "parent_workflow_run_id",
+    "task_count",
+    "heartbeat_seconds",
+)
 
 
 def _insert_runs() -> Query:
@@ -154,28 +162,12 @@ def _insert_runs() -> Query:
     )
 
 
-def _update_runs() -> Query:
-    item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE, "cancel_due_at"), *_WHAT, *_WHO)
-    ended = item.c.completed_at.is_not(None)
-    cancel_due_at = case((ended, None), else_=func.least(item.c.cancel_due_at, WorkflowRun.cancel_due_at))
-    run = (
-        update(WorkflowRun)
-        .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id, WorkflowRun.revision < item.c.revision)
-        .values({name: item.c[name] for name in CHANGED_BY_UPDATE} | {"cancel_due_at": cancel_due_at})
-        .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
-        .cte("run")
-    )
-    history = history_of(
-        run,
-        item,
-        at=item.c.updated_at,
-        verb=item.c.verb,
-        from_status=item.c.from_status,
-        actor=item.c.actor,
-        reason=func.coalesce(item.c.why, item.c.reason),
-        request_id=item.c.request_id,
-    )
-    return select(run.c.workflow_run_id).add_cte(history)
+_INSERT = _insert_runs()
+
+
+async def insert_runs(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewRun]:
+    """INSERT runs and the first entries of their histories; by id."""
+    return {row.workflow_run_id: row for row in await tx.fetch(NewRun, _INSERT, as_rows(rows))}
 
 
 _BEGUN = (
@@ -213,11 +205,84 @@ def _begin_runs() -> Query:
     return select(run.c.workflow_run_id).add_cte(history)
 
 
-_INSERT = _insert_runs()
-_UPDATE = _update_runs().execution_options(locks=Rank.runs.held)
 _BEGIN = _begin_runs().execution_options(locks=Rank.runs.held)
+
+
+async def begin_runs(tx: Tx, rows: Sequence[Parameters]) -> None:
+    """UPDATE runs that were inserted just now to running, as the service executes them."""
+    await tx.execute(_BEGIN, as_rows(rows))
+
+
+_WHAT = (column("from_status", Text), column("verb", Text), column("why", Text))
+
+
+def _update_runs() -> Query:
+    item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE, "cancel_due_at"), *_WHAT, *_WHO)
+    ended = item.c.completed_at.is_not(None)
+    cancel_due_at = case((ended, None), else_=func.least(item.c.cancel_due_at, WorkflowRun.cancel_due_at))
+    run = (
+        update(WorkflowRun)
+        .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id, WorkflowRun.revision < item.c.revision)
+        .values({name: item.c[name] for name in CHANGED_BY_UPDATE} | {"cancel_due_at": cancel_due_at})
+        .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
+        .cte("run")
+    )
+    history = history_of(
+        run,
+        item,
+        at=item.c.updated_at,
+        verb=item.c.verb,
+        from_status=item.c.from_status,
+        actor=item.c.actor,
+        reason=func.coalesce(item.c.why, item.c.reason),
+        request_id=item.c.request_id,
+    )
+    return select(run.c.workflow_run_id).add_cte(history)
+
+
+_UPDATE = _update_runs().execution_options(locks=Rank.runs.held)
+
+
+async def update_runs(tx: Tx, changes: Sequence[RunChange]) -> None:
+    """UPDATE locked runs, each once, and INSERT the history of those whose status changes."""
+    await tx.execute(_UPDATE, as_rows([_changed_row(change) for change in changes]))
+
+
+def _changed_row(change: RunChange) -> Parameters:
+    run = change.after
+    kept = ("workflow_run_id", "cancel_due_at", *CHANGED_BY_UPDATE)
+    row = {name: getattr(run, name) for name in kept if name != "tag_texts"}
+    history = {name: getattr(change, name) for name in ("from_status", "verb", "why", "actor", "request_id")}
+    return row | history | {"tag_texts": tag_texts(run.tags)}
+
+
 _GET = select(*RUN_COLUMNS).where(WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid))
+
+
+async def get_run(tx: Tx, workflow_run_id: UUID) -> RunRow | None:
+    """SELECT one run."""
+    run = await tx.fetch_one(RunRow, _GET, {"workflow_run_id": workflow_run_id})
+    return None if run is None else with_status(run)
+
+
+def with_status(run: RunRow) -> RunRow:
+    """Return a run as it was read with its status as one: it is read as a text."""
+    return run._replace(status=RunStatus(run.status))
+
+
 _GET_MANY = select(*RUN_COLUMNS).where(_HAS_ONE_OF_IDS)
+
+
+async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
+    """SELECT those of the runs that exist."""
+    return await read_runs(tx, _GET_MANY, {"ids": ids})
+
+
+async def read_runs(tx: Tx, statement: Query, parameters: Parameters) -> list[RunRow]:
+    """SELECT runs by a statement over ``RUN_COLUMNS``."""
+    return [with_status(run) for run in await tx.fetch(RunRow, statement, parameters)]
+
+
 _LOCK = (
     select(*RUN_COLUMNS)
     .where(_HAS_ONE_OF_IDS)
@@ -225,6 +290,13 @@ _LOCK = (
     .with_for_update(key_share=True)
     .execution_options(locks=Rank.runs)
 )
+
+
+async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
+    """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other."""
+    return await read_runs(tx, _LOCK, {"ids": ids})
+
+
 _LOCK_ROWS = (
     select(WorkflowRun.workflow_run_id)
     .where(_HAS_ONE_OF_IDS)
@@ -232,6 +304,21 @@ _LOCK_ROWS = (
     .with_for_update(key_share=True)
     .execution_options(locks=Rank.runs)
 )
+
+
+async def lock_run_rows(tx: Tx, ids: Sequence[UUID]) -> None:
+    """SELECT runs FOR UPDATE as ``lock_runs`` does, and read nothing of them."""
+    await tx.execute(_LOCK_ROWS, {"ids": ids})
+
+
+class SharedRun(NamedTuple):
+    """A run that nobody ends or deletes before the transaction ends."""
+
+    workflow_run_id: UUID
+    queue: str
+    completed_at: datetime | None
+
+
 _SHARE = (
     select(WorkflowRun.workflow_run_id, WorkflowRun.queue, WorkflowRun.completed_at)
     .where(_HAS_ONE_OF_IDS)
@@ -239,6 +326,13 @@ _SHARE = (
     .with_for_update(read=True)
     .execution_options(locks=Rank.runs)
 )
+
+
+async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[SharedRun]:
+    """SELECT runs FOR SHARE: until the end of the transaction nobody ends or deletes them."""
+    return await tx.fetch(SharedRun, _SHARE, {"ids": ids})
+
+
 _LOCK_KEYS = (
     select(WorkflowRun.workflow_run_id)
     .where(_HAS_ONE_OF_IDS)
@@ -246,6 +340,23 @@ _LOCK_KEYS = (
     .with_for_update(read=True, key_share=True)
     .execution_options(locks=Rank.runs)
 )
+
+
+async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """SELECT which of ``ids`` exist, and keep them from being deleted."""
+    return {*await tx.fetch_values(_LOCK_KEYS, {"ids": ids})}
+
+
+class BeatenRun(NamedTuple):
+    """A run whose clock was wound up."""
+
+    workflow_run_id: UUID
+    status: str
+    cancel_requested_at: datetime | None
+    heartbeat_seconds: float
+    heartbeat_expires_at: datetime
+
+
 _ticking = (
     select(WorkflowRun.workflow_run_id)
     .where(_HAS_ONE_OF_IDS, WorkflowRun.heartbeat_expires_at.is_not(None))
@@ -266,6 +377,13 @@ _BEAT = (
     )
     .execution_options(locks=Rank.runs)
 )
+
+
+async def beat_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[BeatenRun]:
+    """UPDATE the clocks of those runs that have one ticking, locked in the order of their ids."""
+    return await tx.fetch(BeatenRun, _BEAT, {"ids": ids})
+
+
 _DELETE = (
     delete(WorkflowRun)
     .where(
@@ -274,101 +392,6 @@ _DELETE = (
     )
     .execution_options(locks=Rank.runs.held)
 )
-
-
-class NewRun(NamedTuple):
-    """A run that was inserted."""
-
-    workflow_run_id: UUID
-    created_at: datetime
-    deadline_at: datetime | None
-
-
-async def insert_runs(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewRun]:
-    """INSERT runs and the first entries of their histories; by id."""
-    return {row.workflow_run_id: row for row in await tx.fetch(NewRun, _INSERT, as_rows(rows))}
-
-
-async def begin_runs(tx: Tx, rows: Sequence[Parameters]) -> None:
-    """UPDATE runs that were inserted just now to running, as the service executes them."""
-    await tx.execute(_BEGIN, as_rows(rows))
-
-
-async def update_runs(tx: Tx, changes: Sequence[RunChange]) -> None:
-    """UPDATE locked runs, each once, and INSERT the history of those whose status changes."""
-    await tx.execute(_UPDATE, as_rows([_changed_row(change) for change in changes]))
-
-
-def _changed_row(change: RunChange) -> Parameters:
-    run = change.after
-    kept = ("workflow_run_id", "cancel_due_at", *CHANGED_BY_UPDATE)
-    row = {name: getattr(run, name) for name in kept if name != "tag_texts"}
-    history = {name: getattr(change, name) for name in ("from_status", "verb", "why", "actor", "request_id")}
-    return row | history | {"tag_texts": tag_texts(run.tags)}
-
-
-async def get_run(tx: Tx, workflow_run_id: UUID) -> RunRow | None:
-    """SELECT one run."""
-    run = await tx.fetch_one(RunRow, _GET, {"workflow_run_id": workflow_run_id})
-    return None if run is None else with_status(run)
-
-
-async def get_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
-    """SELECT those of the runs that exist."""
-    return await read_runs(tx, _GET_MANY, {"ids": ids})
-
-
-async def read_runs(tx: Tx, statement: Query, parameters: Parameters) -> list[RunRow]:
-    """SELECT runs by a statement over ``RUN_COLUMNS``."""
-    return [with_status(run) for run in await tx.fetch(RunRow, statement, parameters)]
-
-
-def with_status(run: RunRow) -> RunRow:
-    """Return a run as it was read with its status as one: it is read as a text."""
-    return run._replace(status=RunStatus(run.status))
-
-
-async def lock_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
-    """SELECT runs FOR UPDATE in the order of their ids, so that two batches never wait for each other."""
-    return await read_runs(tx, _LOCK, {"ids": ids})
-
-
-async def lock_run_rows(tx: Tx, ids: Sequence[UUID]) -> None:
-    """SELECT runs FOR UPDATE as ``lock_runs`` does, and read nothing of them."""
-    await tx.execute(_LOCK_ROWS, {"ids": ids})
-
-
-class SharedRun(NamedTuple):
-    """A run that nobody ends or deletes before the transaction ends."""
-
-    workflow_run_id: UUID
-    queue: str
-    completed_at: datetime | None
-
-
-async def share_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[SharedRun]:
-    """SELECT runs FOR SHARE: until the end of the transaction nobody ends or deletes them."""
-    return await tx.fetch(SharedRun, _SHARE, {"ids": ids})
-
-
-async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
-    """SELECT which of ``ids`` exist, and keep them from being deleted."""
-    return {*await tx.fetch_values(_LOCK_KEYS, {"ids": ids})}
-
-
-class BeatenRun(NamedTuple):
-    """A run whose clock was wound up."""
-
-    workflow_run_id: UUID
-    status: str
-    cancel_requested_at: datetime | None
-    heartbeat_seconds: float
-    heartbeat_expires_at: datetime
-
-
-async def beat_runs(tx: Tx, ids: Sequence[UUID]) -> Sequence[BeatenRun]:
-    """UPDATE the clocks of those runs that have one ticking, locked in the order of their ids."""
-    return await tx.fetch(BeatenRun, _BEAT, {"ids": ids})
 
 
 async def delete_run(tx: Tx, workflow_run_id: UUID) -> bool:

@@ -22,12 +22,6 @@ SELECT api_keys.api_key_id, api_keys.name, api_keys.scopes, api_keys.created_at,
 FROM api_keys
 ORDER BY api_keys.created_at, api_keys.api_key_id;
 
--- api_keys._REVOKE
-UPDATE api_keys
-SET revoked_at=coalesce(api_keys.revoked_at, now())
-WHERE api_keys.name = %(of_name)s::VARCHAR
-RETURNING api_keys.api_key_id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.revoked_at;
-
 -- api_keys._PUT_FROM_ENVIRONMENT
 INSERT INTO api_keys (api_key_id, name, secret_hash, scopes, is_from_environment)
 VALUES (%(api_key_id)s::UUID, %(name)s::VARCHAR, %(sent_hash)s, %(scopes)s::TEXT[], %(is_from_environment)s)
@@ -52,6 +46,12 @@ WHERE api_keys.api_key_id = ANY (array((
     SELECT others.api_key_id
     FROM others
 )));
+
+-- api_keys._REVOKE
+UPDATE api_keys
+SET revoked_at=coalesce(api_keys.revoked_at, now())
+WHERE api_keys.name = %(of_name)s::VARCHAR
+RETURNING api_keys.api_key_id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.revoked_at;
 
 -- checkpoints._PUT
 WITH item AS (
@@ -80,6 +80,12 @@ WHERE NOT checkpoints.is_outcome
 RETURNING checkpoints.task_id, checkpoints.name, checkpoints.position, checkpoints.state, checkpoints.is_outcome,
     checkpoints.attempt, checkpoints.run_id, checkpoints.updated_at;
 
+-- checkpoints._GET
+SELECT checkpoints.task_id, checkpoints.name, checkpoints.position, checkpoints.state, checkpoints.is_outcome,
+    checkpoints.attempt, checkpoints.run_id, checkpoints.updated_at
+FROM checkpoints
+WHERE checkpoints.task_id = %(of_task)s::UUID AND checkpoints.name = %(of_name)s::VARCHAR;
+
 -- checkpoints._HAS_ROOM
 SELECT others.names < %(names_1)s::INTEGER AND others.bytes + %(size)s::INTEGER <= %(param_1)s::INTEGER AS anon_1
 FROM LATERAL (
@@ -89,12 +95,6 @@ FROM LATERAL (
     FROM checkpoints
     WHERE checkpoints.task_id = %(of_task)s::UUID AND checkpoints.name != %(of_name)s::VARCHAR
 ) AS others;
-
--- checkpoints._GET
-SELECT checkpoints.task_id, checkpoints.name, checkpoints.position, checkpoints.state, checkpoints.is_outcome,
-    checkpoints.attempt, checkpoints.run_id, checkpoints.updated_at
-FROM checkpoints
-WHERE checkpoints.task_id = %(of_task)s::UUID AND checkpoints.name = %(of_name)s::VARCHAR;
 
 -- checkpoints._LIST
 SELECT checkpoints.task_id, checkpoints.name, checkpoints.position, checkpoints.state, checkpoints.is_outcome,
@@ -109,6 +109,68 @@ SELECT checkpoints.task_id, checkpoints.name, checkpoints.state
 FROM checkpoints
 WHERE checkpoints.task_id = ANY (%(tasks)s::UUID[])
 ORDER BY checkpoints.position;
+
+-- claims._READ_QUEUES
+SELECT queues.queue, queues.paused, queues.max_concurrency, queues.default_lease_seconds, EXISTS (
+    SELECT 1
+    FROM tasks AS tasks_1
+    WHERE tasks_1.lease_expires_at <= statement_timestamp() AND tasks_1.queue = queues.queue AND tasks_1.step IS NULL
+) AS has_expired, EXISTS (
+    SELECT 1
+    FROM tasks AS tasks_2
+    WHERE tasks_2.due_at <= statement_timestamp() AND tasks_2.queue = queues.queue
+) AS has_due
+FROM queues
+WHERE queues.queue = ANY (%(queues)s::TEXT[]);
+
+-- claims._LOCK_QUEUE
+SELECT queues.max_concurrency
+FROM queues
+WHERE queues.queue = %(of_queue)s::VARCHAR
+FOR NO KEY UPDATE;
+
+-- claims._COUNT_RUNNING
+SELECT count(*) AS count_1
+FROM tasks
+WHERE tasks.queue = %(of_queue)s::VARCHAR AND tasks.status = 'running';
+
+-- claims._GET_CLAIMED
+WITH item AS (
+    SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.claimer AS claimer, row.place AS place
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, claimer INTEGER,
+        place INTEGER)
+)
+SELECT tasks.task_id, tasks.run_id, tasks.attempt, tasks.lease_token, tasks.lease_expires_at, tasks.task_name,
+    tasks.params, tasks.headers, tasks.retry_strategy, tasks.max_attempts, tasks.workflow_run_id, tasks.step,
+    tasks.traceparent, tasks.wake_event, tasks.event_payload, clock_timestamp() AS server_time, true AS was_started,
+    item.claimer, item.place
+FROM tasks, item
+WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token AND tasks.status = 'running' AND
+    tasks.lease_expires_at > clock_timestamp()
+ORDER BY item.claimer, item.place;
+
+-- claims._SIZES_OF_CLAIMED
+WITH item AS (
+    SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.claimer AS claimer, row.place AS place
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, claimer INTEGER,
+        place INTEGER)
+)
+SELECT item.claimer, sum(coalesce(CASE WHEN (pg_column_compression(tasks.params) IS NULL) THEN
+    pg_column_size(tasks.params) ELSE octet_length(CAST(tasks.params AS TEXT)) END, %(coalesce_1)s::INTEGER) +
+    coalesce(CASE WHEN (pg_column_compression(tasks.headers) IS NULL) THEN pg_column_size(tasks.headers) ELSE
+    octet_length(CAST(tasks.headers AS TEXT)) END, %(coalesce_2)s::INTEGER) + coalesce(CASE WHEN
+    (pg_column_compression(tasks.event_payload) IS NULL) THEN pg_column_size(tasks.event_payload) ELSE
+    octet_length(CAST(tasks.event_payload AS TEXT)) END, %(coalesce_3)s::INTEGER) + CASE WHEN (tasks.first_started_at IS
+    NOT NULL OR tasks.attempt > %(attempt_1)s::INTEGER) THEN (
+    SELECT coalesce(sum(coalesce(CASE WHEN (pg_column_compression(checkpoints.state) IS NULL) THEN
+        pg_column_size(checkpoints.state) ELSE octet_length(CAST(checkpoints.state AS TEXT)) END,
+        %(coalesce_5)s::INTEGER)), %(coalesce_6)s::INTEGER) AS coalesce_4
+    FROM checkpoints
+    WHERE checkpoints.task_id = tasks.task_id
+) ELSE %(param_1)s::INTEGER END) AS size
+FROM tasks, item
+WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token
+GROUP BY item.claimer;
 
 -- claims._COMPLETE
 WITH item AS (
@@ -162,68 +224,6 @@ WHERE tasks.task_id = held.task_id AND tasks.lease_token = held.lease_token AND 
     tasks.lease_expires_at > held.at
 RETURNING tasks.task_id, tasks.lease_expires_at, tasks.cancel_requested_at, tasks.lease_token, tasks.run_id,
     tasks.attempt, held.at AS server_time;
-
--- claims._GET_CLAIMED
-WITH item AS (
-    SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.claimer AS claimer, row.place AS place
-    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, claimer INTEGER,
-        place INTEGER)
-)
-SELECT tasks.task_id, tasks.run_id, tasks.attempt, tasks.lease_token, tasks.lease_expires_at, tasks.task_name,
-    tasks.params, tasks.headers, tasks.retry_strategy, tasks.max_attempts, tasks.workflow_run_id, tasks.step,
-    tasks.traceparent, tasks.wake_event, tasks.event_payload, clock_timestamp() AS server_time, true AS was_started,
-    item.claimer, item.place
-FROM tasks, item
-WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token AND tasks.status = 'running' AND
-    tasks.lease_expires_at > clock_timestamp()
-ORDER BY item.claimer, item.place;
-
--- claims._SIZES_OF_CLAIMED
-WITH item AS (
-    SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.claimer AS claimer, row.place AS place
-    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, claimer INTEGER,
-        place INTEGER)
-)
-SELECT item.claimer, sum(coalesce(CASE WHEN (pg_column_compression(tasks.params) IS NULL) THEN
-    pg_column_size(tasks.params) ELSE octet_length(CAST(tasks.params AS TEXT)) END, %(coalesce_1)s::INTEGER) +
-    coalesce(CASE WHEN (pg_column_compression(tasks.headers) IS NULL) THEN pg_column_size(tasks.headers) ELSE
-    octet_length(CAST(tasks.headers AS TEXT)) END, %(coalesce_2)s::INTEGER) + coalesce(CASE WHEN
-    (pg_column_compression(tasks.event_payload) IS NULL) THEN pg_column_size(tasks.event_payload) ELSE
-    octet_length(CAST(tasks.event_payload AS TEXT)) END, %(coalesce_3)s::INTEGER) + CASE WHEN (tasks.first_started_at IS
-    NOT NULL OR tasks.attempt > %(attempt_1)s::INTEGER) THEN (
-    SELECT coalesce(sum(coalesce(CASE WHEN (pg_column_compression(checkpoints.state) IS NULL) THEN
-        pg_column_size(checkpoints.state) ELSE octet_length(CAST(checkpoints.state AS TEXT)) END,
-        %(coalesce_5)s::INTEGER)), %(coalesce_6)s::INTEGER) AS coalesce_4
-    FROM checkpoints
-    WHERE checkpoints.task_id = tasks.task_id
-) ELSE %(param_1)s::INTEGER END) AS size
-FROM tasks, item
-WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token
-GROUP BY item.claimer;
-
--- claims._READ_QUEUES
-SELECT queues.queue, queues.paused, queues.max_concurrency, queues.default_lease_seconds, EXISTS (
-    SELECT 1
-    FROM tasks AS tasks_1
-    WHERE tasks_1.lease_expires_at <= statement_timestamp() AND tasks_1.queue = queues.queue AND tasks_1.step IS NULL
-) AS has_expired, EXISTS (
-    SELECT 1
-    FROM tasks AS tasks_2
-    WHERE tasks_2.due_at <= statement_timestamp() AND tasks_2.queue = queues.queue
-) AS has_due
-FROM queues
-WHERE queues.queue = ANY (%(queues)s::TEXT[]);
-
--- claims._LOCK_QUEUE
-SELECT queues.max_concurrency
-FROM queues
-WHERE queues.queue = %(of_queue)s::VARCHAR
-FOR NO KEY UPDATE;
-
--- claims._COUNT_RUNNING
-SELECT count(*) AS count_1
-FROM tasks
-WHERE tasks.queue = %(of_queue)s::VARCHAR AND tasks.status = 'running';
 
 -- deliveries._INSERT_DELIVERIES
 WITH item AS (
@@ -448,6 +448,29 @@ WHERE tasks.task_id = ANY (array((
 )))
 RETURNING tasks.task_id, tasks.queue;
 
+-- events._LIST_WAITERS
+SELECT event_waits.task_id
+FROM event_waits
+WHERE event_waits.queue = %(of_queue)s::VARCHAR AND event_waits.event_name = %(name)s::VARCHAR
+LIMIT %(most)s::INTEGER;
+
+-- events._LIST_SATISFIED
+SELECT event_waits.task_id
+FROM event_waits
+JOIN tasks ON tasks.task_id = event_waits.task_id
+WHERE event_waits.queue = %(of_queue)s::VARCHAR AND event_waits.event_name = %(name)s::VARCHAR AND (tasks.wait_all IS
+    NULL OR NOT (EXISTS (
+    SELECT wanted
+    FROM unnest(tasks.wait_all) AS wanted
+    WHERE NOT (EXISTS (
+        SELECT 1
+        FROM events
+        WHERE events.queue = event_waits.queue AND events.event_name = wanted AND (events.workflow_run_id IS NULL OR
+            events.workflow_run_id = event_waits.workflow_run_id)
+    ))
+)))
+LIMIT %(most)s::INTEGER;
+
 -- events._LOCK_GROUPS
 SELECT pg_advisory_xact_lock(%(pg_advisory_xact_lock_2)s::INTEGER, number) AS pg_advisory_xact_lock_1
 FROM unnest(%(numbers)s::INTEGER[]) AS number;
@@ -529,29 +552,6 @@ INSERT INTO event_waits (task_id, event_name, queue, workflow_run_id)
 SELECT item.task_id, item.event_name, item.queue, item.workflow_run_id
 FROM item
 ON CONFLICT DO NOTHING;
-
--- events._LIST_WAITERS
-SELECT event_waits.task_id
-FROM event_waits
-WHERE event_waits.queue = %(of_queue)s::VARCHAR AND event_waits.event_name = %(name)s::VARCHAR
-LIMIT %(most)s::INTEGER;
-
--- events._LIST_SATISFIED
-SELECT event_waits.task_id
-FROM event_waits
-JOIN tasks ON tasks.task_id = event_waits.task_id
-WHERE event_waits.queue = %(of_queue)s::VARCHAR AND event_waits.event_name = %(name)s::VARCHAR AND (tasks.wait_all IS
-    NULL OR NOT (EXISTS (
-    SELECT wanted
-    FROM unnest(tasks.wait_all) AS wanted
-    WHERE NOT (EXISTS (
-        SELECT 1
-        FROM events
-        WHERE events.queue = event_waits.queue AND events.event_name = wanted AND (events.workflow_run_id IS NULL OR
-            events.workflow_run_id = event_waits.workflow_run_id)
-    ))
-)))
-LIMIT %(most)s::INTEGER;
 
 -- events._DELETE_WAITS_OF_RUNS
 DELETE
@@ -846,16 +846,6 @@ WITH RECURSIVE below(workflow_run_id) AS (
 SELECT below.workflow_run_id
 FROM below;
 
--- executions._CANCELLED_OF
-SELECT workflow_runs.workflow_run_id
-FROM workflow_runs
-WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.cancel_due_at IS NOT NULL AND
-    workflow_runs.workflow_id IS NOT NULL AND (workflow_runs.cancel_due_at <= now() OR NOT (EXISTS (
-    SELECT 1
-    FROM tasks
-    WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id AND tasks.status = 'running'
-)));
-
 -- executions._LIST_CANCELLED
 SELECT workflow_runs.workflow_run_id
 FROM workflow_runs
@@ -871,6 +861,20 @@ WHERE workflow_runs.cancel_due_at IS NOT NULL AND workflow_runs.workflow_id IS N
 ))
 ORDER BY workflow_runs.cancel_due_at
 LIMIT %(most)s::INTEGER;
+
+-- executions._CANCELLED_OF
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.cancel_due_at IS NOT NULL AND
+    workflow_runs.workflow_id IS NOT NULL AND (workflow_runs.cancel_due_at <= now() OR NOT (EXISTS (
+    SELECT 1
+    FROM tasks
+    WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id AND tasks.status = 'running'
+)));
+
+-- idempotency_keys._LOCK
+SELECT pg_advisory_xact_lock(%(pg_advisory_xact_lock_2)s::INTEGER, hash) AS pg_advisory_xact_lock_1
+FROM unnest(%(hashes)s::INTEGER[]) AS hash;
 
 -- idempotency_keys._INSERT
 WITH item AS (
@@ -898,10 +902,6 @@ WHERE idempotency_keys.scope = ANY (array((
     SELECT CAST(wanted AS BYTEA) AS wanted
     FROM json_array_elements_text(CAST(%(scopes)s::VARCHAR AS JSON)) AS wanted
 )));
-
--- idempotency_keys._LOCK
-SELECT pg_advisory_xact_lock(%(pg_advisory_xact_lock_2)s::INTEGER, hash) AS pg_advisory_xact_lock_1
-FROM unnest(%(hashes)s::INTEGER[]) AS hash;
 
 -- idempotency_keys._PRUNE
 WITH "old" AS (
@@ -970,6 +970,12 @@ SELECT task_attempts.lease_token, task_attempts.run_id, task_attempts.task_id
 FROM task_attempts
 WHERE task_attempts.task_id = ANY (%(tasks)s::UUID[]) AND task_attempts.lease_token = ANY (%(tokens)s::UUID[]);
 
+-- leases._COUNT_LATE
+SELECT late_reports.task_id, count(*) AS reports
+FROM late_reports
+WHERE late_reports.task_id = ANY (%(tasks)s::UUID[])
+GROUP BY late_reports.task_id;
+
 -- leases._INSERT_LATE
 WITH item AS (
     SELECT row.task_id AS task_id, row.run_id AS run_id, row.lease_token_suffix AS lease_token_suffix, row.call AS call,
@@ -987,12 +993,6 @@ SELECT late_reports.late_report_id, late_reports.task_id, late_reports.run_id, l
 FROM late_reports
 WHERE late_reports.task_id = %(of_task)s::UUID
 ORDER BY late_reports.late_report_id;
-
--- leases._COUNT_LATE
-SELECT late_reports.task_id, count(*) AS reports
-FROM late_reports
-WHERE late_reports.task_id = ANY (%(tasks)s::UUID[])
-GROUP BY late_reports.task_id;
 
 -- operations._SERVER
 SELECT current_setting(%(current_setting_2)s::VARCHAR) AS current_setting_1;
@@ -1086,18 +1086,18 @@ WHERE queues.queue > %(after)s::VARCHAR
 ORDER BY queues.queue
 LIMIT %(most)s;
 
+-- queues._GET
+SELECT queues.queue, queues.paused, queues.max_concurrency, queues.default_lease_seconds, queues.retention_seconds,
+    queues.created_at, queues.updated_at
+FROM queues
+WHERE queues.queue = %(of_queue)s::VARCHAR;
+
 -- queues._LOCK
 SELECT queues.queue, queues.paused, queues.max_concurrency, queues.default_lease_seconds, queues.retention_seconds,
     queues.created_at, queues.updated_at
 FROM queues
 WHERE queues.queue = %(of_queue)s::VARCHAR
 FOR UPDATE;
-
--- queues._GET
-SELECT queues.queue, queues.paused, queues.max_concurrency, queues.default_lease_seconds, queues.retention_seconds,
-    queues.created_at, queues.updated_at
-FROM queues
-WHERE queues.queue = %(of_queue)s::VARCHAR;
 
 -- queues._INSERT
 INSERT INTO queues (queue)
@@ -1432,32 +1432,16 @@ RETURNING schedules.schedule_id, schedules.workflow_name, schedules.workflow_ver
     schedules.created_by, schedules.workflow_id, schedules.next_fire_at, schedules.last_fire_at, schedules.created_at,
     schedules.updated_at, schedules.revision, now() AS now;
 
--- schedules._PAUSE
-UPDATE schedules
-SET paused=%(paused)s, paused_reason=%(why)s::VARCHAR, updated_at=now(), revision=(schedules.revision +
-    %(revision_1)s::BIGINT)
-WHERE schedules.schedule_id = %(of_schedule)s::UUID AND schedules.paused IS false;
-
 -- schedules._DELETE
 DELETE
 FROM schedules
 WHERE schedules.schedule_id = %(of_schedule)s::UUID;
 
--- schedules._LOCK_DUE
-SELECT schedules.schedule_id, schedules.workflow_name, schedules.workflow_version, schedules.cron, schedules.timezone,
-    schedules.start_at, schedules.end_at, schedules.catchup, schedules.max_active_runs, schedules.overlap,
-    schedules.paused, schedules.paused_reason, schedules.queue, schedules.inputs, schedules.tags, schedules.created_by,
-    schedules.workflow_id, schedules.next_fire_at, schedules.last_fire_at, schedules.created_at, schedules.updated_at,
-    schedules.revision, now() AS now
-FROM schedules
-WHERE schedules.schedule_id = ANY (%(ids)s::UUID[]) AND schedules.next_fire_at <= now() AND schedules.paused IS false
-    AND (schedules.overlap = 'skip' OR (
-    SELECT count(*) AS count_1
-    FROM workflow_runs
-    WHERE workflow_runs.schedule_id = schedules.schedule_id AND workflow_runs.status IN ('pending', 'running')
-) < schedules.max_active_runs)
-ORDER BY schedules.schedule_id
-FOR UPDATE OF schedules;
+-- schedules._PAUSE
+UPDATE schedules
+SET paused=%(paused)s, paused_reason=%(why)s::VARCHAR, updated_at=now(), revision=(schedules.revision +
+    %(revision_1)s::BIGINT)
+WHERE schedules.schedule_id = %(of_schedule)s::UUID AND schedules.paused IS false;
 
 -- schedules._FIND_DUE
 SELECT schedules.schedule_id
@@ -1474,6 +1458,22 @@ WHERE schedules.next_fire_at <= now() AND schedules.paused IS false AND (schedul
 ORDER BY schedules.next_fire_at, schedules.schedule_id
 LIMIT %(most)s
 FOR UPDATE OF schedules SKIP LOCKED;
+
+-- schedules._LOCK_DUE
+SELECT schedules.schedule_id, schedules.workflow_name, schedules.workflow_version, schedules.cron, schedules.timezone,
+    schedules.start_at, schedules.end_at, schedules.catchup, schedules.max_active_runs, schedules.overlap,
+    schedules.paused, schedules.paused_reason, schedules.queue, schedules.inputs, schedules.tags, schedules.created_by,
+    schedules.workflow_id, schedules.next_fire_at, schedules.last_fire_at, schedules.created_at, schedules.updated_at,
+    schedules.revision, now() AS now
+FROM schedules
+WHERE schedules.schedule_id = ANY (%(ids)s::UUID[]) AND schedules.next_fire_at <= now() AND schedules.paused IS false
+    AND (schedules.overlap = 'skip' OR (
+    SELECT count(*) AS count_1
+    FROM workflow_runs
+    WHERE workflow_runs.schedule_id = schedules.schedule_id AND workflow_runs.status IN ('pending', 'running')
+) < schedules.max_active_runs)
+ORDER BY schedules.schedule_id
+FOR UPDATE OF schedules;
 
 -- schedules._COUNT_OPEN_RUNS
 SELECT workflow_runs.schedule_id, count(*) AS amount
@@ -1621,6 +1621,10 @@ WHERE workflow_frames.workflow_run_id = %(of_run)s::UUID AND (split_part(replace
     %(replace_1)s::VARCHAR, %(replace_2)s::VARCHAR), %(split_part_1)s::VARCHAR, %(split_part_2)s::INTEGER) = ANY
     (%(kept)s::TEXT[]) OR workflow_frames.path = %(path_1)s::VARCHAR);
 
+-- tasks._LOCK_KEYS
+SELECT pg_advisory_xact_lock(%(pg_advisory_xact_lock_2)s::INTEGER, hash) AS pg_advisory_xact_lock_1
+FROM unnest(%(hashes)s::INTEGER[]) AS hash;
+
 -- tasks._INSERT
 WITH item AS (
     SELECT row.task_id AS task_id, row.run_id AS run_id, row.queue AS queue, row.task_name AS task_name, row.params AS
@@ -1681,10 +1685,6 @@ SELECT tasks.task_id, tasks.queue, tasks.task_name, tasks.params, tasks.headers,
 FROM tasks
 WHERE tasks.task_id = ANY (%(ids)s::UUID[]);
 
--- tasks._LOCK_KEYS
-SELECT pg_advisory_xact_lock(%(pg_advisory_xact_lock_2)s::INTEGER, hash) AS pg_advisory_xact_lock_1
-FROM unnest(%(hashes)s::INTEGER[]) AS hash;
-
 -- tasks._GET_BY_KEY
 SELECT tasks.queue, tasks.idempotency_key, tasks.task_id, tasks.run_id, tasks.workflow_run_id, tasks.attempt,
     tasks.spec_hash
@@ -1692,35 +1692,6 @@ FROM tasks
 JOIN (
     SELECT unnest(%(queues)s::TEXT[]) AS queue, unnest(%(keys)s::TEXT[]) AS idempotency_key
 ) AS wanted ON tasks.queue = wanted.queue AND tasks.idempotency_key = wanted.idempotency_key;
-
--- tasks._UPDATE
-WITH item AS (
-    SELECT row.task_id AS task_id, row.status AS status, row.reason AS reason, row.run_id AS run_id, row.attempt AS
-        attempt, row.max_attempts AS max_attempts, row.lost_count AS lost_count, row.forgiven_count AS forgiven_count,
-        row.error AS error, row.ready_at AS ready_at, row.due_at AS due_at, row.limit_at AS limit_at, row.wake_at AS
-        wake_at, row.wake_event AS wake_event, row.event_payload AS event_payload, row.wait_step AS wait_step,
-        row.wait_all AS wait_all, row.claimed_by AS claimed_by, row.lease_token AS lease_token, row.lease_expires_at AS
-        lease_expires_at, row.first_started_at AS first_started_at, row.started_at AS started_at, row.completed_at AS
-        completed_at, row.cancelled_at AS cancelled_at, row.cancel_requested_at AS cancel_requested_at, row.updated_at
-        AS updated_at, row.revision AS revision
-    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, status TEXT, reason TEXT, run_id UUID,
-        attempt INTEGER, max_attempts INTEGER, lost_count INTEGER, forgiven_count INTEGER, error JSON, ready_at
-        TIMESTAMP WITH TIME ZONE, due_at TIMESTAMP WITH TIME ZONE, limit_at TIMESTAMP WITH TIME ZONE, wake_at TIMESTAMP
-        WITH TIME ZONE, wake_event TEXT, event_payload JSON, wait_step TEXT, wait_all TEXT[], claimed_by TEXT,
-        lease_token UUID, lease_expires_at TIMESTAMP WITH TIME ZONE, first_started_at TIMESTAMP WITH TIME ZONE,
-        started_at TIMESTAMP WITH TIME ZONE, completed_at TIMESTAMP WITH TIME ZONE, cancelled_at TIMESTAMP WITH TIME
-        ZONE, cancel_requested_at TIMESTAMP WITH TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE, revision BIGINT)
-)
-UPDATE tasks
-SET max_attempts=item.max_attempts, lost_count=item.lost_count, forgiven_count=item.forgiven_count, status=item.status,
-    reason=item.reason, run_id=item.run_id, attempt=item.attempt, error=item.error, ready_at=item.ready_at,
-    due_at=item.due_at, limit_at=item.limit_at, wake_at=item.wake_at, wake_event=item.wake_event,
-    event_payload=item.event_payload, wait_step=item.wait_step, wait_all=item.wait_all, claimed_by=item.claimed_by,
-    lease_token=item.lease_token, lease_expires_at=item.lease_expires_at, first_started_at=item.first_started_at,
-    started_at=item.started_at, completed_at=item.completed_at, cancelled_at=item.cancelled_at,
-    cancel_requested_at=item.cancel_requested_at, updated_at=item.updated_at, revision=item.revision
-FROM item
-WHERE tasks.task_id = item.task_id AND tasks.revision < item.revision;
 
 -- tasks._LOCK
 WITH locked AS (
@@ -1865,6 +1836,35 @@ FROM (
     FOR UPDATE
 ) AS to_delete;
 
+-- tasks._UPDATE
+WITH item AS (
+    SELECT row.task_id AS task_id, row.status AS status, row.reason AS reason, row.run_id AS run_id, row.attempt AS
+        attempt, row.max_attempts AS max_attempts, row.lost_count AS lost_count, row.forgiven_count AS forgiven_count,
+        row.error AS error, row.ready_at AS ready_at, row.due_at AS due_at, row.limit_at AS limit_at, row.wake_at AS
+        wake_at, row.wake_event AS wake_event, row.event_payload AS event_payload, row.wait_step AS wait_step,
+        row.wait_all AS wait_all, row.claimed_by AS claimed_by, row.lease_token AS lease_token, row.lease_expires_at AS
+        lease_expires_at, row.first_started_at AS first_started_at, row.started_at AS started_at, row.completed_at AS
+        completed_at, row.cancelled_at AS cancelled_at, row.cancel_requested_at AS cancel_requested_at, row.updated_at
+        AS updated_at, row.revision AS revision
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, status TEXT, reason TEXT, run_id UUID,
+        attempt INTEGER, max_attempts INTEGER, lost_count INTEGER, forgiven_count INTEGER, error JSON, ready_at
+        TIMESTAMP WITH TIME ZONE, due_at TIMESTAMP WITH TIME ZONE, limit_at TIMESTAMP WITH TIME ZONE, wake_at TIMESTAMP
+        WITH TIME ZONE, wake_event TEXT, event_payload JSON, wait_step TEXT, wait_all TEXT[], claimed_by TEXT,
+        lease_token UUID, lease_expires_at TIMESTAMP WITH TIME ZONE, first_started_at TIMESTAMP WITH TIME ZONE,
+        started_at TIMESTAMP WITH TIME ZONE, completed_at TIMESTAMP WITH TIME ZONE, cancelled_at TIMESTAMP WITH TIME
+        ZONE, cancel_requested_at TIMESTAMP WITH TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE, revision BIGINT)
+)
+UPDATE tasks
+SET max_attempts=item.max_attempts, lost_count=item.lost_count, forgiven_count=item.forgiven_count, status=item.status,
+    reason=item.reason, run_id=item.run_id, attempt=item.attempt, error=item.error, ready_at=item.ready_at,
+    due_at=item.due_at, limit_at=item.limit_at, wake_at=item.wake_at, wake_event=item.wake_event,
+    event_payload=item.event_payload, wait_step=item.wait_step, wait_all=item.wait_all, claimed_by=item.claimed_by,
+    lease_token=item.lease_token, lease_expires_at=item.lease_expires_at, first_started_at=item.first_started_at,
+    started_at=item.started_at, completed_at=item.completed_at, cancelled_at=item.cancelled_at,
+    cancel_requested_at=item.cancel_requested_at, updated_at=item.updated_at, revision=item.revision
+FROM item
+WHERE tasks.task_id = item.task_id AND tasks.revision < item.revision;
+
 -- tasks._REQUEST_CANCEL
 WITH to_stop AS (
     SELECT tasks.task_id AS task_id
@@ -1882,16 +1882,20 @@ WHERE tasks.task_id = ANY (array((
     FROM to_stop
 )));
 
--- tasks._COUNT_OPEN
-SELECT tasks.workflow_run_id, count(*) AS open
-FROM tasks
-WHERE tasks.workflow_run_id = ANY (%(ids)s::UUID[]) AND tasks.status IN ('pending', 'running', 'sleeping')
-GROUP BY tasks.workflow_run_id;
-
 -- tasks._HOLD
 UPDATE tasks
 SET ready_at=%(ready_at)s::TIMESTAMP WITH TIME ZONE, wake_at=%(wake_at)s::TIMESTAMP WITH TIME ZONE
 WHERE tasks.task_id = ANY (%(ids)s::UUID[]);
+
+-- tasks._HOLD_OF_HELD
+UPDATE tasks
+SET ready_at=%(ready_at)s::TIMESTAMP WITH TIME ZONE, wake_at=%(wake_at)s::TIMESTAMP WITH TIME ZONE
+WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL AND (EXISTS (
+    SELECT 1
+    FROM workflow_runs
+    WHERE workflow_runs.workflow_run_id = tasks.workflow_run_id AND (workflow_runs.paused_at IS NOT NULL OR
+        workflow_runs.cancel_requested_at IS NOT NULL)
+));
 
 -- tasks._HOLD_OF_RUN
 UPDATE tasks
@@ -1905,15 +1909,11 @@ WHERE tasks.workflow_run_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL A
     'sleeping') AND tasks.ready_at IS NULL AND tasks.due_at IS NULL AND tasks.wake_at IS NULL AND tasks.wait_step IS
     NULL;
 
--- tasks._HOLD_OF_HELD
-UPDATE tasks
-SET ready_at=%(ready_at)s::TIMESTAMP WITH TIME ZONE, wake_at=%(wake_at)s::TIMESTAMP WITH TIME ZONE
-WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL AND (EXISTS (
-    SELECT 1
-    FROM workflow_runs
-    WHERE workflow_runs.workflow_run_id = tasks.workflow_run_id AND (workflow_runs.paused_at IS NOT NULL OR
-        workflow_runs.cancel_requested_at IS NOT NULL)
-));
+-- tasks._COUNT_OPEN
+SELECT tasks.workflow_run_id, count(*) AS open
+FROM tasks
+WHERE tasks.workflow_run_id = ANY (%(ids)s::UUID[]) AND tasks.status IN ('pending', 'running', 'sleeping')
+GROUP BY tasks.workflow_run_id;
 
 -- tasks._PRUNE
 WITH RECURSIVE queues_of_old(queue) AS (
@@ -2005,6 +2005,39 @@ WITH item AS (
 SELECT run.workflow_run_id, run.created_at, run.deadline_at
 FROM run;
 
+-- workflow_runs._BEGIN
+WITH item AS (
+    SELECT row.workflow_run_id AS workflow_run_id, row.workflow_id AS workflow_id, row.rerun_of_workflow_run_id AS
+        rerun_of_workflow_run_id, row.schedule_id AS schedule_id, row.data_interval_start AS data_interval_start,
+        row.data_interval_end AS data_interval_end, row.deadline_at AS deadline_at, row.actor AS actor, row.request_id
+        AS request_id
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, workflow_id UUID,
+        rerun_of_workflow_run_id UUID, schedule_id UUID, data_interval_start TIMESTAMP WITH TIME ZONE, data_interval_end
+        TIMESTAMP WITH TIME ZONE, deadline_at TIMESTAMP WITH TIME ZONE, actor TEXT, request_id TEXT)
+), run AS (
+    UPDATE workflow_runs
+    SET status=CAST(%(param_3)s::VARCHAR AS TEXT), workflow_id=item.workflow_id,
+        rerun_of_workflow_run_id=item.rerun_of_workflow_run_id, schedule_id=item.schedule_id,
+        data_interval_start=item.data_interval_start, data_interval_end=item.data_interval_end,
+        revision=(workflow_runs.revision + %(revision_1)s::BIGINT), deadline_at=item.deadline_at, started_at=now()
+    FROM item
+    WHERE workflow_runs.workflow_run_id = item.workflow_run_id
+    RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt
+), history AS (
+    INSERT INTO workflow_run_history (workflow_run_id, to_status, attempt, at, verb, from_status, actor, reason,
+        request_id)
+    SELECT run.workflow_run_id AS workflow_run_id, run.status AS status, run.attempt AS attempt, now() AS now_1,
+        CAST(%(param_1)s::VARCHAR AS TEXT) AS anon_1, CAST(%(param_2)s::VARCHAR AS TEXT) AS anon_2, item.actor AS actor,
+        CAST(NULL AS TEXT) AS anon_3, item.request_id AS request_id
+    FROM run
+    JOIN item ON run.workflow_run_id = item.workflow_run_id
+    WHERE CAST(%(param_2)s::VARCHAR AS TEXT) IS DISTINCT FROM run.status OR CAST(%(param_1)s::VARCHAR AS TEXT) !=
+        %(param_4)s::VARCHAR
+    ORDER BY run.workflow_run_id
+)
+SELECT run.workflow_run_id
+FROM run;
+
 -- workflow_runs._UPDATE
 WITH item AS (
     SELECT row.workflow_run_id AS workflow_run_id, row.status AS status, row.reason AS reason, row.result AS result,
@@ -2040,39 +2073,6 @@ WITH item AS (
     FROM run
     JOIN item ON run.workflow_run_id = item.workflow_run_id
     WHERE item.from_status IS DISTINCT FROM run.status OR item.verb != %(verb_1)s::VARCHAR
-    ORDER BY run.workflow_run_id
-)
-SELECT run.workflow_run_id
-FROM run;
-
--- workflow_runs._BEGIN
-WITH item AS (
-    SELECT row.workflow_run_id AS workflow_run_id, row.workflow_id AS workflow_id, row.rerun_of_workflow_run_id AS
-        rerun_of_workflow_run_id, row.schedule_id AS schedule_id, row.data_interval_start AS data_interval_start,
-        row.data_interval_end AS data_interval_end, row.deadline_at AS deadline_at, row.actor AS actor, row.request_id
-        AS request_id
-    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, workflow_id UUID,
-        rerun_of_workflow_run_id UUID, schedule_id UUID, data_interval_start TIMESTAMP WITH TIME ZONE, data_interval_end
-        TIMESTAMP WITH TIME ZONE, deadline_at TIMESTAMP WITH TIME ZONE, actor TEXT, request_id TEXT)
-), run AS (
-    UPDATE workflow_runs
-    SET status=CAST(%(param_3)s::VARCHAR AS TEXT), workflow_id=item.workflow_id,
-        rerun_of_workflow_run_id=item.rerun_of_workflow_run_id, schedule_id=item.schedule_id,
-        data_interval_start=item.data_interval_start, data_interval_end=item.data_interval_end,
-        revision=(workflow_runs.revision + %(revision_1)s::BIGINT), deadline_at=item.deadline_at, started_at=now()
-    FROM item
-    WHERE workflow_runs.workflow_run_id = item.workflow_run_id
-    RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt
-), history AS (
-    INSERT INTO workflow_run_history (workflow_run_id, to_status, attempt, at, verb, from_status, actor, reason,
-        request_id)
-    SELECT run.workflow_run_id AS workflow_run_id, run.status AS status, run.attempt AS attempt, now() AS now_1,
-        CAST(%(param_1)s::VARCHAR AS TEXT) AS anon_1, CAST(%(param_2)s::VARCHAR AS TEXT) AS anon_2, item.actor AS actor,
-        CAST(NULL AS TEXT) AS anon_3, item.request_id AS request_id
-    FROM run
-    JOIN item ON run.workflow_run_id = item.workflow_run_id
-    WHERE CAST(%(param_2)s::VARCHAR AS TEXT) IS DISTINCT FROM run.status OR CAST(%(param_1)s::VARCHAR AS TEXT) !=
-        %(param_4)s::VARCHAR
     ORDER BY run.workflow_run_id
 )
 SELECT run.workflow_run_id
@@ -2235,27 +2235,6 @@ FROM workflows
 WHERE workflows.workflow_name = %(name)s::VARCHAR AND workflows.workflow_version = %(version)s::VARCHAR
 FOR UPDATE;
 
--- workflows._DELETE
-DELETE
-FROM workflows
-WHERE workflows.workflow_id = %(workflow_id)s::UUID;
-
--- workflows._FIND_RUN
-SELECT workflow_executions.workflow_run_id
-FROM workflow_executions
-WHERE workflow_executions.workflow_id = %(workflow_id)s::UUID
-ORDER BY workflow_executions.workflow_run_id DESC
-LIMIT %(param_1)s::INTEGER;
-
--- workflows._LIST_VERSIONS
-SELECT workflows.workflow_id, workflows.workflow_name, workflows.workflow_version, workflows.workflow_hash,
-    workflows.description, workflows.media_type, workflows.warnings, workflows.created_by, workflows.created_at,
-    workflows.sequence
-FROM workflows
-WHERE workflows.workflow_name = %(name)s::VARCHAR AND workflows.sequence < %(before)s::BIGINT
-ORDER BY workflows.sequence DESC
-LIMIT %(most)s;
-
 -- workflows._LIST_NEWEST
 WITH RECURSIVE names(name, place) AS ((
     SELECT workflows.workflow_name AS name, %(param_1)s::INTEGER AS place
@@ -2285,3 +2264,24 @@ JOIN LATERAL (
     LIMIT %(param_4)s::INTEGER
 ) AS newest ON true
 ORDER BY names.name;
+
+-- workflows._LIST_VERSIONS
+SELECT workflows.workflow_id, workflows.workflow_name, workflows.workflow_version, workflows.workflow_hash,
+    workflows.description, workflows.media_type, workflows.warnings, workflows.created_by, workflows.created_at,
+    workflows.sequence
+FROM workflows
+WHERE workflows.workflow_name = %(name)s::VARCHAR AND workflows.sequence < %(before)s::BIGINT
+ORDER BY workflows.sequence DESC
+LIMIT %(most)s;
+
+-- workflows._FIND_RUN
+SELECT workflow_executions.workflow_run_id
+FROM workflow_executions
+WHERE workflow_executions.workflow_id = %(workflow_id)s::UUID
+ORDER BY workflow_executions.workflow_run_id DESC
+LIMIT %(param_1)s::INTEGER;
+
+-- workflows._DELETE
+DELETE
+FROM workflows
+WHERE workflows.workflow_id = %(workflow_id)s::UUID;
