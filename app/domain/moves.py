@@ -35,12 +35,34 @@ TASK_MOVES: Mapping[TaskStatus, tuple[TaskStatus, ...]] = {
 }
 """Where a task may go by itself; only the verb `retry` leads out of a final status."""
 
+WORK_ITEM_MOVES: Mapping[TaskStatus, tuple[TaskStatus, ...]] = {
+    **TASK_MOVES,
+    **{status: (*TASK_MOVES[status], TaskStatus.sleeping) for status in TASK_WAITING},
+}
+"""Where the work item of a step may go: its run also ends attempts that no worker has, and lets others follow later."""
+
 TASK_VERBS: Mapping[TaskStatus, tuple[str, ...]] = {
     **dict.fromkeys(TASK_OPEN, ("cancel",)),
     TaskStatus.completed: (),
     TaskStatus.failed: ("retry",),
     TaskStatus.cancelled: ("retry",),
 }
+
+
+class UnknownMoveError(Exception):
+    """A task was to be moved as no row of the table says: a defect of who moves it."""
+
+
+def check_task_move(before: str, after: TaskStatus, *, is_work_item: bool) -> None:
+    """Raise UnknownMoveError unless a task may go by itself from ``before`` to ``after``."""
+    if after not in (WORK_ITEM_MOVES if is_work_item else TASK_MOVES)[TaskStatus(before)]:
+        raise UnknownMoveError(f"a {before} task cannot become {after}")
+
+
+def check_task_verb(status: str, verb: str) -> None:
+    """Raise UnknownMoveError unless ``verb`` is for a task in ``status``."""
+    if verb not in TASK_VERBS[TaskStatus(status)]:
+        raise UnknownMoveError(f"{verb} is not for a {status} task")
 
 
 def allowed_for_run(status: RunStatus, *, is_executed: bool = False, is_paused: bool = False) -> list[str]:

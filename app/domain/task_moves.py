@@ -1,10 +1,14 @@
-"""How a task moves outside the hot path: from the row as it is stored to the one that is stored next."""
+"""How a task moves outside the hot path: from the row as it is stored to the one that is stored next.
+
+Each of them raises UnknownMoveError where the table of moves does not know the move.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.domain.json_texts import Json, Storable
+from app.domain.moves import TASK_WAITING, UnknownMoveError, check_task_move, check_task_verb
 from app.domain.records import AttemptRow, TaskRow
 from app.domain.retries import Sequel
 from milepost.schemas.reasons import Reason
@@ -13,6 +17,11 @@ from milepost.schemas.tasks import TaskStatus
 
 def _touch(task: TaskRow, now: datetime) -> TaskRow:
     return task._replace(revision=task.revision + 1, updated_at=max(now, task.updated_at))
+
+
+def _move(task: TaskRow, status: TaskStatus) -> TaskRow:
+    check_task_move(task.status, status, is_work_item=task.step is not None)
+    return task._replace(status=status)
 
 
 def _stop_waiting(task: TaskRow) -> TaskRow:
@@ -37,9 +46,8 @@ def _renew(task: TaskRow, run_id: UUID) -> TaskRow:
 def end(task: TaskRow, status: TaskStatus, reason: Reason | None, now: datetime, error: Json = None) -> TaskRow:
     """Return an open task as it stands when it has ended; without an ``error`` it keeps its last one."""
     ended_at = max(now, task.started_at or now)
-    return _touch(_stop_waiting(task), now)._replace(
+    return _touch(_stop_waiting(_move(task, status)), now)._replace(
         lease_expires_at=None,
-        status=status,
         reason=reason,
         error=task.error if error is None else error,
         limit_at=None,
@@ -53,8 +61,7 @@ def follow(task: TaskRow, sequel: Sequel, now: datetime, error: Json, run_id: UU
     if sequel.available_at is None:
         return end(task._replace(error=error), sequel.status, sequel.reason, now)
     waits = sequel.status is TaskStatus.sleeping
-    return _touch(_renew(task, run_id), now)._replace(
-        status=sequel.status,
+    return _touch(_renew(_move(task, sequel.status), run_id), now)._replace(
         reason=None,
         error=error,
         ready_at=None if waits else now,
@@ -66,9 +73,8 @@ def follow(task: TaskRow, sequel: Sequel, now: datetime, error: Json, run_id: UU
 def put_to_sleep(task: TaskRow, wake_at: datetime, now: datetime) -> TaskRow:
     """Return a running task that its worker put aside until ``wake_at``; the attempt stays."""
     is_due = wake_at <= now
-    return _touch(task, now)._replace(
+    return _touch(_move(task, TaskStatus.sleeping), now)._replace(
         lease_expires_at=None,
-        status=TaskStatus.sleeping,
         lease_token=None,
         ready_at=now if is_due else None,
         due_at=None if is_due else wake_at,
@@ -82,9 +88,8 @@ def suspend(
     task: TaskRow, step: str, names: Sequence[str], all_of: Sequence[str] | None, until: datetime | None, now: datetime
 ) -> TaskRow:
     """Return a running task that its worker put aside until one (or ``all_of``) of the ``names`` is emitted."""
-    return _touch(task, now)._replace(
+    return _touch(_move(task, TaskStatus.sleeping), now)._replace(
         lease_expires_at=None,
-        status=TaskStatus.sleeping,
         lease_token=None,
         ready_at=None,
         due_at=until,
@@ -98,6 +103,8 @@ def suspend(
 
 def wake(task: TaskRow, now: datetime, event_name: str | None = None, payload: Json = None) -> TaskRow:
     """Return a waiting task that can be claimed from now on: its time came, or an event did."""
+    if task.status not in TASK_WAITING:
+        raise UnknownMoveError(f"a {task.status} task waits for nothing")
     awaited = None if task.wait_step is None else task.wake_event
     return _touch(_stop_waiting(task), now)._replace(
         ready_at=now, wake_event=event_name or awaited, event_payload=payload
@@ -106,13 +113,14 @@ def wake(task: TaskRow, now: datetime, event_name: str | None = None, payload: J
 
 def release(task: TaskRow, now: datetime) -> TaskRow:
     """Return a running task that its worker gave back unharmed: the same attempt is claimed again."""
-    return _touch(task, now)._replace(
-        lease_expires_at=None, status=TaskStatus.pending, lease_token=None, claimed_by=None, ready_at=now
+    return _touch(_move(task, TaskStatus.pending), now)._replace(
+        lease_expires_at=None, lease_token=None, claimed_by=None, ready_at=now
     )
 
 
 def reopen(task: TaskRow, max_attempts: int, run_id: UUID, now: datetime) -> TaskRow:
     """Return a failed or cancelled task with another attempt, whose id is ``run_id``; its clocks start anew."""
+    check_task_verb(task.status, "retry")
     return _touch(_renew(task, run_id), now)._replace(
         status=TaskStatus.pending,
         reason=None,

@@ -6,7 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.moves import TASK_FINAL, TASK_MOVES, TASK_OPEN, TASK_VERBS, allowed_for_task
+from app.domain.moves import (
+    TASK_FINAL,
+    TASK_MOVES,
+    TASK_OPEN,
+    TASK_VERBS,
+    TASK_WAITING,
+    UnknownMoveError,
+    allowed_for_task,
+)
 from app.domain.records import TaskRow
 from app.domain.retries import Sequel
 from app.domain.task_moves import end, follow, past_attempt, put_to_sleep, release, reopen, suspend, wake
@@ -164,6 +172,59 @@ class TestPastAttempt:
             "ended_at": NOW,
             "error": ERROR,
         }
+
+
+def put_in(status: TaskStatus, then: TaskStatus) -> TaskRow:
+    """Return a task in ``status`` after it was moved on to ``then``, in the way that leads there."""
+    task = running(status=status)
+    if then in TASK_FINAL:
+        return end(task, then, None, NOW)
+    if then is TaskStatus.sleeping:
+        return put_to_sleep(task, LATER, NOW)
+    return release(task, NOW)
+
+
+ALL_MOVES = [(before, after) for before in TaskStatus for after in TaskStatus if after is not TaskStatus.running]
+"""But for claims, which are made by SQL alone."""
+
+
+class TestUnknownMoves:
+    @pytest.mark.parametrize(("before", "after"), [move for move in ALL_MOVES if move[1] not in TASK_MOVES[move[0]]])
+    def test_each_is_refused_where_it_is_made(self, before: TaskStatus, after: TaskStatus) -> None:
+        with pytest.raises(UnknownMoveError, match=f"{before} task cannot become {after}"):
+            put_in(before, after)
+
+    @pytest.mark.parametrize(("before", "after"), [move for move in ALL_MOVES if move[1] in TASK_MOVES[move[0]]])
+    def test_each_that_is_known_is_made(self, before: TaskStatus, after: TaskStatus) -> None:
+        assert put_in(before, after).status is after
+
+    @pytest.mark.parametrize("status", [status for status in TaskStatus if status is not TaskStatus.running])
+    def test_only_an_attempt_that_runs_is_followed_by_another_or_put_aside(self, status: TaskStatus) -> None:
+        for sequel in (Sequel(TaskStatus.pending, None, NOW), Sequel(TaskStatus.sleeping, None, LATER)):
+            with pytest.raises(UnknownMoveError):
+                follow(running(status=status), sequel, NOW, ERROR, NEXT)
+        with pytest.raises(UnknownMoveError):
+            suspend(running(status=status), "s", ["paid"], None, LATER, NOW)
+
+    @pytest.mark.parametrize("status", TASK_WAITING)
+    def test_attempt_of_a_step_is_also_followed_while_nobody_has_it(self, status: TaskStatus) -> None:
+        item = follow(running(status=status, step="a"), Sequel(TaskStatus.sleeping, None, LATER), NOW, ERROR, NEXT)
+        assert (item.status, item.attempt) == (TaskStatus.sleeping, 2)
+
+    @pytest.mark.parametrize("status", TASK_FINAL)
+    def test_attempt_of_a_step_that_has_ended_is_not_followed(self, status: TaskStatus) -> None:
+        with pytest.raises(UnknownMoveError):
+            follow(running(status=status, step="a"), Sequel(TaskStatus.pending, None, NOW), NOW, ERROR, NEXT)
+
+    @pytest.mark.parametrize("status", [status for status in TaskStatus if status not in TASK_WAITING])
+    def test_only_what_waits_is_woken(self, status: TaskStatus) -> None:
+        with pytest.raises(UnknownMoveError):
+            wake(running(status=status), NOW)
+
+    @pytest.mark.parametrize("status", [*TASK_OPEN, TaskStatus.completed])
+    def test_only_what_may_be_retried_is_opened_again(self, status: TaskStatus) -> None:
+        with pytest.raises(UnknownMoveError):
+            reopen(running(status=status), 3, NEXT, NOW)
 
 
 class TestMovesOfTasks:
