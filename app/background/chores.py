@@ -18,8 +18,8 @@ from app.moves.event_waits import wake_due_tasks
 from app.moves.runs import end_overdue_runs
 from app.moves.tasks import cancel_limited_tasks
 from app.settings import Settings
+from app.store.due_executions import find_due_runs, find_expired_work, find_runs_past_deadline
 from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks
-from app.store.executions import find_due_runs, find_expired_work, find_runs_past_deadline
 from app.store.run_ends import find_overdue_runs
 from app.store.schedules import find_due_schedules
 from app.store.tasks import delete_old_tasks

@@ -10,7 +10,7 @@ from app.domain.run_changes import cancel_run as cancelled
 from app.execution.session import Executions
 from app.moves.runs import change_of, topic_of
 from app.moves.tasks import cancel_open_tasks
-from app.store import executions as executions_store
+from app.store import due_executions as due_executions_store
 from app.store import run_ends as ends_store
 from app.store import workflow_runs as runs_store
 from milepost.schemas.reasons import Reason
@@ -19,7 +19,7 @@ from milepost.schemas.workflow_runs import HistoryVerb
 
 async def find_cancelled_runs(tx: Tx, most: int) -> Sequence[UUID]:
     """Return up to about ``most`` runs whose grace is over or whose last running task has ended."""
-    executed = await executions_store.list_cancelled_executions(tx, most)
+    executed = await due_executions_store.list_cancelled_executions(tx, most)
     return [*executed, *await ends_store.find_cancelled_runs(tx, most)]
 
 
@@ -27,7 +27,7 @@ async def finish_cancelled_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int
     """Cancel those of the runs whose grace is over or whose last running task has ended; how many they were."""
     executions = await lock_executions(tx, workflow_run_ids, HOUSEKEEPING)
     ids = [*await ends_store.lock_cancelled_runs(tx, workflow_run_ids)]
-    ids += executions.runs.keys() & set(await executions_store.list_cancelled_of(tx, workflow_run_ids))
+    ids += executions.runs.keys() & set(await due_executions_store.list_cancelled_of(tx, workflow_run_ids))
     if ids:
         await finish_cancel(executions, ids, HOUSEKEEPING)
     return len(ids)

@@ -11,6 +11,7 @@ from app.execution.session import Executions
 from app.execution.work_reports import fail_work, keep_attempts, lock_runs_of_steps
 from app.moves.attempts import lease_error, store_followed
 from app.moves.event_waits import deliver_later
+from app.store import due_executions as due_executions_store
 from app.store import executions as executions_store
 from app.store import tasks as tasks_store
 from milepost.schemas.reasons import Reason
@@ -40,7 +41,7 @@ async def advance_due_steps(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
     """Let the times of steps of the runs come: retries, waits and time-outs; how many they were."""
     executions = Executions(tx)
     await executions.lock(workflow_run_ids)
-    due = await executions_store.list_due_steps(tx, list(executions.runs), STEPS_PER_ROUND)
+    due = await due_executions_store.list_due_steps(tx, list(executions.runs), STEPS_PER_ROUND)
     await executions.prefetch([(row.workflow_run_id, row.path) for row in due])
     done = 0
     for row in due:

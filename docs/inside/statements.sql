@@ -255,6 +255,73 @@ DELETE
 FROM event_deliveries
 WHERE event_deliveries.delivery_id = ANY (%(keys)s::BIGINT[]);
 
+-- due_executions._FIND_DUE
+SELECT workflow_steps.workflow_run_id
+FROM workflow_steps
+JOIN workflow_runs ON workflow_runs.workflow_run_id = workflow_steps.workflow_run_id
+WHERE workflow_steps.due_at <= now() AND workflow_runs.completed_at IS NULL AND (workflow_steps.workflow_run_id NOT IN (
+    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
+    FROM set_aside_rows
+    WHERE set_aside_rows.chore = 'advance_due_steps'
+))
+ORDER BY workflow_steps.due_at
+LIMIT %(most)s::INTEGER;
+
+-- due_executions._LIST_DUE
+SELECT workflow_steps.workflow_run_id, workflow_steps.path, workflow_steps.scope
+FROM workflow_steps
+WHERE workflow_steps.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_steps.due_at <= now()
+ORDER BY workflow_steps.due_at
+LIMIT %(most)s::INTEGER;
+
+-- due_executions._LIST_PAST_DEADLINE
+SELECT workflow_executions.workflow_run_id
+FROM workflow_executions
+WHERE workflow_executions.deadline_at <= now() AND (workflow_executions.workflow_run_id NOT IN (
+    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
+    FROM set_aside_rows
+    WHERE set_aside_rows.chore = 'end_runs_past_deadline'
+))
+ORDER BY workflow_executions.deadline_at
+LIMIT %(most)s::INTEGER;
+
+-- due_executions._LIST_EXPIRED_WORK
+SELECT tasks.task_id
+FROM tasks
+WHERE tasks.lease_expires_at <= statement_timestamp() AND tasks.step IS NOT NULL AND (tasks.task_id NOT IN (
+    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
+    FROM set_aside_rows
+    WHERE set_aside_rows.chore = 'expire_step_leases'
+))
+ORDER BY tasks.lease_expires_at
+LIMIT %(most)s::INTEGER;
+
+-- due_executions._LIST_CANCELLED
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+WHERE workflow_runs.cancel_due_at IS NOT NULL AND workflow_runs.workflow_id IS NOT NULL AND (workflow_runs.cancel_due_at
+    <= now() OR NOT (EXISTS (
+    SELECT 1
+    FROM tasks
+    WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id AND tasks.status = 'running'
+))) AND (workflow_runs.workflow_run_id NOT IN (
+    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
+    FROM set_aside_rows
+    WHERE set_aside_rows.chore = 'finish_cancelled_runs'
+))
+ORDER BY workflow_runs.cancel_due_at
+LIMIT %(most)s::INTEGER;
+
+-- due_executions._CANCELLED_OF
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.cancel_due_at IS NOT NULL AND
+    workflow_runs.workflow_id IS NOT NULL AND (workflow_runs.cancel_due_at <= now() OR NOT (EXISTS (
+    SELECT 1
+    FROM tasks
+    WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id AND tasks.status = 'running'
+)));
+
 -- due_tasks._FIND_EXPIRED
 SELECT tasks.task_id
 FROM tasks
@@ -768,51 +835,10 @@ SELECT item.workflow_run_id, item.path, item.code, item.expression
 FROM item
 ON CONFLICT DO NOTHING;
 
--- executions._FIND_DUE
-SELECT workflow_steps.workflow_run_id
-FROM workflow_steps
-JOIN workflow_runs ON workflow_runs.workflow_run_id = workflow_steps.workflow_run_id
-WHERE workflow_steps.due_at <= now() AND workflow_runs.completed_at IS NULL AND (workflow_steps.workflow_run_id NOT IN (
-    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
-    FROM set_aside_rows
-    WHERE set_aside_rows.chore = 'advance_due_steps'
-))
-ORDER BY workflow_steps.due_at
-LIMIT %(most)s::INTEGER;
-
--- executions._LIST_DUE
-SELECT workflow_steps.workflow_run_id, workflow_steps.path, workflow_steps.scope
-FROM workflow_steps
-WHERE workflow_steps.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_steps.due_at <= now()
-ORDER BY workflow_steps.due_at
-LIMIT %(most)s::INTEGER;
-
--- executions._LIST_PAST_DEADLINE
-SELECT workflow_executions.workflow_run_id
-FROM workflow_executions
-WHERE workflow_executions.deadline_at <= now() AND (workflow_executions.workflow_run_id NOT IN (
-    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
-    FROM set_aside_rows
-    WHERE set_aside_rows.chore = 'end_runs_past_deadline'
-))
-ORDER BY workflow_executions.deadline_at
-LIMIT %(most)s::INTEGER;
-
 -- executions._FIND_WORK
 SELECT tasks.task_id, tasks.workflow_run_id
 FROM tasks
 WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL;
-
--- executions._LIST_EXPIRED_WORK
-SELECT tasks.task_id
-FROM tasks
-WHERE tasks.lease_expires_at <= statement_timestamp() AND tasks.step IS NOT NULL AND (tasks.task_id NOT IN (
-    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
-    FROM set_aside_rows
-    WHERE set_aside_rows.chore = 'expire_step_leases'
-))
-ORDER BY tasks.lease_expires_at
-LIMIT %(most)s::INTEGER;
 
 -- executions._LIST_RUNS_AWAITING
 SELECT DISTINCT workflow_steps.workflow_run_id
@@ -845,32 +871,6 @@ WITH RECURSIVE below(workflow_run_id) AS (
 )
 SELECT below.workflow_run_id
 FROM below;
-
--- executions._LIST_CANCELLED
-SELECT workflow_runs.workflow_run_id
-FROM workflow_runs
-WHERE workflow_runs.cancel_due_at IS NOT NULL AND workflow_runs.workflow_id IS NOT NULL AND (workflow_runs.cancel_due_at
-    <= now() OR NOT (EXISTS (
-    SELECT 1
-    FROM tasks
-    WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id AND tasks.status = 'running'
-))) AND (workflow_runs.workflow_run_id NOT IN (
-    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
-    FROM set_aside_rows
-    WHERE set_aside_rows.chore = 'finish_cancelled_runs'
-))
-ORDER BY workflow_runs.cancel_due_at
-LIMIT %(most)s::INTEGER;
-
--- executions._CANCELLED_OF
-SELECT workflow_runs.workflow_run_id
-FROM workflow_runs
-WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.cancel_due_at IS NOT NULL AND
-    workflow_runs.workflow_id IS NOT NULL AND (workflow_runs.cancel_due_at <= now() OR NOT (EXISTS (
-    SELECT 1
-    FROM tasks
-    WHERE tasks.workflow_run_id = workflow_runs.workflow_run_id AND tasks.status = 'running'
-)));
 
 -- idempotency_keys._LOCK
 SELECT pg_advisory_xact_lock(%(pg_advisory_xact_lock_2)s::INTEGER, hash) AS pg_advisory_xact_lock_1

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable
 
-from app.store import executions, steps, tasks
+from app.store import due_executions, executions, steps, tasks
 from app.store.recordsets import as_rows
 from milepost.schemas.steps import StepStatus
 from tests.conftest import connect
@@ -116,24 +116,24 @@ class TestManyRuns:
         assert plan.rows_returned() == 10
 
     def test_due_steps_are_found_without_looking_at_the_others(self, execution_probe: Probe, generic: bool) -> None:
-        plan = execution_probe.explain(executions._FIND_DUE, {"most": MOST}, generic=generic)
+        plan = execution_probe.explain(due_executions._FIND_DUE, {"most": MOST}, generic=generic)
         assert "ix_workflow_steps_due" in cheap(plan, {STEPS: 60}).indexes()
         assert plan.rows_returned() == 20
 
     def test_deadlines_are_found_without_looking_at_the_others(self, execution_probe: Probe, generic: bool) -> None:
-        plan = execution_probe.explain(executions._LIST_PAST_DEADLINE, {"most": MOST}, generic=generic)
+        plan = execution_probe.explain(due_executions._LIST_PAST_DEADLINE, {"most": MOST}, generic=generic)
         assert "ix_workflow_executions_due" in cheap(plan, {"workflow_executions": 40}).indexes()
         assert plan.rows_returned() == 10
 
     def test_expired_work_is_found_without_looking_at_the_others(self, execution_probe: Probe, generic: bool) -> None:
-        plan = execution_probe.explain(executions._LIST_EXPIRED_WORK, {"most": MOST}, generic=generic)
+        plan = execution_probe.explain(due_executions._LIST_EXPIRED_WORK, {"most": MOST}, generic=generic)
         assert "ix_tasks_lease_due" in cheap(plan, {TASKS: 40}).indexes()
         assert plan.rows_returned() == 10
 
     def test_cancelled_runs_are_found_without_looking_at_the_others(
         self, execution_probe: Probe, generic: bool
     ) -> None:
-        plan = execution_probe.explain(executions._LIST_CANCELLED, {"most": MOST}, generic=generic)
+        plan = execution_probe.explain(due_executions._LIST_CANCELLED, {"most": MOST}, generic=generic)
         assert not plan.scans_whole(RUNS)
         assert plan.rows_returned() == 2
 
