@@ -106,7 +106,7 @@ class Task(Base):
     )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="The database's time")
     first_started_at: Mapped[datetime | None] = mapped_column(comment="First claim; NULL: never; anew by retry")
-    started_at: Mapped[datetime | None] = mapped_column(comment="Last claim of this attempt; NULL: not yet")
+    started_at: Mapped[datetime | None] = mapped_column(comment="First claim of this attempt; NULL: not yet")
     completed_at: Mapped[datetime | None] = mapped_column(comment="When it ended, however; NULL: open")
     cancelled_at: Mapped[datetime | None] = mapped_column(comment="When it was cancelled; NULL: it is not")
     cancel_requested_at: Mapped[datetime | None] = mapped_column(comment="Its worker is asked to stop; NULL: not")
@@ -196,7 +196,7 @@ class TaskAttempt(Base):
     reason: Mapped[str | None] = mapped_column(comment="Why it ended; NULL: a worker's report says so")
     claimed_by: Mapped[str | None] = mapped_column(comment="Worker that had it last; NULL: never claimed")
     lease_token: Mapped[UUID | None] = mapped_column(comment="Of its last lease; NULL: never claimed")
-    started_at: Mapped[datetime | None] = mapped_column(comment="Its last claim; NULL: never claimed")
+    started_at: Mapped[datetime | None] = mapped_column(comment="Its first claim; NULL: never claimed")
     ended_at: Mapped[datetime] = mapped_column(comment="The database's time")
     error: Mapped[JsonText | None] = mapped_column(comment="What went wrong; NULL: nothing")
 
