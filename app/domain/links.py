@@ -1,8 +1,9 @@
 """Which workflow run a task belongs to."""
 
-from typing import Any
+from contextlib import suppress
 from uuid import UUID
 
+from app.domain.json_texts import JsonValue
 from app.errors import ValidationFailed
 from milepost.schemas.tasks import TaskSpec
 
@@ -26,7 +27,7 @@ def place_of_link(spec: TaskSpec, at: str) -> str:
     return at + next((pointer for pointer, _ in _places(spec)), "/workflow_run_id")
 
 
-def _places(spec: TaskSpec) -> list[tuple[str, Any]]:
+def _places(spec: TaskSpec) -> list[tuple[str, JsonValue | UUID]]:
     params = spec.params if isinstance(spec.params, dict) else {}
     places = {
         "/workflow_run_id": spec.workflow_run_id,
@@ -36,10 +37,10 @@ def _places(spec: TaskSpec) -> list[tuple[str, Any]]:
     return [(pointer, value) for pointer, value in places.items() if value is not None]
 
 
-def _read_id(value: Any, pointer: str) -> UUID:
+def _read_id(value: JsonValue | UUID, pointer: str) -> UUID:
     if isinstance(value, UUID):
         return value
-    try:
-        return UUID(value)
-    except (ValueError, TypeError, AttributeError):
-        raise ValidationFailed.at(pointer, "must be the UUID of a workflow run") from None
+    with suppress(ValueError):
+        if isinstance(value, str):
+            return UUID(value)
+    raise ValidationFailed.at(pointer, "must be the UUID of a workflow run")

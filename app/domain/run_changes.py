@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from operator import is_
 
 from pydantic import MISSING
 
@@ -28,10 +28,9 @@ def apply_update(run: RunRow, change: WorkflowRunUpdate, now: datetime) -> RunRo
         after = after._replace(tags=_merge_tags(run.tags, change.tags))
     if change.task_count is not MISSING:
         after = after._replace(task_count=change.task_count)
-    columns = zip(RunRow._fields, run, after, strict=True)
-    changed = [(name, stored, value) for name, stored, value in columns if value is not stored]
-    news: dict[str, Any] = {name: value for name, stored, value in changed if not _is_same(stored, value)}
-    return _touch(run._replace(**news), now) if news else run
+    both = zip(run, after, strict=True)
+    news = RunRow._make(stored if value is stored or _is_same(stored, value) else value for stored, value in both)
+    return run if all(map(is_, news, run)) else _touch(news, now)
 
 
 def is_executed(run: RunRow) -> bool:

@@ -1,7 +1,6 @@
 """What the filters of a list ask for, as the values of a statement."""
 
-from typing import Any
-
+from app.domain.json_texts import Storable
 from app.errors import ValidationFailed
 from milepost.schemas.workflow_runs import RunFilter
 
@@ -14,7 +13,7 @@ _ONE = (
 )
 
 
-def read_filters(query: RunFilter) -> dict[str, Any]:
+def read_filters(query: RunFilter) -> dict[str, Storable]:
     """Return the values asked for by name: one value alone under its own name, several under the plural.
 
     Raises ValidationFailed.
@@ -29,7 +28,7 @@ def read_filters(query: RunFilter) -> dict[str, Any]:
     return filters | _read_tags(query.tag)
 
 
-def _read_tags(tags: list[str]) -> dict[str, Any]:
+def _read_tags(tags: list[str]) -> dict[str, Storable]:
     wanted: dict[str, str | list[str]] = {}
     for tag in tags:
         key, colon, value = tag.partition(":")

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+
+from app.domain.json_texts import JsonValue
 
 
-def tag_texts(tags: Mapping[str, Any]) -> dict[str, str] | None:
+def tag_texts(tags: Mapping[str, JsonValue]) -> dict[str, str] | None:
     """Return each tag's value as the text that a filter compares with; None when there are no tags.
 
     A text is itself; numbers and booleans read as in JSON (`5`, `1.5`, `true`).

@@ -18,7 +18,7 @@ from app.domain.tags import tag_texts
         (2**80, str(2**80)),
     ],
 )
-def test_text_is_that_of_the_value(value: object, text: str) -> None:
+def test_text_is_that_of_the_value(value: str | float, text: str) -> None:
     assert tag_texts({"k": value}) == {"k": text}
 
 

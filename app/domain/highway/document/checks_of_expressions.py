@@ -26,7 +26,7 @@ from app.domain.json_texts import Json
 from milepost.schemas.tasks import TEN_YEARS_SECONDS
 
 _NOW = datetime(2025, 1, 1, tzinfo=UTC)
-"""Any moment: whether a form is right does not depend on it."""
+"""Some moment: whether a form is right does not depend on it."""
 TYPES = (
     "string",
     "str",

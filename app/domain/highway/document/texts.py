@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
-from app.domain.json_texts import Json
+from app.domain.json_texts import Json, JsonValue
 from app.domain.json_values import DEPTH_MOST, find_unstorable
 
 VERSION = "2.0.0"
@@ -22,11 +22,23 @@ Otherwise a few lines could become gigabytes.
 """
 _SHOWN_MOST = 100
 
-_LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _DUMPER: Any = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 _RESOLVER: Any = yaml.resolver.Resolver()
-_CONSTRUCTOR: Any = yaml.constructor.SafeConstructor()
+_CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _TAG = "tag:yaml.org,2002:"
+
+
+class Mark(Protocol):
+    """Where something stands in a text: as either of the two parsers, in C and in Python, says it."""
+
+    @property
+    def line(self) -> int:
+        """Return its line, from 0."""
+
+    @property
+    def column(self) -> int:
+        """Return its column, from 0."""
 
 
 class DocumentUnreadable(ValueError):
@@ -127,7 +139,7 @@ def _refuse_constant(name: str) -> Json:
     raise DocumentUnreadable(f"{name} is not JSON")
 
 
-def _refuse(reason: str, mark: Any) -> DocumentUnreadable:
+def _refuse(reason: str, mark: Mark | None) -> DocumentUnreadable:
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return DocumentUnreadable(place + reason)
 
@@ -157,7 +169,7 @@ class _Builder:
         self._anchors: dict[str, Json] = {}
         self._copies = 0
 
-    def take(self, event: Any) -> None:
+    def take(self, event: yaml.Event) -> None:
         """Add what one event brings. Raises DocumentUnreadable."""
         match event:
             case yaml.ScalarEvent():
@@ -176,7 +188,7 @@ class _Builder:
             case _:
                 pass
 
-    def _take_scalar(self, event: Any) -> None:
+    def _take_scalar(self, event: yaml.ScalarEvent) -> None:
         _refuse_tag(event)
         is_plain = event.implicit[0]
         if not self._open and is_plain and not event.value:
@@ -192,17 +204,18 @@ class _Builder:
         if event.anchor:
             self._anchors[event.anchor] = value
 
-    def _take_alias(self, event: Any) -> None:
-        if event.anchor not in self._anchors:
-            reason = f"the alias {_show(event.anchor)} has no anchor before it that is complete"
+    def _take_alias(self, event: yaml.AliasEvent) -> None:
+        anchor = event.anchor or ""
+        if anchor not in self._anchors:
+            reason = f"the alias {_show(anchor)} has no anchor before it that is complete"
             raise _refuse(reason, event.start_mark)
-        value = self._copy(self._anchors[event.anchor], event.start_mark, len(self._open))
+        value = self._copy(self._anchors[anchor], event.start_mark, len(self._open))
         if self._expects_key():
             self._set_key(value, event)
         else:
             self._add(value, None)
 
-    def _open_members(self, event: Any) -> None:
+    def _open_members(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         _refuse_tag(event)
         if self._expects_key():
             raise _refuse("a key must be a text", event.start_mark)
@@ -214,7 +227,7 @@ class _Builder:
     def _expects_key(self) -> bool:
         return bool(self._open) and self._open[-1].key is None and isinstance(self._open[-1].members, dict)
 
-    def _set_key(self, value: Any, event: Any) -> None:
+    def _set_key(self, value: JsonValue, event: yaml.Event) -> None:
         if isinstance(value, dict | list):
             raise _refuse("a key must be a text", event.start_mark)
         key = value if isinstance(value, str) else json.dumps(value)
@@ -236,7 +249,7 @@ class _Builder:
             parent.members[parent.key] = value
             parent.key = None
 
-    def _copy(self, value: Any, mark: Any, depth: int) -> Any:
+    def _copy(self, value: JsonValue, mark: Mark | None, depth: int) -> JsonValue:
         self._count_copy(value, mark)
         if not isinstance(value, dict | list):
             return value
@@ -250,18 +263,18 @@ class _Builder:
             members[key] = self._copy(member, mark, depth + 1)
         return members
 
-    def _count_copy(self, value: Any, mark: Any) -> None:
+    def _count_copy(self, value: JsonValue, mark: Mark | None) -> None:
         self._copies += 1 + (len(value) // _CHARACTERS_A_COPY if isinstance(value, str) else 0)
         if self._copies > _COPIES_MOST:
             raise _refuse(f"the aliases stand for more than {_COPIES_MOST} parts", mark)
 
 
-def _refuse_tag(event: Any) -> None:
+def _refuse_tag(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
     if event.tag is not None:
         raise _refuse(f"the tag {_show(event.tag)} is not taken; write the value without it", event.start_mark)
 
 
-def _check_text(event: Any) -> str:
+def _check_text(event: yaml.ScalarEvent) -> str:
     text: str = event.value
     if "\0" in text:
         raise _refuse("the text contains the character NUL, which cannot be kept", event.start_mark)
@@ -273,7 +286,7 @@ def _check_text(event: Any) -> str:
     return text
 
 
-def _read_plain(event: Any) -> Any:
+def _read_plain(event: yaml.ScalarEvent) -> bool | float | str | None:
     """Return what a text without quotes means: null, true, false, a number, or the text."""
     text = _check_text(event)
     match _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG):
@@ -288,10 +301,10 @@ def _read_plain(event: Any) -> Any:
             return text
 
 
-def _read_number(text: str, kind: str, event: Any) -> Any:
+def _read_number(text: str, kind: str, event: yaml.ScalarEvent) -> float:
     node = yaml.ScalarNode(_TAG + kind, text)
     try:
-        number = getattr(_CONSTRUCTOR, f"construct_yaml_{kind}")(node)
+        number: int | float = getattr(_CONSTRUCTOR, f"construct_yaml_{kind}")(node)
         str(number)
     except (ValueError, OverflowError):
         raise _refuse(f"{_show(text)} is not a number that can be kept; quote it", event.start_mark) from None
