@@ -8,13 +8,17 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check "uv==${UV_V
 ENV VIRTUAL_ENV=/opt/milepost
 WORKDIR /src
 COPY pyproject.toml requirements.lock ./
-RUN uv pip install --no-cache --require-hashes --constraints requirements.lock --requirements pyproject.toml
+COPY milepost/pyproject.toml ./milepost/
+# What is built here is not to be looked for among what is published.
+RUN echo milepost > built-here.txt \
+    && uv pip install --no-cache --require-hashes --constraints requirements.lock --excludes built-here.txt \
+        --requirements pyproject.toml --requirements milepost/pyproject.toml
 COPY README.md alembic.ini ./
 COPY alembic ./alembic
 COPY app ./app
 COPY milepost ./milepost
-RUN uv build --no-cache --wheel --require-hashes --build-constraints requirements.lock --out-dir dist \
-    && uv pip install --no-cache --no-deps dist/milepost-*.whl
+RUN uv build --no-cache --all-packages --wheel --require-hashes --build-constraints requirements.lock --out-dir dist \
+    && uv pip install --no-cache --no-deps dist/*.whl
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 milepost \

@@ -25,32 +25,37 @@ docs: $(VENV)/.dev ## Write the generated parts of the documentation anew
 
 lock: ## Look for newer dependencies, and lock them
 	uv lock --upgrade
-	uv export --quiet --no-emit-project --no-header --all-extras --output-file requirements.lock
+	uv export --quiet --no-emit-workspace --no-header --all-packages --all-extras --output-file requirements.lock
 
 clean: ## Remove what was installed and built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
 
-# What running needs: the dependencies of the project, in the versions and with the hashes of the lock.
-$(VENV)/.ready: requirements.lock pyproject.toml
+# What running needs: the dependencies of the two projects, in the versions and with the hashes of the lock, and then both
+# from this checkout. That the one needs the other is left out before: it would be looked for among what is published.
+$(VENV)/.ready: requirements.lock pyproject.toml milepost/pyproject.toml
 	@echo 'Installing Milepost into $(VENV): some 15 seconds the first time'
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Milepost needs Python 3.11 or later: make PYTHON=python3.12 ...")'
-	@if command -v uv >/dev/null; then \
+	@if uv pip install --help 2>/dev/null | grep -q -e --excludes; then \
 		UV=uv; \
 		test -x $(BIN)/python || uv venv --quiet --clear --python $(PYTHON) $(VENV); \
 	else \
 		UV=$(BIN)/uv; \
+		echo '  uv, which installs the rest'; \
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV); \
 		test -x $$UV || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
 	fi && \
 	export VIRTUAL_ENV=$(VENV) && \
-	$$UV pip install --quiet --require-hashes --constraints requirements.lock --requirements pyproject.toml && \
-	$$UV pip install --quiet --no-deps --editable .
+	echo '  what it needs, by requirements.lock' && \
+	echo milepost | $$UV pip install --quiet --require-hashes --constraints requirements.lock --excludes - \
+		--requirements pyproject.toml --requirements milepost/pyproject.toml && \
+	echo '  the service and the client, from this checkout' && \
+	$$UV pip install --quiet --no-deps --editable ./milepost --editable .
 	@touch $@
 
 # What tests need besides.
 $(VENV)/.dev: $(VENV)/.ready
 	@echo 'Installing what tests need into $(VENV)'
-	@UV=$$(command -v uv || echo $(BIN)/uv) && \
+	@UV=$$(test -x $(BIN)/uv && echo $(BIN)/uv || echo uv) && \
 	export VIRTUAL_ENV=$(VENV) && \
 	$$UV pip install --quiet --require-hashes --requirements requirements.lock
 	@touch $@

@@ -1,12 +1,14 @@
 """Calling a running service from the command line."""
 
 import os
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-import httpx
 import typer
 
 from milepost.cli.exits import ExitCode, leave
+
+if TYPE_CHECKING:
+    import httpx
 
 Url = Annotated[str, typer.Option(envvar="MILEPOST_URL", help="Where the service is.")]
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -29,15 +31,17 @@ def call(
     json: Any = None,
     document: Document | None = None,
     as_text: bool = False,
-) -> httpx.Response:
+) -> "httpx.Response":
     """Return the answer of the service; leave with its own words when it refuses."""
+    import httpx  # noqa: PLC0415 - help needs no client
+
     try:
         return accept(send(method, url, path, params=params, json=json, document=document, as_text=as_text))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         leave(ExitCode.UNREACHABLE, f"{url} does not answer: {str(error) or type(error).__name__}")
 
 
-def accept(response: httpx.Response) -> httpx.Response:
+def accept(response: "httpx.Response") -> "httpx.Response":
     """Return ``response``; leave with its own words when it is a refusal."""
     if not response.is_success:
         leave(ExitCode.REFUSED, _explain(response))
@@ -53,8 +57,10 @@ def send(
     json: Any = None,
     document: Document | None = None,
     as_text: bool = False,
-) -> httpx.Response:
+) -> "httpx.Response":
     """Return the answer of the service, whatever it is. Raises httpx.HTTPError, httpx.InvalidURL."""
+    import httpx  # noqa: PLC0415 - help needs no client
+
     headers = {"Accept": "text/plain" if as_text else "application/json"}
     if key := os.environ.get("MILEPOST_API_KEY", "").strip():
         headers["Authorization"] = f"Bearer {key}"
@@ -71,7 +77,7 @@ def send(
     )
 
 
-def _explain(response: httpx.Response) -> str:
+def _explain(response: "httpx.Response") -> str:
     try:
         problem = response.json()
         return f"{problem['title']} ({problem['code']}): {problem['detail']}"

@@ -39,7 +39,8 @@ class Commands(TyperGroup):
             return self.given
         from importlib.metadata import entry_points  # noqa: PLC0415 - commands of callers start faster without it
 
-        return {found.name: found.value for found in entry_points(group=ENTRY_POINTS)}
+        found = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+        return {name: found[name] for name in sorted(found, key=_place_in_help)}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, those of callers first."""
@@ -86,6 +87,11 @@ def write_epilog(added: Collection[str]) -> str | None:
     """Return what to install for the commands that are missing, if any are."""
     missing = [name for name in OF_THE_SERVICE if name not in added]
     return f"`pip install {SERVICE}` adds {', '.join(missing)}." if missing else None
+
+
+def _place_in_help(name: str) -> tuple[int, str]:
+    """Return what added commands are sorted by: those of the service come in their order, before any others."""
+    return (OF_THE_SERVICE.index(name) if name in OF_THE_SERVICE else len(OF_THE_SERVICE), name)
 
 
 def _do_nothing() -> None:

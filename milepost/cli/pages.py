@@ -5,15 +5,18 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import typer
+
+if TYPE_CHECKING:
+    import httpx
 
 PROGRAM = "milepost"
 _CURSOR = "--cursor"
 
 
-def print_page(response: httpx.Response, *, as_json: bool, by_curl: bool = False) -> None:
+def print_page(response: "httpx.Response", *, as_json: bool, by_curl: bool = False) -> None:
     """Print a page as it came; below a table stands the command that goes on, with all that this one was given."""
     text = response.text.rstrip("\n")
     following = response.links.get("next")

@@ -2,15 +2,17 @@
 
 import math
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-import httpx
 import typer
 
 from milepost.cli.calls import DEFAULT_URL, Url, accept, call, send
 from milepost.cli.exits import ExitCode
 from milepost.cli.pages import print_page
+
+if TYPE_CHECKING:
+    import httpx
 
 app = typer.Typer(help="List, show, watch and steer workflow runs.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the service answers it.")]
@@ -159,7 +161,7 @@ def _tell(url: str, workflow_run_id: UUID, verb: str, *, as_json: bool, **body: 
     typer.echo(response.text if as_json else line)
 
 
-def _wait_a_while(url: str, workflow_run_id: UUID, give_up_at: float) -> httpx.Response:
+def _wait_a_while(url: str, workflow_run_id: UUID, give_up_at: float) -> "httpx.Response":
     """Return the run when it has ended, or as it stands after some time; a service that restarts is waited for."""
     path = f"/v1/workflow-runs/{workflow_run_id}/wait"
     patience_ends_at = time.monotonic() + PATIENCE_SECONDS
@@ -177,8 +179,10 @@ def _wait_a_while(url: str, workflow_run_id: UUID, give_up_at: float) -> httpx.R
         return response
 
 
-def _try_to_wait(url: str, path: str, seconds: float) -> httpx.Response | None:
+def _try_to_wait(url: str, path: str, seconds: float) -> "httpx.Response | None":
     """Return the answer, or None when the service is away for the moment; leave when it refuses."""
+    import httpx  # noqa: PLC0415 - help needs no client
+
     try:
         response = send("GET", url, path, params=[("timeout_seconds", seconds)])
     except httpx.TransportError:

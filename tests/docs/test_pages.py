@@ -13,13 +13,13 @@ from app.db.embedded import find_binaries
 from tests.docs.pages import commands_of, is_as_documented, read_blocks, run_commands
 from tests.processes import ROOT, SCRIPTS, Serving, environment, open_directory
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "milepost" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SERVICE = "http://127.0.0.1:8000"
 DATABASE = "postgresql://milepost:secret@db.example/milepost"
 PAIR = "postgresql://milepost:secret@/milepost?host=db1.example,db2.example&port=5432,5432"
 NOT_RUN = re.compile(r"(export|docker) .*")
 INSTALLS = re.compile(r"pip (install|wheel) .*|milepost serve")
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def pair_with(url: str) -> str:

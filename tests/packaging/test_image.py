@@ -60,8 +60,11 @@ def built() -> Iterator[Built]:
         for line in instructions(BUILD, "COPY"):
             *names, _ = line.split()
             for name in names:
-                copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-                copy(ROOT / name, source / name)
+                (source / name).parent.mkdir(exist_ok=True)
+                if (ROOT / name).is_dir():
+                    shutil.copytree(ROOT / name, source / name, dirs_exist_ok=True)
+                else:
+                    shutil.copy(ROOT / name, source / name)
         uv = shutil.which("uv") or str(SCRIPTS / "uv")
         env = environment() | {"VIRTUAL_ENV": str(home), "UV_LINK_MODE": "copy", "UV_COMPILE_BYTECODE": "0"}
         env["PATH"] = os.pathsep.join([str(Path(uv).parent), str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -74,7 +77,7 @@ def built() -> Iterator[Built]:
 
 class TestImage:
     def test_wheel_holds_the_migrations(self, built: Built) -> None:
-        (wheel,) = (built.source / "dist").glob("*.whl")
+        (wheel,) = (built.source / "dist").glob("milepost_server-*.whl")
         names = set(zipfile.ZipFile(wheel).namelist())
         revisions = {f"app/alembic/versions/{path.name}" for path in (ROOT / "alembic" / "versions").glob("*.py")}
         assert revisions | {"app/alembic.ini", "app/alembic/env.py"} <= names
