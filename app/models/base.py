@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Dialect, MetaData, Text, literal_column
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.elements import SQLColumnExpression
 from sqlalchemy.types import TypeDecorator, Uuid
 
 from app.domain.json_texts import Json, JsonText, JsonValue
@@ -25,6 +26,11 @@ def constant(value: str) -> ColumnElement[str]:
     Source: PostgreSQL, Partial Indexes.
     """
     return literal_column(f"'{value}'", Text)
+
+
+def is_among(column: SQLColumnExpression[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that ``column`` has one of these constants."""
+    return column.in_([constant(value) for value in values])
 
 
 class KeptJson(TypeDecorator[JsonValue]):
@@ -64,7 +70,7 @@ class Base(DeclarativeBase):
         str: Text(),
         int: BigInteger(),
         datetime: DateTime(timezone=True),
-        Any: ReadJson(),
+        Any: ReadJson(),  # SQLAlchemy does not come to an end with a type that holds itself
         dict[str, Any]: ReadJson(),
         JsonText: KeptJson(),
     }

@@ -24,11 +24,14 @@ from app.models import (
 )
 from app.models.base import constant
 from app.store.set_aside_rows import ids_set_aside_by
+from milepost.schemas.tasks import TaskStatus
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
 _is_running_task = (
-    select(1).where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant("running")).exists()
+    select(1)
+    .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant(TaskStatus.running))
+    .exists()
 )
 _IS_TO_BE_CANCELLED = (
     WorkflowRun.cancel_due_at.is_not(None),

@@ -28,7 +28,7 @@ from app.domain.json_texts import JsonValue
 from app.domain.moves import TASK_OPEN
 from app.domain.records import TaskRow
 from app.models import Task, TaskAttempt
-from app.models.base import constant
+from app.models.base import is_among
 from app.store.locks import Rank
 from app.store.parts import Expression
 from app.store.set_aside_rows import ids_set_aside_by
@@ -38,7 +38,7 @@ from milepost.schemas.tasks import TaskStatus
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
-_IS_OPEN: ColumnElement[bool] = Task.status.in_([*map(constant, TASK_OPEN)])
+_IS_OPEN = is_among(Task.status, TASK_OPEN)
 _HAS_ONE_OF_IDS = Task.task_id == any_(_IDS)
 _BY_NOW = func.statement_timestamp()
 _IS_EXPIRED = (Task.lease_expires_at <= _BY_NOW, Task.step.is_(None))

@@ -40,6 +40,7 @@ from app.models.base import ReadJson, constant
 from app.store.locks import Rank
 from app.store.parts import Query
 from app.store.recordsets import as_rows, rows_like
+from milepost.schemas.steps import StepStatus
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _RUN = bindparam("of_run", type_=Uuid)
@@ -205,14 +206,14 @@ async def list_open_steps(tx: Tx, workflow_run_id: UUID, prefix: str, most: int 
 
 
 _has_begun = or_(
-    WorkflowStep.status != constant("waiting"),
+    WorkflowStep.status != constant(StepStatus.waiting),
     WorkflowStep.attempt > func.coalesce(cast(WorkflowStep.facts["before"].as_string(), Integer), 0),
 )
 _SWEEP = (
     update(WorkflowStep)
     .where(_OF_RUN, WorkflowStep.completed_at.is_(None))
     .values(
-        status=case((_has_begun, constant("cancelled")), else_=constant("skipped")),
+        status=case((_has_begun, constant(StepStatus.cancelled)), else_=constant(StepStatus.skipped)),
         due_at=None,
         awaits=None,
         completed_at=func.now(),

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    ColumnElement,
     Integer,
     Uuid,
     and_,
@@ -21,18 +20,19 @@ from app.db.engine import Parameters, Tx
 from app.domain.moves import OPEN
 from app.domain.records import RunRow
 from app.models import Schedule, WorkflowRun
-from app.models.base import constant
+from app.models.base import constant, is_among
 from app.store.locks import Rank
 from app.store.recordsets import as_rows, rows_like
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.workflow_runs import RUN_COLUMNS, read_runs
+from milepost.schemas.workflow_runs import RunStatus
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
-_IS_OPEN: ColumnElement[bool] = WorkflowRun.status.in_([*map(constant, OPEN)])
-_IS_RUNNING = WorkflowRun.status == constant("running")
+_IS_OPEN = is_among(WorkflowRun.status, OPEN)
+_IS_RUNNING = WorkflowRun.status == constant(RunStatus.running)
 _IS_PLANNED = and_(
-    WorkflowRun.status == constant("pending"),
+    WorkflowRun.status == constant(RunStatus.pending),
     WorkflowRun.workflow_id.is_not(None),
     WorkflowRun.paused_at.is_(None),
 )

@@ -11,7 +11,7 @@ from app.db.engine import Parameters, Tx
 from app.domain.moves import TASK_OPEN
 from app.domain.records import QueueRow, WorkerRow
 from app.models import Queue, QueueWorker, Task
-from app.models.base import constant
+from app.models.base import is_among
 from app.store.locks import Rank
 from app.store.pages import Page, read_page
 
@@ -62,9 +62,7 @@ _REVIVE = (
     insert(Queue)
     .from_select(
         ["queue"],
-        select(_QUEUE).where(
-            select(1).where(Task.queue == _QUEUE, Task.status.in_([*map(constant, TASK_OPEN)])).exists()
-        ),
+        select(_QUEUE).where(select(1).where(Task.queue == _QUEUE, is_among(Task.status, TASK_OPEN)).exists()),
     )
     .on_conflict_do_nothing()
     .returning(Queue.queue)
@@ -118,7 +116,7 @@ _COUNT_OPEN = (
         func.count().label("amount"),
         func.extract("epoch", func.now() - func.min(Task.created_at)).label("oldest_seconds"),
     )
-    .where(Task.queue == any_(_QUEUES), Task.status.in_([*map(constant, TASK_OPEN)]))
+    .where(Task.queue == any_(_QUEUES), is_among(Task.status, TASK_OPEN))
     .group_by(Task.queue, Task.status)
 )
 

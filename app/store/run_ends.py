@@ -27,13 +27,14 @@ from sqlalchemy import (
 from app.db.engine import Tx
 from app.domain.moves import OPEN
 from app.models import Task, WorkflowExecution, WorkflowRun, WorkflowStep
-from app.models.base import constant
+from app.models.base import constant, is_among
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.set_aside_rows import ids_set_aside_by
 from app.store.workflow_runs import as_column, history_of
 from milepost.schemas.reasons import Reason
 from milepost.schemas.steps import StepStatus
+from milepost.schemas.tasks import TaskStatus
 from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
@@ -43,7 +44,7 @@ _HAS_ONE_OF_IDS = WorkflowRun.workflow_run_id == any_(_IDS)
 _ENDED_AT = func.greatest(func.now(), WorkflowRun.started_at, WorkflowRun.updated_at)
 _IS_PAST_DEADLINE = (
     WorkflowRun.deadline_at <= func.now(),
-    WorkflowRun.status.in_([*map(constant, OPEN)]),
+    is_among(WorkflowRun.status, OPEN),
     WorkflowRun.workflow_id.is_(None),  # the others are ended by their execution
 )
 _IS_LOST = (WorkflowRun.heartbeat_expires_at <= func.now(),)
@@ -113,7 +114,9 @@ def _error(name: str, *message: ColumnElement[str] | str) -> Expression:
 
 
 _is_running_task = (
-    select(1).where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant("running")).exists()
+    select(1)
+    .where(Task.workflow_run_id == WorkflowRun.workflow_run_id, Task.status == constant(TaskStatus.running))
+    .exists()
 )
 _IS_TO_BE_CANCELLED = (
     WorkflowRun.cancel_due_at.is_not(None),

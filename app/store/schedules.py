@@ -32,7 +32,7 @@ from app.domain.json_texts import Storable
 from app.domain.moves import OPEN
 from app.domain.records import ScheduleRow, SlotRow
 from app.models import Schedule, ScheduleSlot, WorkflowRun
-from app.models.base import constant
+from app.models.base import constant, is_among
 from app.store.advisory_locks import NAMES_OF_SCHEDULED_WORKFLOWS
 from app.store.locks import Rank
 from app.store.pages import Page, read_page
@@ -63,7 +63,7 @@ _SETTINGS = (
     "created_by",
     "next_fire_at",
 )
-_is_open: ColumnElement[bool] = WorkflowRun.status.in_([*map(constant, OPEN)])
+_is_open = is_among(WorkflowRun.status, OPEN)
 _open_runs = (
     select(func.count())
     .select_from(WorkflowRun)

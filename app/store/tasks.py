@@ -22,7 +22,6 @@ from sqlalchemy import (
     column,
     delete,
     func,
-    literal_column,
     or_,
     select,
     true,
@@ -35,7 +34,7 @@ from app.domain.moments import END_OF_TIME
 from app.domain.moves import TASK_OPEN, TASK_WAITING
 from app.domain.records import TaskRow
 from app.models import Queue, Task, WorkflowRun
-from app.models.base import constant
+from app.models.base import constant, is_among
 from app.store.advisory_locks import KEYS_OF_SPAWNS
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
@@ -67,7 +66,7 @@ GIVEN = (
     "concurrency_key",
 )
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
-_IS_OPEN: ColumnElement[bool] = Task.status.in_([*map(constant, TASK_OPEN)])
+_IS_OPEN = is_among(Task.status, TASK_OPEN)
 
 
 def lock_statement(
@@ -86,7 +85,7 @@ _MOST = bindparam("most", type_=Integer)
 _of_runs = (
     Task.workflow_run_id == any_(_IDS),
     _IS_OPEN,
-    or_(bindparam("running_too", type_=Boolean), Task.status != constant("running")),
+    or_(bindparam("running_too", type_=Boolean), Task.status != constant(TaskStatus.running)),
 )
 _IS_WORK = (Task.workflow_run_id == any_(_IDS), Task.step.is_not(None))
 _LOCK_KEYS = select(
@@ -145,7 +144,7 @@ def _insert_tasks() -> Query:
             select(*values).order_by(item.c.place),
         )
         .on_conflict_do_nothing(
-            index_elements=["queue", "idempotency_key"], index_where=literal_column("idempotency_key IS NOT NULL")
+            index_elements=["queue", "idempotency_key"], index_where=Task.idempotency_key.is_not(None)
         )
         .returning(Task.task_id, Task.ready_at, Task.queue)
         .cte("task")
@@ -227,7 +226,7 @@ _cancelled = (
     update(Task)
     .where(Task.task_id == any_(func.array(select(_to_cancel.c.task_id).scalar_subquery())))
     .values(
-        status=constant("cancelled"),
+        status=constant(TaskStatus.cancelled),
         reason=bindparam("why", type_=Text),
         **dict.fromkeys(("ready_at", "due_at", "limit_at", "wake_at", "wait_step", "wait_all", "lease_expires_at")),
         completed_at=_ended_at,
@@ -248,7 +247,9 @@ async def cancel_tasks_of_runs(
     return await tx.fetch_values(_CANCEL_OF_RUNS, {"ids": workflow_run_ids, "why": why, "running_too": running_too})
 
 
-_HAS_RUNNING = select(select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == constant("running")).exists())
+_HAS_RUNNING = select(
+    select(1).where(Task.workflow_run_id == any_(_IDS), Task.status == constant(TaskStatus.running)).exists()
+)
 
 
 async def has_running_tasks(tx: Tx, workflow_run_id: UUID) -> bool:
@@ -258,7 +259,7 @@ async def has_running_tasks(tx: Tx, workflow_run_id: UUID) -> bool:
 
 _LOCK_TO_REOPEN = lock_statement(
     Task.workflow_run_id == any_(_IDS),
-    Task.status.in_([constant("failed"), constant("cancelled")]),
+    is_among(Task.status, (TaskStatus.failed, TaskStatus.cancelled)),
     order=Task.task_id,
 )
 
@@ -323,7 +324,7 @@ async def update_tasks(tx: Tx, tasks: Sequence[TaskRow]) -> None:
 
 _to_stop = (
     select(Task.task_id)
-    .where(Task.workflow_run_id == any_(_IDS), Task.status == constant("running"))
+    .where(Task.workflow_run_id == any_(_IDS), Task.status == constant(TaskStatus.running))
     .where(Task.cancel_requested_at.is_(None))
     .order_by(Task.task_id)
     .with_for_update(key_share=True)
@@ -382,7 +383,7 @@ async def hold_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> None:
 
 _RELEASE_OF_RUN = (
     update(Task)
-    .where(*_IS_WORK, Task.status.in_([*map(constant, TASK_WAITING)]))
+    .where(*_IS_WORK, is_among(Task.status, TASK_WAITING))
     .where(Task.ready_at.is_(None), Task.due_at.is_(None), Task.wake_at.is_(None), Task.wait_step.is_(None))
     .values(ready_at=func.now())
     .execution_options(locks=Rank.tasks)

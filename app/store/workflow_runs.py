@@ -32,7 +32,7 @@ from app.domain.moves import FINAL
 from app.domain.records import RunChange, RunRow
 from app.domain.tags import tag_texts
 from app.models import Task, WorkflowRun, WorkflowRunHistory
-from app.models.base import ReadJson, constant
+from app.models.base import ReadJson, constant, is_among
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
@@ -388,7 +388,7 @@ _DELETE = (
     delete(WorkflowRun)
     .where(
         WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
-        WorkflowRun.status.in_([*map(constant, FINAL)]),
+        is_among(WorkflowRun.status, FINAL),
     )
     .execution_options(locks=Rank.runs.held)
 )
