@@ -1,18 +1,20 @@
 """A transaction that watches in which order it takes its locks: tests run with it in the place of the service's own."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from pydantic_core import from_json
-from sqlalchemy import CursorResult, Executable, TextClause
+from sqlalchemy import Executable, TextClause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import ClauseElement
 
 from app.db.engine import Tx
+from app.db.sessions import Connection
+from app.db.statements import Rows
 from app.store.locks import AT_ANY_TIME, IN_ANY_ORDER, Lock, Rank, Way
 
 _LOCKS = re.compile(r"\bFOR (NO KEY |KEY )?(UPDATE|SHARE)\b|pg_(try_)?advisory_xact_lock")
@@ -136,6 +138,11 @@ def _as_id(value: Any) -> Any:
         return value
 
 
+Watcher: TypeAlias = Callable[[Connection, str], None]
+WATCHERS: list[Watcher] = []
+"""Who is told of every statement that is executed, and on which connection."""
+
+
 class OrderedTx(Tx):
     """A transaction whose locks are taken in the one order, or else the test fails."""
 
@@ -143,26 +150,20 @@ class OrderedTx(Tx):
         super().__init__(*args, **options)
         self.order = LockOrder()
 
-    async def execute(
-        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> CursorResult[Any]:
-        if self._commits_each():
+    async def _run(self, statement: Executable, parameters: Mapping[str, Any], *, prepare: bool | None = None) -> Rows:
+        if self._connection.autocommit:
             self.order = LockOrder()
         try:
             self.order.take(statement, parameters)
         except LockOrderError as failure:
             BROKEN.append(str(failure))
             raise
-        result = await super().execute(statement, parameters)
-        if declared(statement) is None or not result.returns_rows:
-            return result
-        frozen = result.freeze()
-        self.order.learn(statement, frozen().all())
-        return frozen()  # type: ignore[return-value]  # all that is read of it are rows
-
-    def _commits_each(self) -> bool:
-        connection = self._connection.sync_connection
-        return connection is not None and connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        for watch in WATCHERS:
+            watch(self._connection, compiled(statement))
+        rows = await super()._run(statement, parameters, prepare=prepare)
+        if declared(statement) is not None:
+            self.order.learn(statement, rows)
+        return rows
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -173,3 +174,13 @@ class OrderedTx(Tx):
         except BaseException:
             self.order = before
             raise
+
+
+@contextmanager
+def watching(watch: Watcher) -> Iterator[None]:
+    """Tell ``watch`` of every statement in the block."""
+    WATCHERS.append(watch)
+    try:
+        yield
+    finally:
+        WATCHERS.remove(watch)

@@ -2,22 +2,28 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from functools import lru_cache
+from typing import Any, LiteralString, NamedTuple, Protocol, TypeAlias, TypeVar
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import CTE, URL, Executable, Select, event, func, make_url, select, true
-from sqlalchemy.engine import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.selectable import TypedReturnsRows
+from sqlalchemy.util import greenlet_spawn
 
 from app.db.deadlines import ending_within
 from app.db.idling import IdleConnections
 from app.db.outages import Outage, leave_values_out
-from app.db.sessions import CONNECT_SECONDS, Sessions
-from app.domain.json_texts import JsonText, Storable, write_json
+from app.db.sessions import CONNECT_SECONDS, Connection, Sessions
+from app.db.statements import DIALECT, Rows, write_json_text
+from app.db.statements import prepare as prepare_statement
+from app.domain.json_texts import JsonText, Storable
 from app.settings import Prepare, Settings
 
 CONNECT_ARGS: Mapping[str, str | int] = {
@@ -61,10 +67,11 @@ class Publisher(Protocol):
 class Tx:
     """One transaction, and who is to be woken once it is committed: topics with news, queues with ready tasks."""
 
-    __slots__ = ("_connection", "has_written", "is_promise", "is_wary", "ready", "topics")
+    __slots__ = ("_connection", "_savepoints", "has_written", "is_promise", "is_wary", "ready", "topics")
 
-    def __init__(self, connection: AsyncConnection, *, is_wary: bool = True, is_promise: bool = False) -> None:
+    def __init__(self, connection: Connection, *, is_wary: bool = True, is_promise: bool = False) -> None:
         self._connection = connection
+        self._savepoints = 0
         self.is_promise = is_promise
         """Whether what is answered of it must outlive this server."""
         self.has_written = False
@@ -74,14 +81,27 @@ class Tx:
         self.topics: set[str] = set()
         self.ready: Counter[str] = Counter()
 
-    async def execute(
-        self, statement: Executable, parameters: Parameters | Sequence[Parameters] | None = None
-    ) -> CursorResult[Any]:
+    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute one statement in this transaction."""
-        result = await self._connection.execute(statement, parameters)
+        return await self._note(statement, await self._run(statement, parameters or {}))
+
+    async def execute_planned(self, statement: Executable, parameters: Parameters) -> Rows:
+        """Execute one statement with a plan for these very values: where a plan for all values may be a bad one."""
+        return await self._note(statement, await self._run(statement, parameters, prepare=False))
+
+    async def _note(self, statement: Executable, rows: Rows) -> Rows:
         if self.is_promise and not self.has_written:
-            self.has_written = result.rowcount > 0 and _writes(statement)
-        return result
+            self.has_written = rows.rowcount > 0 and _writes(statement)
+        return rows
+
+    async def _run(self, statement: Executable, parameters: Parameters, *, prepare: bool | None = None) -> Rows:
+        prepared = prepare_statement(statement, frozenset(parameters))
+        cursor = self._connection.cursor()
+        with explaining(self._connection):
+            await cursor.execute(prepared.sql, prepared.fill_in(parameters), prepare=prepare)
+            if cursor.description is None:
+                return Rows((), cursor.rowcount)
+            return Rows(prepared.read(cursor, await cursor.fetchall()), cursor.rowcount)
 
     async def fetch(
         self, record: type[Record], statement: Executable, parameters: Parameters | None = None
@@ -125,22 +145,24 @@ class Tx:
         here, and is lost when the standby is promoted. A later commit that has arrived there brings it along.
         """
         if self.is_promise and not self.has_written:
-            await self._connection.execute(_WRITE_SOMETHING)
+            await self._run(_WRITE_SOMETHING, {})
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What raises in the block is undone alone, and the transaction goes on without it."""
-        async with self._connection.begin_nested():
-            yield
-
-    async def execute_planned(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
-        """Execute one statement with a plan for these very values: where a plan for all values may be a bad one."""
-        connection: Any = (await self._connection.get_raw_connection()).driver_connection
-        usual, connection.prepare_threshold = connection.prepare_threshold, None
+        self._savepoints += 1
+        name = f"savepoint_{self._savepoints}"
+        await self._say(f"SAVEPOINT {name}")
         try:
-            return await self.execute(statement, parameters)
-        finally:
-            connection.prepare_threshold = usual
+            yield
+        except BaseException:
+            await self._say(f"ROLLBACK TO SAVEPOINT {name}")
+            raise
+        await self._say(f"RELEASE SAVEPOINT {name}")
+
+    async def _say(self, command: LiteralString) -> None:
+        with explaining(self._connection):
+            await self._connection.execute(command)
 
 
 class Database:
@@ -152,7 +174,6 @@ class Database:
         self._idle = IdleConnections(self._engine)
         self._under_way: UnderWay = set()
         self._tending: asyncio.Task[None] | None = None
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.timeout_seconds = settings.database_timeout_seconds
         self._publisher = publisher
         self.wrote_at: datetime | None = None
@@ -169,11 +190,13 @@ class Database:
 
         What is answered to a caller of a transaction that ``is_promise`` is never lost, be it found or written there.
         """
-        async with self._watched(), _checked_out(self._engine, self._under_way) as connection:
+        async with self._watched(), self._checked_out() as connection:
             tx = Tx(connection, is_wary=is_wary, is_promise=is_promise)
-            async with connection.begin():
-                yield tx
-                await tx.keep_promise()
+            await connection.set_autocommit(False)
+            yield tx
+            await tx.keep_promise()
+            with explaining(connection):
+                await connection.commit()
         if is_promise and (tx.is_promise or tx.has_written):
             self.wrote_at = datetime.now(UTC)
         if tx.topics or tx.ready:
@@ -182,8 +205,32 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
         """Each statement of the block reads on its own: one round trip, no transaction around it."""
-        async with self._watched(), _checked_out(self._autocommit, self._under_way) as connection:
+        async with self._watched(), self._checked_out() as connection:
+            await connection.set_autocommit(True)
             yield Tx(connection)
+
+    @asynccontextmanager
+    async def _checked_out(self) -> AsyncIterator[Connection]:
+        """Give a connection of the pool; one that comes when its caller has gone is given back, and not left lying."""
+        coming = asyncio.ensure_future(_check_out(self._engine))
+        self._under_way.add(coming)
+        coming.add_done_callback(self._under_way.discard)
+        try:
+            taken = await asyncio.shield(coming)
+        except asyncio.CancelledError:
+            coming.add_done_callback(self._give_back_late)
+            raise
+        try:
+            yield _driver_of(taken)
+        finally:
+            await _give_back(taken)
+
+    def _give_back_late(self, coming: asyncio.Future[PoolProxiedConnection]) -> None:
+        if coming.cancelled() or coming.exception() is not None:
+            return
+        closing = asyncio.ensure_future(_give_back(coming.result()))
+        self._under_way.add(closing)
+        closing.add_done_callback(self._under_way.discard)
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
@@ -232,23 +279,6 @@ class Database:
             await asyncio.wait(self._under_way)
 
 
-@asynccontextmanager
-async def _checked_out(engine: AsyncEngine, under_way: UnderWay) -> AsyncIterator[AsyncConnection]:
-    """Give a connection of the pool; one that comes when its caller has gone is given back, and not left lying."""
-    coming = asyncio.ensure_future(_check_out(engine))
-    under_way.add(coming)
-    coming.add_done_callback(under_way.discard)
-    try:
-        connection = await asyncio.shield(coming)
-    except asyncio.CancelledError:
-        coming.add_done_callback(partial(_give_back, under_way=under_way))
-        raise
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 @lru_cache(maxsize=1024)
 def _writes(statement: Executable) -> bool:
     """Return whether each row that the statement gives, or counts, is one that it has written or locked."""
@@ -259,16 +289,44 @@ def _writes(statement: Executable) -> bool:
     return any(isinstance(source, CTE) and _writes(source.element) for source in statement.get_final_froms())
 
 
-async def _check_out(engine: AsyncEngine) -> AsyncConnection:
-    return await engine.connect()
+async def _check_out(engine: AsyncEngine) -> PoolProxiedConnection:
+    with explaining(None):
+        return await greenlet_spawn(engine.sync_engine.raw_connection)
 
 
-def _give_back(coming: asyncio.Future[AsyncConnection], *, under_way: UnderWay) -> None:
-    if coming.cancelled() or coming.exception() is not None:
-        return
-    closing = asyncio.ensure_future(coming.result().close())
-    under_way.add(closing)
-    closing.add_done_callback(under_way.discard)
+def _driver_of(taken: PoolProxiedConnection) -> Connection:
+    connection = taken.driver_connection
+    assert isinstance(connection, psycopg.AsyncConnection)  # noqa: S101 - what the engine opens
+    return connection
+
+
+async def _give_back(taken: PoolProxiedConnection) -> None:
+    """Give a connection back without a transaction on it; one that is broken, or does not let go, is closed."""
+    connection = _driver_of(taken)
+    try:
+        if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+            await connection.rollback()
+    except BaseException:
+        await greenlet_spawn(taken.invalidate)
+        raise
+    if connection.closed:
+        await greenlet_spawn(taken.invalidate)
+    else:
+        taken.close()
+
+
+@contextmanager
+def explaining(connection: Connection | None) -> Iterator[None]:
+    """Raise what the driver raises as SQLAlchemy does, without the values that a statement was run with."""
+    try:
+        yield
+    except psycopg.Error as error:
+        is_lost = connection is None or connection.closed or connection.broken
+        raised = DBAPIError.instance(
+            None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost, dialect=DIALECT
+        )
+        leave_values_out(raised)
+        raise raised from error
 
 
 def read_url(url: str) -> URL:
@@ -291,11 +349,10 @@ def make_engine(settings: Settings, url: str) -> AsyncEngine:
         max_overflow=0,
         pool_use_lifo=True,
         pool_timeout=0.9 * settings.database_timeout_seconds,  # before the request gives up, so that it can say why
-        execution_options={"preserve_rowcount": True},
-        json_serializer=lambda value: write_json(value).decode(),
+        pool_reset_on_return=None,  # it is given back without a transaction
+        json_serializer=write_json_text,
         json_deserializer=JsonText,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "handle_error", leave_values_out)
     event.listen(engine.sync_engine, "checkout", sessions.check)
     return engine

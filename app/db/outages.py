@@ -1,7 +1,6 @@
 """Whether the database is there, as far as this process has seen, and what is said of its failures."""
 
 from time import monotonic
-from typing import Any
 
 import psycopg
 import structlog
@@ -60,12 +59,11 @@ def describe_failure(failure: BaseException) -> str:
     return " ".join(word for word in words if word)
 
 
-def leave_values_out(context: Any) -> None:
+def leave_values_out(raised: Exception) -> None:
     """Let what is raised not quote the values that a statement was run with.
 
     The driver's messages do, and their DETAIL quotes whole rows; whoever logs such an exception would log those.
     """
-    raised = context.sqlalchemy_exception
     if isinstance(raised, DBAPIError) and raised.orig is not None:
         raised.args = (describe_failure(raised),)
         raised.orig.args = (_message_of(raised.orig),)

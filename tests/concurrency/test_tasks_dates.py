@@ -77,7 +77,7 @@ class TestHeartbeat:
 
         async def is_blocked() -> Any:
             async with database.reading() as looking:
-                return (await looking.execute(BLOCKED)).first()
+                return (await looking.execute(BLOCKED)).all()
 
         async with database.transaction() as tx:
             await lock_tasks(tx, [UUID(held["task_id"])])

@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from sqlalchemy import event
 
 from app.api.kernel import Kernel
+from app.db.sessions import Connection
 from app.db.wakeups import Wakeups, queue_topic
 from app.services import claims
 from milepost.schemas.tasks import Claim
 from tests.concurrency.crowd import Json, report
 from tests.conftest import make_client
+from tests.lock_order import watching
 from tests.replicas import running_app
 from tests.waiting import PROMPT_SECONDS, eventually
 
@@ -28,10 +30,15 @@ class Replica:
         self.kernel: Kernel = app.state.kernel
         self.client = client
         self.looks = 0
-        event.listen(self.kernel.database._engine.sync_engine, "before_cursor_execute", self._count)
+        self._connections: set[Connection] = set()
+        event.listen(self.kernel.database._engine.sync_engine, "checkout", self._take_note)
 
-    def _count(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
-        self.looks += "has_expired" in statement
+    def _take_note(self, connection: Any, _entry: object, _proxy: object) -> None:
+        self._connections.add(connection.driver_connection)
+
+    def count(self, connection: Connection, statement: str) -> None:
+        """Count a look for tasks of this replica."""
+        self.looks += connection in self._connections and "has_expired" in statement
 
     def waiters(self, queue: str) -> int:
         waiters = self.kernel.wakeups._waiters
@@ -79,7 +86,8 @@ async def pair(new_database: Any) -> AsyncIterator[tuple[Replica, Replica]]:
             return all(replica.kernel.wakeups.listening for replica in replicas)
 
         await eventually(all_listen)
-        yield replicas
+        with watching(replicas[0].count), watching(replicas[1].count):
+            yield replicas
 
 
 Pair = tuple[Replica, Replica]

@@ -5,9 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
 
-from app.db.engine import Database
+from app.db.sessions import Connection
 from tests.factories import (
     QUEUES,
     RUNS,
@@ -25,23 +24,22 @@ from tests.factories import (
     task_address,
     task_body,
 )
+from tests.lock_order import watching
 
 KEY = {"Idempotency-Key": "k"}
 
 
 @pytest.fixture
-def waits(database: Database) -> Iterator[list[str]]:
+def waits() -> Iterator[list[str]]:
     """Give the statements that only make a commit wait, as they are executed."""
     seen: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(_connection: Connection, statement: str) -> None:
         if "pg_logical_emit_message" in statement:
             seen.append(statement)
 
-    engine = database._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    with watching(note):
+        yield seen
 
 
 class TestPromises:

@@ -9,13 +9,12 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
-from sqlalchemy import event
 
 import app.db.wakeups as wakeups_module
-from app.db.engine import Database
 from app.db.wakeups import CHANNEL, Wakeups, _in_parts, send_wakeups
 from tests.conftest import connect, make_settings
 from tests.factories import RUNS, create_run, patch_run
+from tests.lock_order import watching
 from tests.waiting import PATIENCE_SECONDS, PROMPT_SECONDS
 
 
@@ -187,19 +186,12 @@ class TestWakeups:
 
 
 class TestNotify:
-    async def test_notify_stands_in_no_transaction_that_writes(self, client: Any, database: Database) -> None:
+    async def test_notify_stands_in_no_transaction_that_writes(self, client: Any) -> None:
         statements: list[str] = []
 
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        engine = database._engine.sync_engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
+        with watching(lambda _, statement: statements.append(statement)):
             run = await create_run(client)
             assert (await patch_run(client, run, status="completed")).status_code == 200
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
         assert any("INSERT" in statement for statement in statements)
         assert not [statement for statement in statements if "notify" in statement.lower()]
 

@@ -187,6 +187,6 @@ class TestListRuns:
                 await list_runs(tx, "-created_at", {"tags": {"env": "prod"}}, None, PAGE)
                 await count_runs(tx, ("status",), {"tags": {"env": "prod"}})
                 await get_run(tx, UNKNOWN_ID)
-            prepared = (await tx.execute(text("SELECT statement FROM pg_prepared_statements"))).scalars().all()
+            prepared = (await tx.execute(text("SELECT statement FROM pg_prepared_statements"))).scalars()
         assert [statement for statement in prepared if "tag_texts" in statement] == []
         assert [statement for statement in prepared if "workflow_runs" in statement] != []

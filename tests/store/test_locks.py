@@ -122,7 +122,7 @@ class TestDeletedDefinition:
 
         async def is_blocked() -> Any:
             async with database.reading() as looking:
-                return (await looking.execute(BLOCKED)).first()
+                return (await looking.execute(BLOCKED)).all()
 
         async def delete() -> None:
             async with database.transaction() as tx:
