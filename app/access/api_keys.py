@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from itertools import count
-from typing import Any
 
 import structlog
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
+from app.domain.records import ApiKeyRow
 from app.store import api_keys as store
 from milepost.schemas.operations import Scope
 
@@ -43,7 +43,7 @@ def hash_secret(secret: str) -> bytes:
     return sha256(secret.encode()).digest()
 
 
-def read_key(row: Any) -> KnownKey:
+def read_key(row: ApiKeyRow) -> KnownKey:
     """Return the key that ``row`` stores."""
     return KnownKey(row.name, frozenset(Scope(scope) for scope in row.scopes), row.created_at, row.revoked_at)
 

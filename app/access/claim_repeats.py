@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
 from app.access.idempotency import IdempotencyKey, key_reused
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.records import IdempotencyKeyRow
 from app.errors import IdempotencyKeyReused
 from app.store import claims as claims_store
 from app.store import idempotency_keys as keys_store
+from app.store.claims import HandedTask
 from app.store.sizes import BYTES_MOST
 
 
@@ -24,7 +24,7 @@ class Recalled:
     """Those whose key was used with another body."""
     followers: Mapping[int, int]
     """Those that get what another of this moment gets, for it has the same key."""
-    held: Sequence[Any]
+    held: Sequence[HandedTask]
     """What others got before and still hold, as it is claimed."""
     bytes: int = 0
     """How much that is of JSON."""
@@ -69,7 +69,7 @@ async def recall_claims(tx: Tx, keys: Mapping[int, IdempotencyKey]) -> Recalled:
     )
 
 
-def _as_leases(leases: Mapping[int, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
+def _as_leases(leases: Mapping[int, Sequence[tuple[str, str]]]) -> list[Parameters]:
     return [
         {"claimer": claimer, "place": place, "task_id": task_id, "lease_token": token}
         for claimer, pairs in leases.items()
@@ -78,7 +78,7 @@ def _as_leases(leases: Mapping[int, Sequence[tuple[str, str]]]) -> list[dict[str
 
 
 async def remember_claims(
-    tx: Tx, keys: Mapping[int, IdempotencyKey], handed: Mapping[int, Sequence[Mapping[str, Any]]]
+    tx: Tx, keys: Mapping[int, IdempotencyKey], handed: Mapping[int, Sequence[HandedTask]]
 ) -> None:
     """Remember which leases were handed out to the claims with ``keys``; those that got nothing may be made again."""
     rows = [
@@ -90,5 +90,5 @@ async def remember_claims(
         await keys_store.put_keys(tx, sorted(rows))
 
 
-def _leases_of(tasks: Sequence[Mapping[str, Any]]) -> list[tuple[UUID, UUID]]:
-    return [(task["task_id"], task["lease_token"]) for task in tasks]
+def _leases_of(tasks: Sequence[HandedTask]) -> list[tuple[UUID, UUID]]:
+    return [(task.task_id, task.lease_token) for task in tasks]

@@ -22,14 +22,14 @@ BELIEVED_AFTER_SECONDS = 1.0
 REMEMBER_MOST = 10_000
 ANONYMOUS = "anonymous"
 
-Fact = TypeVar("Fact")
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen(Generic[Fact]):
+class _Seen(Generic[Known]):
     """What the database said, and when it was asked."""
 
-    fact: Fact
+    known: Known
     at: float
 
 
@@ -66,7 +66,7 @@ class Doorkeeper:
     async def has_keys(self, *, believes: bool = False) -> bool:
         """Return whether a key was ever made."""
         self._has_keys = await self._see(self._has_keys, store.has_keys, believes=believes)
-        return self._has_keys.fact
+        return self._has_keys.known
 
     async def _find_key(self, authorization: str | None, *, believes: bool) -> KnownKey | None:
         kind, _, secret = (authorization or "").partition(" ")
@@ -82,11 +82,11 @@ class Doorkeeper:
         if len(self._keys) >= REMEMBER_MOST:
             self._keys.clear()
         self._keys[secret_hash] = seen
-        return seen.fact
+        return seen.known
 
     async def _see(
-        self, before: _Seen[Fact] | None, look: Callable[[Tx], Awaitable[Fact]], *, believes: bool
-    ) -> _Seen[Fact]:
+        self, before: _Seen[Known] | None, look: Callable[[Tx], Awaitable[Known]], *, believes: bool
+    ) -> _Seen[Known]:
         """Return what was seen ``before`` if nothing has changed since, else what ``look`` sees.
 
         It counts as seen when it was asked for: what changes while we look is looked up again.

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from app.access.callers import Caller
 from app.db.engine import Tx
+from app.domain.json_texts import JsonValue
 from app.domain.json_values import fingerprint
 from app.domain.records import IdempotencyKeyRow
 from app.errors import IdempotencyKeyReused, Refusal
@@ -52,7 +53,7 @@ R = TypeVar("R", bound=Request)
 Perform = Callable[[Tx, Sequence[R]], Awaitable[Sequence[Reply | Refusal]]]
 
 
-def make_key(key: str, method: str, path: str, caller: Caller, body: Any) -> IdempotencyKey:
+def make_key(key: str, method: str, path: str, caller: Caller, body: JsonValue) -> IdempotencyKey:
     """Return what identifies a request that was sent with ``key``."""
     scope = sha256(f"{method}\0{path}\0{caller.name}\0{key}".encode()).digest()
     return IdempotencyKey(scope, fingerprint(body))

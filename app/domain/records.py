@@ -329,7 +329,7 @@ class FrameRow(NamedTuple):
     workflow_run_id: UUID
     path: str
     variables: Mapping[str, JsonValue]
-    names: Mapping[str, JsonValue]
+    names: Mapping[str, Mapping[str, str]]
     value: JsonValue
 
 

@@ -1,10 +1,11 @@
 """Tasks that are completed, many at once, with the runs whose steps they are."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 from uuid import UUID
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonValue
 from app.domain.json_values import fingerprint
 from app.errors import Refusal, ValidationFailed
 from app.execution.run_memory import MEMORY_MOST
@@ -15,12 +16,15 @@ from app.moves.tasks import task_topic
 from app.store import claims as claims_store
 from app.store import tasks as tasks_store
 from app.store.recordsets import as_bytes
+from milepost.schemas.tasks import CompletedItem, TaskCompletion
 
+Completion: TypeAlias = TaskCompletion | CompletedItem
+"""What a worker says of a task that is done."""
 _FULL = ValidationFailed.at("/memory", f"the memory of the run would have more than {MEMORY_MOST} bytes")
 _NO_STEP = ValidationFailed.at("/memory", "the task is no step of an executed run, which has no memory")
 
 
-async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answered | Refusal]:
+async def complete_each(tx: Tx, reports: Sequence[Report[Completion]]) -> Sequence[Answered | Refusal]:
     """Complete the tasks of those who hold them, and tell the others why theirs are not.
 
     The runs whose steps they were go on as their definitions say.
@@ -49,7 +53,7 @@ async def complete_each(tx: Tx, reports: Sequence[Report[Any]]) -> Sequence[Answ
 
 
 async def _complete_steps(
-    tx: Tx, executions: Executions, reports: Mapping[tuple[UUID, UUID], Report[Any]], work: Mapping[UUID, UUID]
+    tx: Tx, executions: Executions, reports: Mapping[tuple[UUID, UUID], Report[Completion]], work: Mapping[UUID, UUID]
 ) -> tuple[dict[tuple[UUID, UUID], Answered | Refusal | None], set[tuple[UUID, UUID]]]:
     """Tell the runs that work items of their steps are done.
 
@@ -79,17 +83,17 @@ async def _complete_steps(
 
 
 async def _refuse_memory(
-    tx: Tx, reports: Mapping[tuple[UUID, UUID], Report[Any]]
+    tx: Tx, reports: Mapping[tuple[UUID, UUID], Report[Completion]]
 ) -> dict[tuple[UUID, UUID], Answered | Refusal | None]:
     known = await look_at(tx, list(reports.values()))
     return {key: _NO_STEP for key in reports if key[0] in known}
 
 
-def _memory_of(report: Report[Any]) -> Mapping[str, Any]:
-    return getattr(report.body, "memory", None) or {}
+def _memory_of(report: Report[Completion]) -> Mapping[str, JsonValue]:
+    return (report.body.memory or {}) if isinstance(report.body, TaskCompletion) else {}
 
 
-def _completed_row(report: Report[Any], *, is_held: bool) -> dict[str, Any]:
+def _completed_row(report: Report[Completion], *, is_held: bool) -> Parameters:
     return {
         "is_held": is_held,
         "task_id": report.task_id,

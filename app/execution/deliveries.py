@@ -1,12 +1,13 @@
 """Events on their way: tasks and runs that could not be told when an event was emitted are told now."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from app.db.engine import Tx
 from app.db.failures import may_be_of_one
 from app.domain.highway.engine.actions import EmitEvent
+from app.domain.records import DeliveryRow
 from app.execution.giving_up import give_up_run, give_up_task
 from app.execution.session import Executions
 from app.moves.event_waits import WOKEN_MOST, wake_left
@@ -65,11 +66,11 @@ async def deliver_events(tx: Tx, deliveries: Sequence[Delivery]) -> int:
     return len(deliveries) if all(are_done) else WOKEN_MOST
 
 
-async def _list_awaiting(tx: Tx, row: Any) -> Sequence[UUID]:
+async def _list_awaiting(tx: Tx, row: DeliveryRow) -> Sequence[UUID]:
     return await executions_store.list_runs_awaiting(tx, row.queue, row.event_name, row.workflow_run_id)
 
 
-async def _deliver(executions: Executions, row: Any, deliveries: set[Delivery]) -> bool:
+async def _deliver(executions: Executions, row: DeliveryRow, deliveries: set[Delivery]) -> bool:
     """Tell those of an event who are to be told; whether that is everybody who awaits it."""
     tx, name = executions.tx, row.event_name
     awaiting = await _list_awaiting(tx, row)

@@ -1,11 +1,11 @@
 """What moves executed runs without a report: leases that expire, times that come, events."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.highway.engine.actions import Deadline, Due, EmitEvent
+from app.domain.json_texts import JsonValue
 from app.domain.retries import Failure
 from app.execution.session import Executions
 from app.execution.work_reports import fail_work, keep_attempts, lock_runs_of_steps
@@ -66,7 +66,7 @@ async def end_runs_past_deadline(tx: Tx, workflow_run_ids: Sequence[UUID]) -> in
 
 
 async def tell_of_event(
-    executions: Executions, queue: str, name: str, workflow_run_id: UUID | None, payload: Any
+    executions: Executions, queue: str, name: str, workflow_run_id: UUID | None, payload: JsonValue
 ) -> None:
     """Let runs go on whose steps await an event that is emitted just now; who is not locked is told in a moment."""
     awaiting = set(await executions_store.list_runs_awaiting(executions.tx, queue, name, workflow_run_id))

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any
 from uuid import UUID
 
 from app.access.callers import HOUSEKEEPING, Caller
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.json_texts import read_json
 from app.domain.records import ScheduleRow, VersionRow
 from app.domain.rhythms import Rhythm, rhythm_of
@@ -150,9 +149,7 @@ def start_of(schedule: ScheduleRow, workflow: VersionRow, interval: tuple[dateti
     )
 
 
-def slot_row(
-    schedule: ScheduleRow, slot: datetime, outcome: SlotOutcome, workflow_run_id: UUID | None
-) -> dict[str, Any]:
+def slot_row(schedule: ScheduleRow, slot: datetime, outcome: SlotOutcome, workflow_run_id: UUID | None) -> Parameters:
     """Return what is stored of a slot that has been dealt with."""
     return {
         "schedule_id": schedule.schedule_id,
@@ -162,7 +159,7 @@ def slot_row(
     }
 
 
-def _moved_row(schedule: DueSchedule) -> dict[str, Any]:
+def _moved_row(schedule: DueSchedule) -> Parameters:
     return {
         "schedule_id": schedule.row.schedule_id,
         "next_fire_at": schedule.next_fire_at,

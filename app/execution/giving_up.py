@@ -1,7 +1,6 @@
 """Ending what cannot go on: nothing here needs what is stored in a run, a task or a schedule to make sense."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
@@ -72,7 +71,7 @@ async def pause_schedule(tx: Tx, schedule_id: UUID, why: str) -> None:
     await schedules_store.pause_schedule(tx, schedule_id, why)
 
 
-async def _tell(tx: Tx, ended: Sequence[Any]) -> None:
+async def _tell(tx: Tx, ended: Sequence[tasks_store.EndedTask]) -> None:
     """Forget what ended tasks were waiting for, and tell those who wait for their ends or for their places."""
     if ended:
         await events_store.delete_waits(tx, [row.task_id for row in ended])
@@ -80,5 +79,5 @@ async def _tell(tx: Tx, ended: Sequence[Any]) -> None:
     tx.ready.update(row.queue for row in ended)
 
 
-def _error(why: str) -> dict[str, Any]:
+def _error(why: str) -> dict[str, str]:
     return {"name": "Unworkable", "message": why}

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.highway.compiler.plan import Plan
 from app.domain.highway.engine.actions import Action, Outcome
 from app.domain.highway.engine.advance import act
@@ -16,12 +16,15 @@ from app.domain.highway.engine.operators.table import OPERATORS
 from app.domain.highway.engine.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
 from app.domain.highway.language.budgets import BudgetSpentError, make_action_budget, make_inline_budget
 from app.domain.highway.language.paths import TOP, outer_region, scope_of
-from app.domain.json_texts import read_json
+from app.domain.json_texts import Json, read_json
+from app.domain.records import ExecutionRow, FrameRow, StepRow
 from app.execution.threads import EXECUTING, RUN_SECONDS
 from app.store import events as events_store
 from app.store import executions as store
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.workflow_runs import RunStatus
+
+OfRun = TypeVar("OfRun", StepRow, FrameRow)
 
 _SHOWN = 255
 """Characters of an expression that a warning shows: it is part of the key of an index."""
@@ -34,7 +37,7 @@ STEPS_AT_ONCE = 2000
 class Execution:
     """A run that is locked. Nothing is written before all its actions are taken."""
 
-    def __init__(self, row: Any, plan: Plan, *, is_new: bool = False) -> None:
+    def __init__(self, row: ExecutionRow, plan: Plan, *, is_new: bool = False) -> None:
         self.row = row
         self.plan = plan
         self.is_new = is_new
@@ -46,7 +49,7 @@ class Execution:
         self.stored: set[str] = set()
         """Paths of steps that are in the table."""
         self.steps: dict[str, StepState] = {}
-        self.results: dict[str, Any] = {}
+        self.results: dict[str, Json] = {}
         self.frames: dict[str, Frame] = {}
         self.effects: list[Effects] = []
         self.is_swept = False
@@ -150,7 +153,7 @@ class Execution:
             case Part.awaiting:
                 await self._load_awaiting(tx, key)
 
-    async def _list_open(self, tx: Tx, prefix: str) -> Sequence[Any]:
+    async def _list_open(self, tx: Tx, prefix: str) -> Sequence[StepRow]:
         """Return the open steps below a prefix; of a run as a whole none, if those that are left are swept."""
         if self.is_new:
             return []
@@ -162,7 +165,7 @@ class Execution:
     async def _load_scopes(self, tx: Tx, scopes: Sequence[str]) -> None:
         await load_scopes(tx, [(self, scope) for scope in scopes])
 
-    def learn_scopes(self, scopes: Iterable[str], rows: Iterable[Any]) -> None:
+    def learn_scopes(self, scopes: Iterable[str], rows: Iterable[StepRow]) -> None:
         """Take note of all ``rows`` of steps that there are in these scopes."""
         by_scope: dict[str, list[StepState]] = {scope: [] for scope in scopes}
         for row in rows:
@@ -191,7 +194,7 @@ class Execution:
     async def _load_frames(self, tx: Tx, paths: Sequence[str]) -> None:
         await load_frames(tx, [(self, path) for path in paths])
 
-    def learn_frames(self, paths: Iterable[str], rows: Iterable[Any]) -> None:
+    def learn_frames(self, paths: Iterable[str], rows: Iterable[FrameRow]) -> None:
         """Take note of the ``rows`` that there are of these frames."""
         found = {
             row.path: Frame(row.variables, row.names.get("keys", {}), row.names.get("ids", {}), row.value)
@@ -206,7 +209,7 @@ class Execution:
             [None] * len(paths) if self.is_new else await store.get_values(tx, self.workflow_run_id, paths)
         )
 
-    def _with_known(self, rows: Sequence[Any], prefix: str) -> list[StepState]:
+    def _with_known(self, rows: Sequence[StepRow], prefix: str) -> list[StepState]:
         steps = {row.path: self.state.steps.get(row.path, self._read(row)) for row in rows}
         known = {path: step for path, step in self.state.steps.items() if path.startswith(prefix)}
         return list((steps | known).values())
@@ -228,7 +231,7 @@ class Execution:
         paths = {row.path for row in rows}
         self.state.awaiting[name] = paths | {p for p, step in self.state.steps.items() if step.awaits == name}
 
-    def _read(self, row: Any) -> StepState:
+    def _read(self, row: StepRow) -> StepState:
         self.stored.add(row.path)
         if row.task_id is not None:
             self.tasks.setdefault(row.path, row.task_id)
@@ -252,7 +255,7 @@ class Execution:
         seen = (await events_store.see_events(tx, self.row.queue, [name], self.workflow_run_id)).get(name)
         if seen is None:
             return False
-        if seen.emitted_at >= self.row.started_at:
+        if self.row.started_at is None or seen.emitted_at >= self.row.started_at:
             return True
         awaiting = await store.list_steps_awaiting(tx, self.workflow_run_id, name)
         steps = [self.plan.step(row.region, row.path) for row in awaiting]
@@ -260,11 +263,11 @@ class Execution:
 
     # What is written
 
-    def new_step_rows(self) -> Iterator[dict[str, Any]]:
+    def new_step_rows(self) -> Iterator[Parameters]:
         """Yield the steps that are not in the table yet."""
         return (self._row(step) for path, step in self.steps.items() if path not in self.stored)
 
-    def changed_step_rows(self) -> Iterator[dict[str, Any]]:
+    def changed_step_rows(self) -> Iterator[Parameters]:
         """Yield the steps that have changed."""
         return (
             {**self._row(step), "has_result": path in self.results}
@@ -272,7 +275,7 @@ class Execution:
             if path in self.stored
         )
 
-    def frame_rows(self) -> Iterator[dict[str, Any]]:
+    def frame_rows(self) -> Iterator[Parameters]:
         """Yield the frames that have changed."""
         return (
             {
@@ -285,7 +288,7 @@ class Execution:
             for path, frame in self.frames.items()
         )
 
-    def execution_row(self) -> dict[str, Any]:
+    def execution_row(self) -> Parameters:
         """Return what is kept of the run as a whole."""
         run = self.state.run
         return {
@@ -295,7 +298,7 @@ class Execution:
             "deadline_at": run.deadline_at,
         }
 
-    def warning_rows(self) -> Iterator[dict[str, Any]]:
+    def warning_rows(self) -> Iterator[Parameters]:
         """Yield the templates that had no value."""
         return (
             {
@@ -308,7 +311,7 @@ class Execution:
             for path, text in effects.unresolved
         )
 
-    def delivery_rows(self) -> list[dict[str, Any]]:
+    def delivery_rows(self) -> list[Parameters]:
         """Return what is to be looked at again: events that may have been emitted while steps began to await them."""
         awaited = {step.awaits for step in self.steps.values() if step.awaits is not None}
         return [
@@ -316,7 +319,7 @@ class Execution:
             for name in sorted(self.unsure & awaited)
         ]
 
-    def _row(self, step: StepState) -> dict[str, Any]:
+    def _row(self, step: StepState) -> Parameters:
         return {
             "workflow_run_id": self.workflow_run_id,
             "path": step.path,
@@ -372,8 +375,8 @@ async def load_frames(tx: Tx, frames: Wanted) -> None:
         run.learn_frames(paths, rows.get(run.workflow_run_id, []))
 
 
-def _by_run(rows: Iterable[Any]) -> dict[UUID, list[Any]]:
-    by_run: dict[UUID, list[Any]] = {}
+def _by_run(rows: Iterable[OfRun]) -> dict[UUID, list[OfRun]]:
+    by_run: dict[UUID, list[OfRun]] = {}
     for row in rows:
         by_run.setdefault(row.workflow_run_id, []).append(row)
     return by_run

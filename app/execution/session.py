@@ -4,21 +4,19 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.access.callers import HOUSEKEEPING, Caller
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, EndChild
 from app.domain.highway.engine.actions import Start as Begin
 from app.domain.highway.engine.effects import Child, Effects, RunEnd
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
-from app.domain.json_texts import Json
-from app.domain.records import VersionRow
+from app.domain.json_texts import Json, JsonValue
+from app.domain.records import ExecutionRow, VersionRow
 from app.domain.run_changes import end_run
 from app.domain.tags import tag_texts
 from app.execution.plans import get_plan
@@ -26,6 +24,7 @@ from app.execution.run_memory import MemorySize
 from app.execution.run_states import Execution, prefetch
 from app.execution.work_items import apply_to_tasks
 from app.moves.event_waits import deliver_later, wake_waiters
+from app.moves.new_runs import RunToCreate
 from app.moves.runs import change_of, lock_run, topic_of
 from app.moves.tasks import cancel_open_tasks
 from app.store import deliveries as deliveries_store
@@ -196,10 +195,9 @@ class Executions:
         return effects
 
     def _tell_parent(self, run: Execution, end: RunEnd) -> None:
-        parent = run.row.parent_workflow_run_id
-        if parent is not None and run.row.parent_step is not None:
-            action = EndChild(run.row.parent_step, run.row.parent_child, end.status, end.result)
-            self._ahead.append((parent, action))
+        parent, step, child = run.row.parent_workflow_run_id, run.row.parent_step, run.row.parent_child
+        if parent is not None and step is not None and child is not None:
+            self._ahead.append((parent, EndChild(step, child, end.status, end.result)))
 
     async def _cancel_children(self, run: Execution, paths: Sequence[str] | None) -> None:
         children = await store.list_open_children(self.tx, run.workflow_run_id, paths)
@@ -210,40 +208,41 @@ class Executions:
 
     async def begin(self, starts: Sequence[Start]) -> Sequence[UUID]:
         """Create runs, and let them begin."""
-        rows = [_run_row(start) for start in starts]
-        stored = await runs_store.insert_runs(self.tx, rows) if rows else {}
-        for start, row in zip(starts, rows, strict=True):
-            created_at = stored[row["workflow_run_id"]].created_at
-            await self._begin_one(start, row, created_at)
-        return [row["workflow_run_id"] for row in rows]
+        runs = [_new_run(start) for start in starts]
+        stored = await runs_store.insert_runs(self.tx, [run._asdict() for run in runs]) if runs else {}
+        for start, run in zip(starts, runs, strict=True):
+            await self._begin_one(start, run, stored[run.workflow_run_id].created_at)
+        return [run.workflow_run_id for run in runs]
 
     async def plan(self, starts: Sequence[Start], most: int) -> Sequence[UUID]:
         """Create runs of schedules, and let up to ``most`` begin as far as there is room; the others stay pending."""
-        rows = [_run_row(start) for start in starts]
+        runs = [_new_run(start) for start in starts]
         size = max((len(to_json(start.inputs)) for start in starts[:1]), default=1)
-        created: dict[UUID, Any] = {}
-        for portion in in_portions(rows, max(1, min(ROWS_A_STATEMENT, BYTES_A_STATEMENT // size))):
-            created |= await runs_store.insert_runs(self.tx, portion)
+        created: dict[UUID, runs_store.NewRun] = {}
+        for portion in in_portions(runs, max(1, min(ROWS_A_STATEMENT, BYTES_A_STATEMENT // size))):
+            created |= await runs_store.insert_runs(self.tx, [run._asdict() for run in portion])
         planned = []
-        for place, (start, row) in enumerate(zip(starts, rows, strict=True)):
+        for place, (start, run) in enumerate(zip(starts, runs, strict=True)):
             if place < most and self.room > 0:
-                await self._begin_one(start, row, created[row["workflow_run_id"]].created_at)
+                await self._begin_one(start, run, created[run.workflow_run_id].created_at)
             else:
-                planned.append(_planned_row(start, row))
-        for portion in in_portions(planned):
-            await planned_store.plan_runs(self.tx, portion)
-        return [row["workflow_run_id"] for row in rows]
+                planned.append(_planned_row(start, run))
+        for rows in in_portions(planned):
+            await planned_store.plan_runs(self.tx, rows)
+        return [run.workflow_run_id for run in runs]
 
     async def begin_planned(self, start: Start, workflow_run_id: UUID, now: datetime) -> None:
         """Let a pending run begin that is locked."""
-        await self._begin_one(start, {**_run_row(start), "workflow_run_id": workflow_run_id}, now)
+        await self._begin_one(start, _new_run(start)._replace(workflow_run_id=workflow_run_id), now)
 
-    async def _begin_one(self, start: Start, row: Mapping[str, Any], now: datetime) -> None:
-        workflow_run_id: UUID = row["workflow_run_id"]
+    async def _begin_one(self, start: Start, run: RunToCreate, now: datetime) -> None:
         plan = await get_plan(self.tx, start.workflow.workflow_id)
+        execution = _execution_of(start, run, now, plan.deadline_seconds)
         begins, ends = start.data_interval or (now, now)
-        execution = _execution_row(start, row, now, plan.deadline_seconds)
-        begun = {
+        begun: Parameters = {
+            "workflow_run_id": run.workflow_run_id,
+            "workflow_id": execution.workflow_id,
+            "deadline_at": execution.deadline_at,
             "rerun_of_workflow_run_id": start.rerun_of,
             "schedule_id": start.schedule_id,
             "data_interval_start": begins,
@@ -252,19 +251,11 @@ class Executions:
             "request_id": start.caller.request_id,
         }
         await store.insert_executions(self.tx, [execution])
-        await runs_store.begin_runs(self.tx, [{**execution, **begun}])
-        known = SimpleNamespace(
-            **{**row, **execution},
-            status=RunStatus.running,
-            started_at=now,
-            cancel_requested_at=None,
-            paused_at=None,
-            now=now,
-        )
+        await runs_store.begin_runs(self.tx, [begun])
         if start.rerun_of is not None:
-            await steps_store.copy_steps(self.tx, start.rerun_of, workflow_run_id, sorted(start.kept))
-        self.runs[workflow_run_id] = Execution(known, plan, is_new=not start.kept)
-        await self.act(workflow_run_id, Begin(start.kept))
+            await steps_store.copy_steps(self.tx, start.rerun_of, run.workflow_run_id, sorted(start.kept))
+        self.runs[run.workflow_run_id] = Execution(execution, plan, is_new=not start.kept)
+        await self.act(run.workflow_run_id, Begin(start.kept))
 
     def _generation(self, run: Execution) -> int:
         """Return how many runs stand above a run, each started by a step of the one above it."""
@@ -364,11 +355,11 @@ class Executions:
         self.tx.topics.add(topic_of(run.workflow_run_id))
 
 
-def _planned_row(start: Start, row: Mapping[str, Any]) -> dict[str, Any]:
+def _planned_row(start: Start, run: RunToCreate) -> Parameters:
     """Return what a new run of a schedule is to execute."""
     begins, ends = start.data_interval or (None, None)
     return {
-        "workflow_run_id": row["workflow_run_id"],
+        "workflow_run_id": run.workflow_run_id,
         "workflow_id": start.workflow.workflow_id,
         "schedule_id": start.schedule_id,
         "data_interval_start": begins,
@@ -376,44 +367,51 @@ def _planned_row(start: Start, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run_row(start: Start) -> dict[str, Any]:
-    """Return the row of a new run."""
-    workflow = start.workflow
-    return {
-        "workflow_run_id": _new_id(start.parent and start.parent[0]),
-        "workflow_name": workflow.workflow_name,
-        "workflow_version": workflow.workflow_version,
-        "workflow_hash": workflow.workflow_hash,
-        "queue": start.queue,
-        "inputs": start.inputs,
-        "tags": dict(start.tags),
-        "tag_texts": tag_texts(dict(start.tags)),
-        "created_by": start.created_by,
-        "absurd_run_id": None,
-        "parent_workflow_run_id": start.parent and start.parent[0],
-        "task_count": None,
-        "heartbeat_seconds": None,
-        "deadline_seconds": None,
-        "actor": start.caller.name,
-        "request_id": start.caller.request_id,
-    }
+def _new_run(start: Start) -> RunToCreate:
+    """Return the run that is to be created."""
+    workflow, parent = start.workflow, start.parent and start.parent[0]
+    return RunToCreate(
+        workflow_run_id=_new_id(parent),
+        workflow_name=workflow.workflow_name,
+        workflow_version=workflow.workflow_version,
+        workflow_hash=workflow.workflow_hash,
+        queue=start.queue,
+        inputs=start.inputs,
+        tags=start.tags,
+        created_by=start.created_by,
+        absurd_run_id=None,
+        parent_workflow_run_id=parent,
+        task_count=None,
+        heartbeat_seconds=None,
+        tag_texts=tag_texts(start.tags),
+        deadline_seconds=None,
+        actor=start.caller.name,
+        request_id=start.caller.request_id,
+    )
 
 
-def _execution_row(
-    start: Start, row: Mapping[str, Any], now: datetime, deadline_seconds: float | None
-) -> dict[str, Any]:
-    """Return what is kept of the execution of a new run."""
-    return {
-        "workflow_run_id": row["workflow_run_id"],
-        "workflow_id": start.workflow.workflow_id,
-        "strict_templates": start.strict_templates,
-        "run": _run_variables(row, now, *(start.data_interval or (now, now))),
-        "memory": {},
-        "breakers": {},
-        "parent_step": start.parent and start.parent[1],
-        "parent_child": start.parent and start.parent[2],
-        "deadline_at": None if deadline_seconds is None else now + timedelta(seconds=deadline_seconds),
-    }
+def _execution_of(start: Start, run: RunToCreate, now: datetime, deadline_seconds: float | None) -> ExecutionRow:
+    """Return the execution of a new run, which begins now."""
+    return ExecutionRow(
+        workflow_run_id=run.workflow_run_id,
+        status=RunStatus.running,
+        inputs=run.inputs,
+        queue=run.queue,
+        workflow_hash=run.workflow_hash,
+        started_at=now,
+        cancel_requested_at=None,
+        parent_workflow_run_id=run.parent_workflow_run_id,
+        workflow_id=start.workflow.workflow_id,
+        strict_templates=start.strict_templates,
+        run=_run_variables(run, now, *(start.data_interval or (now, now))),
+        memory={},
+        breakers={},
+        parent_step=start.parent and start.parent[1],
+        parent_child=start.parent and start.parent[2],
+        deadline_at=None if deadline_seconds is None else now + timedelta(seconds=deadline_seconds),
+        paused_at=None,
+        now=now,
+    )
 
 
 def _new_id(parent: UUID | None) -> UUID:
@@ -425,20 +423,20 @@ def _new_id(parent: UUID | None) -> UUID:
     return UUID(int=milliseconds << _RANDOM_BITS | new.int & ((1 << _RANDOM_BITS) - 1))
 
 
-def _run_variables(row: Mapping[str, Any], now: datetime, begins: datetime, ends: datetime) -> dict[str, Any]:
+def _run_variables(run: RunToCreate, now: datetime, begins: datetime, ends: datetime) -> Mapping[str, JsonValue]:
     """Return what `{{run.KEY}}` reads."""
     day = begins.date().isoformat()
     return {
-        "id": str(row["workflow_run_id"]),
-        "workflow_run_id": str(row["workflow_run_id"]),
+        "id": str(run.workflow_run_id),
+        "workflow_run_id": str(run.workflow_run_id),
         "ds": day,
         "run_date": day,
         "data_interval_start": _as_text(begins),
         "data_interval_end": _as_text(ends),
         "started_at": _as_text(now),
-        "created_by": row["created_by"],
-        "queue": row["queue"],
-        "tags": row["tags"],
+        "created_by": run.created_by,
+        "queue": run.queue,
+        "tags": run.tags,
     }
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic, thread_time
-from typing import Any, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from app.errors import Unavailable
 
@@ -22,13 +22,13 @@ _WAITS_AT_MOST = 2.5
 """How many times as long work may take by the clock on a busy machine: a transaction does not wait for ever."""
 
 
-class Job:
+class Job(Generic[T]):
     """Work, and who waits for it."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.future: asyncio.Future[T] = self.loop.create_future()
         self.is_abandoned = False
         """Whether nobody waits for it any more."""
 
@@ -37,19 +37,19 @@ class Job:
         if self.is_abandoned:
             return
         try:
-            settle = partial(self._settle, self.work())
+            settle = partial(self._succeed, self.work())
         except BaseException as failure:  # noqa: BLE001 - whatever it is, it belongs to who waits
-            settle = partial(self._settle, failure=failure)
+            settle = partial(self._fail, failure)
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             self.loop.call_soon_threadsafe(settle)
 
-    def _settle(self, result: Any = None, failure: BaseException | None = None) -> None:
-        if self.future.done():
-            return
-        if failure is not None:
-            self.future.set_exception(failure)
-        else:
+    def _succeed(self, result: T) -> None:
+        if not self.future.done():
             self.future.set_result(result)
+
+    def _fail(self, failure: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(failure)
 
 
 class Lane:
@@ -62,7 +62,8 @@ class Lane:
         self._name = name
         self._threads_most = threads
         self._most = threads + waiting_most
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        """What does each of them."""
         self._lock = Lock()
         self._threads = 0
         self._under_way = 0
@@ -70,8 +71,7 @@ class Lane:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what ``work`` returns; what waits when its caller is cancelled is left out. Raises Unavailable."""
-        done: T = await self._wait_for(Job(partial(work, *args, **kwargs)))
-        return done
+        return await self._wait_for(Job(partial(work, *args, **kwargs)))
 
     async def run_within(self, seconds: float, work: Callable[[Callable[[], bool]], T]) -> T:
         """Return what ``work`` returns, which is given what tells that it is to end.
@@ -90,30 +90,29 @@ class Lane:
             return work(is_over)
 
         job = Job(begin)
-        done: T = await self._wait_for(job)
-        return done
+        return await self._wait_for(job)
 
-    async def _wait_for(self, job: Job) -> Any:
-        self._take(job)
+    async def _wait_for(self, job: Job[T]) -> T:
+        self._take(job.do)
         try:
             return await job.future
         finally:
             job.is_abandoned = True
 
-    def _take(self, job: Job) -> None:
+    def _take(self, do: Callable[[], None]) -> None:
         with self._lock:
             if self._under_way >= self._most:
                 raise Unavailable(f"too much is to be {self._name} at the moment; try again", retry_after_seconds=2)
             self._under_way += 1
             is_short_of_threads = self._threads < min(self._under_way, self._threads_most)
             self._threads += is_short_of_threads
-        self._jobs.put(job)
+        self._jobs.put(do)
         if is_short_of_threads:
             Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
 
     def _work(self) -> None:
         while True:
-            self._jobs.get().do()
+            self._jobs.get()()
             with self._lock:
                 self._under_way -= 1
 

@@ -1,7 +1,7 @@
 """Work items of steps as tasks: spawned, woken, opened again and ended as the engine says."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -9,22 +9,24 @@ from uuid_utils.compat import uuid7
 from app.db.engine import Tx
 from app.domain.highway.compiler.plan import Retry
 from app.domain.highway.engine.effects import Effects, Runnable
+from app.domain.json_texts import JsonValue
 from app.domain.moments import later
 from app.domain.moves import TASK_FINAL
 from app.domain.records import TaskRow
 from app.domain.retries import Sequel
 from app.domain.task_moves import follow, past_attempt, wake
 from app.execution.run_states import Execution
+from app.moves.new_tasks import TaskToSpawn
 from app.moves.tasks import cancel_tasks, insert_tasks, reopen_tasks, store_ended
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
 from milepost.schemas.reasons import Reason
-from milepost.schemas.tasks import LOST_MOST, RetryKind, TaskStatus
+from milepost.schemas.tasks import RetryKind, TaskStatus
 
 _ATTEMPTS_MOST = 2_147_483_647
 
 
-def failed_sequel(effects: Effects, path: str, now: Any, *, retryable: bool) -> Sequel | None:
+def failed_sequel(effects: Effects, path: str, now: datetime, *, retryable: bool) -> Sequel | None:
     """Return how a task goes on whose attempt the engine has taken as failed; None: it has not."""
     for retry in effects.retry_in:
         if retry.path == path:
@@ -34,14 +36,14 @@ def failed_sequel(effects: Effects, path: str, now: Any, *, retryable: bool) -> 
     return Sequel(TaskStatus.failed, reason) if is_failed else None
 
 
-def follow_step(task: TaskRow, sequel: Sequel, error: Any) -> TaskRow:
+def follow_step(task: TaskRow, sequel: Sequel, error: JsonValue) -> TaskRow:
     """Return the task of a step after its attempt failed: its next attempt begins when the engine says so."""
     attempts = max(task.max_attempts, task.attempt + 1 - task.forgiven_count)
     after = follow(task._replace(max_attempts=attempts), sequel, task.now, as_error(error), uuid7())
     return after._replace(due_at=None)
 
 
-def as_error(error: Any) -> dict[str, Any] | None:
+def as_error(error: JsonValue) -> Mapping[str, JsonValue] | None:
     """Return an error in the form that tasks keep."""
     return error if error is None or isinstance(error, dict) else {"name": "Error", "message": str(error)}
 
@@ -76,17 +78,17 @@ def _touched(run: Execution) -> list[UUID]:
 
 async def _spawn(tx: Tx, executions: Sequence[Execution]) -> set[UUID]:
     """Spawn the work items of steps that have none yet, and return them."""
-    rows = []
+    spawned: list[tuple[TaskToSpawn, Execution]] = []
     for run in executions:
         for item in _last_offers(run).values():
             if item.path not in run.tasks and not _is_over(run, item.path):
-                row = _new_row(run, item)
-                run.tasks[item.path] = row["task_id"]
-                rows.append((row, run.withholds_work))
-    await insert_tasks(tx, [row for row, _ in rows])
-    if held := [row["task_id"] for row, is_held in rows if is_held]:
-        await tasks_store.hold_tasks(tx, held)
-    return {row["task_id"] for row, _ in rows}
+                task = _new_task(run, item)
+                run.tasks[item.path] = task.task_id
+                spawned.append((task, run))
+    await insert_tasks(tx, [task for task, _ in spawned])
+    if withheld := [task.task_id for task, run in spawned if run.withholds_work]:
+        await tasks_store.withhold_tasks(tx, withheld)
+    return {task.task_id for task, _ in spawned}
 
 
 def _last_offers(run: Execution) -> dict[str, Runnable]:
@@ -99,41 +101,30 @@ def _is_over(run: Execution, path: str) -> bool:
     return not step.is_open and step.facts.get("submitted") != "open"
 
 
-def _new_row(run: Execution, item: Runnable) -> dict[str, Any]:
+def _new_task(run: Execution, item: Runnable) -> TaskToSpawn:
     retry = run.plan.step(run.steps[item.path].region, item.path).retry
-    return {
-        "task_id": uuid7(),
-        "run_id": uuid7(),
-        "at": "",
-        "queue": run.row.queue,
-        "task_name": item.function,
-        "params": {"args": item.args, "kwargs": item.kwargs},
-        "headers": {} if item.idempotency_key is None else {"idempotency_key": item.idempotency_key},
-        "priority": 0,
-        "workflow_run_id": run.workflow_run_id,
-        "parent_task_id": None,
-        "step": item.path,
-        "traceparent": None,
-        "max_attempts": 1 if retry is None else min(retry.max_retries + 1, _ATTEMPTS_MOST),
-        "max_lost": LOST_MOST,
-        "retry_strategy": _strategy(retry),
-        "max_delay_seconds": None,
-        "max_duration_seconds": None,
-        "idempotency_key": None,
-        "spec_hash": None,
-        "concurrency_key": None,
-        "available_at": None,
-        "delay_seconds": None,
-    }
+    return TaskToSpawn(
+        task_id=uuid7(),
+        run_id=uuid7(),
+        at="",
+        queue=run.row.queue,
+        task_name=item.function,
+        params={"args": item.args, "kwargs": item.kwargs},
+        headers={} if item.idempotency_key is None else {"idempotency_key": item.idempotency_key},
+        workflow_run_id=run.workflow_run_id,
+        step=item.path,
+        max_attempts=1 if retry is None else min(retry.max_retries + 1, _ATTEMPTS_MOST),
+        retry_strategy=_strategy(retry),
+    )
 
 
-def _strategy(retry: Retry | None) -> dict[str, Any] | None:
+def _strategy(retry: Retry | None) -> Mapping[str, JsonValue] | None:
     if retry is None or not retry.max_retries:
         return None
     return {"kind": RetryKind.exponential, "base_seconds": retry.delay_seconds, "factor": retry.factor}
 
 
-async def _end_attempts(tx: Tx, run: Execution, rows: Mapping[UUID, Any], settled: set[UUID]) -> None:
+async def _end_attempts(tx: Tx, run: Execution, rows: Mapping[UUID, TaskRow], settled: set[UUID]) -> None:
     """End attempts that the engine has ended by itself: their time was over, or what they waited for failed."""
     past, still_open, ended = [], [], []
     for effects in run.effects:
@@ -159,7 +150,7 @@ async def _end_attempts(tx: Tx, run: Execution, rows: Mapping[UUID, Any], settle
     await store_ended(tx, ended)
 
 
-async def _drop(tx: Tx, run: Execution, rows: Mapping[UUID, Any]) -> None:
+async def _drop(tx: Tx, run: Execution, rows: Mapping[UUID, TaskRow]) -> None:
     """Cancel the work items of steps that nobody needs any more."""
     dropped = {run.tasks[path] for effects in run.effects for path in effects.dropped if path in run.tasks}
     open_rows = [rows[t] for t in dropped if t in rows and rows[t].status not in TASK_FINAL]
@@ -170,7 +161,7 @@ async def _drop(tx: Tx, run: Execution, rows: Mapping[UUID, Any]) -> None:
     await cancel_tasks(tx, open_rows, reason)
 
 
-async def _offer_again(tx: Tx, run: Execution, rows: Mapping[UUID, Any]) -> None:
+async def _offer_again(tx: Tx, run: Execution, rows: Mapping[UUID, TaskRow]) -> None:
     """Let the next attempts of work items that exist be claimed."""
     offered = {run.tasks[item.path]: item for item in _last_offers(run).values() if item.path in run.tasks}
     again = {task_id: rows[task_id] for task_id in offered if task_id in rows}
@@ -186,4 +177,4 @@ async def _offer_again(tx: Tx, run: Execution, rows: Mapping[UUID, Any]) -> None
         await tasks_store.update_tasks(tx, waiting)
         tx.ready.update(task.queue for task in waiting)
     if run.withholds_work and again:
-        await tasks_store.hold_tasks(tx, list(again))
+        await tasks_store.withhold_tasks(tx, list(again))

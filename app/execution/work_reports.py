@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.highway.engine.actions import Complete, Fail
+from app.domain.json_texts import JsonValue
 from app.domain.records import TaskRow
 from app.domain.retries import Failure, Sequel, count_loss, forgives_loss
 from app.domain.task_moves import past_attempt
@@ -40,7 +40,7 @@ async def lock_runs_of_steps(tx: Tx, task_ids: Sequence[UUID]) -> tuple[Executio
 
 
 async def complete_work(
-    executions: Executions, done: Sequence[tuple[TaskRow, Any, Mapping[str, Any]]]
+    executions: Executions, done: Sequence[tuple[TaskRow, JsonValue, Mapping[str, JsonValue]]]
 ) -> Sequence[Ended | None]:
     """Tell the runs that work items are done, as (task, result, memory); what became of each task.
 
@@ -60,7 +60,7 @@ async def complete_work(
     return ended
 
 
-async def fail_work(executions: Executions, failures: Sequence[tuple[TaskRow, Failure, Any]]) -> Sequence[Ended]:
+async def fail_work(executions: Executions, failures: Sequence[tuple[TaskRow, Failure, JsonValue]]) -> Sequence[Ended]:
     """Tell the runs that attempts have failed, as (task, failure, error); how each task goes on."""
     executions.settled |= {task.task_id for task, _, _ in failures}
     await _prefetch(executions, [task for task, _, _ in failures])
@@ -119,12 +119,12 @@ async def _take(executions: Executions, task: TaskRow, action: Complete | Fail, 
     return Ended(task, follow_step(task, sequel or Sequel(TaskStatus.failed, Reason.not_retryable), error))
 
 
-def _given_up(task: TaskRow, failure: Failure, error: Any) -> TaskRow:
+def _given_up(task: TaskRow, failure: Failure, error: JsonValue) -> TaskRow:
     reason = Reason.attempts_exhausted if failure.retryable else Reason.not_retryable
     return follow_step(task, Sequel(TaskStatus.failed, reason), error)
 
 
-async def keep_attempts(tx: Tx, ended: Sequence[tuple[Ended, Reason | None, Any]]) -> None:
+async def keep_attempts(tx: Tx, ended: Sequence[tuple[Ended, Reason | None, JsonValue]]) -> None:
     """Keep failed attempts, as (what became of the task, why the service ended it, error)."""
     rows = [
         past_attempt(end.before, _status_of(end, reason), reason or _reason_of(end), end.before.now, as_error(error))

@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
+from app.domain.json_texts import JsonValue
 from app.domain.records import TaskRow
 from app.domain.retries import Failure, after_failure, count_loss
 from app.domain.task_moves import follow, past_attempt
@@ -19,7 +19,7 @@ from milepost.schemas.reasons import Reason
 from milepost.schemas.tasks import TaskStatus
 
 
-async def end_attempts(tx: Tx, failures: Sequence[tuple[TaskRow, Failure, Any]]) -> Sequence[TaskRow]:
+async def end_attempts(tx: Tx, failures: Sequence[tuple[TaskRow, Failure, JsonValue]]) -> Sequence[TaskRow]:
     """Keep the failed attempts of running tasks, and return how each task goes on; that is still to be stored."""
     after = []
     past = []
@@ -54,7 +54,7 @@ async def store_followed(tx: Tx, after: Sequence[TaskRow]) -> None:
     await store_ended(tx, [task for task in after if task.completed_at is not None])
 
 
-def lease_error(task: TaskRow) -> dict[str, Any]:
+def lease_error(task: TaskRow) -> dict[str, JsonValue]:
     """Return the error of an attempt whose lease has expired."""
     return {
         "name": "LeaseExpired",

@@ -1,7 +1,6 @@
 """Tasks that await events: what they see, and how they wake."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from pydantic import MISSING
@@ -31,7 +30,7 @@ WOKEN_MOST = 500
 TOO_MUCH = ValidationFailed.at("/all_of", f"the payloads of these events are more than {_MIB_MOST} MiB together")
 
 
-async def wake_waiters(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: Any) -> bool:
+async def wake_waiters(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: JsonValue) -> bool:
     """Wake the tasks that await an event which is emitted just now; whether some are left for another time.
 
     Each keeps the payload, so one transaction takes only as many as are ``WOKEN_MOST``, or ``BYTES_MOST`` together.
@@ -42,7 +41,7 @@ async def wake_waiters(tx: Tx, queue: str, name: str, workflow_run_id: UUID | No
 
 
 async def wake_left(
-    tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: Any, *, only: UUID | None = None
+    tx: Tx, queue: str, name: str, workflow_run_id: UUID | None, payload: JsonValue, *, only: UUID | None = None
 ) -> bool:
     """Wake the tasks, or ``only`` one, that still await an event which was emitted; whether some are left again."""
     waiters = await events_store.list_satisfied_waiters(
@@ -52,7 +51,7 @@ async def wake_left(
 
 
 async def _wake(
-    tx: Tx, waiters: Sequence[UUID], queue: str, name: str, workflow_run_id: UUID | None, payload: Any
+    tx: Tx, waiters: Sequence[UUID], queue: str, name: str, workflow_run_id: UUID | None, payload: JsonValue
 ) -> bool:
     if not waiters:
         return False
@@ -79,7 +78,7 @@ def _size_of(outcome: EventAwaited | ValidationFailed) -> int:
 
 async def deliver_later(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> None:
     """Leave it to the housekeeping to tell the others who await an event: those of its run, or all of the queue."""
-    delivery = {"queue": queue, "event_name": name, "workflow_run_id": workflow_run_id}
+    delivery: Parameters = {"queue": queue, "event_name": name, "workflow_run_id": workflow_run_id}
     await deliveries_store.insert_deliveries(tx, [delivery])
 
 
@@ -107,7 +106,7 @@ async def wake_all(tx: Tx, woken: Sequence[tuple[TaskRow, EventAwaited | Validat
 async def withhold_work(tx: Tx, ready: Sequence[TaskRow]) -> None:
     """Keep those of the tasks from being claimed that are work items of runs which are paused, or to be cancelled."""
     if work := [task.task_id for task in ready if task.step is not None and task.ready_at is not None]:
-        await tasks_store.hold_tasks_of_held_runs(tx, work)
+        await tasks_store.withhold_tasks_of_halted_runs(tx, work)
 
 
 def _woken(task: TaskRow, outcome: EventAwaited | ValidationFailed, *, is_kept: bool) -> TaskRow:

@@ -3,17 +3,17 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from app.db.engine import Tx
-from app.domain.json_texts import JsonText, write_json
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonText, JsonValue, read_json, write_json
 from app.domain.json_values import fingerprint
 from app.domain.lease_tokens import is_of_step
 from app.domain.moves import allowed_for_task
-from app.domain.records import TaskRow
+from app.domain.records import SpentLeaseRow, TaskRow
 from app.errors import AttemptFailed, Conflict, LeaseLost, Refusal, TaskCancelled
 from app.moves.event_waits import withhold_work
 from app.moves.runs import pin_runs_of_steps
@@ -28,15 +28,16 @@ LATE_REPORTS_MOST = 20
 
 _EVIDENCE = frozenset({"complete", "fail", "put_checkpoint", "sleep", "await_event"})
 _NO_TOKEN = UUID(int=0)
-B = TypeVar("B", bound=LeaseBody)
+Sent_co = TypeVar("Sent_co", bound=LeaseBody, covariant=True)
+Body = TypeVar("Body", bound=LeaseBody)
 
 
 @dataclass(frozen=True, slots=True)
-class Report(Generic[B]):
+class Report(Generic[Sent_co]):
     """A call about a task by a worker that names its lease."""
 
     task_id: UUID
-    body: B
+    body: Sent_co
     call: str
     name: str = ""
     """Of the checkpoint, where one is written."""
@@ -49,7 +50,7 @@ class Report(Generic[B]):
         except ValueError:
             return _NO_TOKEN
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, JsonValue]:
         """Return what was sent, without the token."""
         sent = self.body.model_fields_set - {"lease_token", "task_id"}
         values = {name: getattr(self.body, name) for name in sorted(sent)}
@@ -64,12 +65,12 @@ class Answered:
     revision: int | None = None
 
 
-def tasks_of_steps(reports: Sequence[Report[Any]]) -> list[UUID]:
+def tasks_of_steps(reports: Sequence[Report[LeaseBody]]) -> list[UUID]:
     """Return the tasks of the reports whose lease is one of a work item."""
     return [report.task_id for report in reports if is_of_step(report.token)]
 
 
-async def pin_runs_of_reports(tx: Tx, reports: Sequence[Report[Any]]) -> None:
+async def pin_runs_of_reports(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> None:
     """Keep the runs of those tasks that are work items from being moved before the transaction ends.
 
     One task alone is in nobody's way; before several are locked it is needed, as `store/locks.py` says.
@@ -89,10 +90,10 @@ def is_held(task: TaskRow, token: UUID) -> bool:
     return is_current and task.lease_expires_at is not None and task.lease_expires_at > task.now
 
 
-Settle = Callable[[Tx, Sequence[tuple[Report[B], TaskRow]]], Awaitable[Sequence[Answered | Refusal]]]
+Settle = Callable[[Tx, Sequence[tuple[Report[Body], TaskRow]]], Awaitable[Sequence[Answered | Refusal]]]
 
 
-async def settle_each(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -> Sequence[Answered | Refusal]:
+async def settle_each(tx: Tx, reports: Sequence[Report[Body]], settle: Settle[Body]) -> Sequence[Answered | Refusal]:
     """Let ``settle`` do what the reports of those ask who hold their task, and tell the others why they do not.
 
     Reports about one task are taken one after the other, so that a repeat finds what its first has done.
@@ -107,7 +108,9 @@ async def settle_each(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -
     return [outcomes[i] for i in range(len(reports))]
 
 
-async def _settle_distinct(tx: Tx, reports: Sequence[Report[B]], settle: Settle[B]) -> Sequence[Answered | Refusal]:
+async def _settle_distinct(
+    tx: Tx, reports: Sequence[Report[Body]], settle: Settle[Body]
+) -> Sequence[Answered | Refusal]:
     tasks = await tasks_store.lock_tasks(tx, [report.task_id for report in reports])
     held = [r for r in reports if r.task_id in tasks and is_held(tasks[r.task_id], r.token)]
     settled = iter(await settle(tx, [(report, tasks[report.task_id]) for report in held]) if held else [])
@@ -118,7 +121,7 @@ async def _settle_distinct(tx: Tx, reports: Sequence[Report[B]], settle: Settle[
 
 
 async def answer_without_lease(
-    tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[UUID, TaskRow]
+    tx: Tx, reports: Sequence[Report[LeaseBody]], tasks: Mapping[UUID, TaskRow]
 ) -> Sequence[Answered | Refusal]:
     """Return to those who do not hold their task the answer that they had before, or why they are refused.
 
@@ -138,20 +141,20 @@ async def answer_without_lease(
     return outcomes
 
 
-def _find_answer(report: Report[Any], task: TaskRow | None, spent: Any) -> Answered | Refusal:
+def _find_answer(report: Report[LeaseBody], task: TaskRow | None, spent: SpentLeaseRow | None) -> Answered | Refusal:
     if task is None:
         return task_not_found(report.task_id)
     if spent and spent.task_id != report.task_id:
         spent = None
     if spent and spent.call == report.call:
         if spent.body == fingerprint(report.content()):
-            return Answered(spent.answer.text, spent.answer.read().get("revision"))
+            return Answered(write_json(spent.answer), read_json(spent.answer).get("revision"))
     elif _has_completed(report, task):
         return answered(read_task(task))
     return _refuse(report, task, spent)
 
 
-def _has_completed(report: Report[Any], task: TaskRow) -> bool:
+def _has_completed(report: Report[LeaseBody], task: TaskRow) -> bool:
     """Return whether the task was completed by this very report."""
     return (
         report.call == "complete"
@@ -161,18 +164,19 @@ def _has_completed(report: Report[Any], task: TaskRow) -> bool:
     )
 
 
-def _refuse(report: Report[Any], task: TaskRow, spent: Any) -> Conflict:
-    where: dict[str, Any] = {"current": read_task(task), "allowed": allowed_for_task(TaskStatus(task.status))}
+def _refuse(report: Report[LeaseBody], task: TaskRow, spent: SpentLeaseRow | None) -> Conflict:
+    current, allowed = read_task(task), allowed_for_task(TaskStatus(task.status))
     if task.status == TaskStatus.cancelled:
-        return TaskCancelled(f"the task was cancelled ({task.reason})", **where)
+        return TaskCancelled(f"the task was cancelled ({task.reason})", current=current, allowed=allowed)
     if spent and spent.call == "fail":
-        return AttemptFailed("this attempt was reported as failed with this token", **where)
+        return AttemptFailed("this attempt was reported as failed with this token", current=current, allowed=allowed)
     if task.lease_token == report.token and task.status == TaskStatus.running:
-        return LeaseLost("the lease has expired", **where)
-    return LeaseLost(f"the token is not that of the current lease; the task is {task.status}", **where)
+        return LeaseLost("the lease has expired", current=current, allowed=allowed)
+    detail = f"the token is not that of the current lease; the task is {task.status}"
+    return LeaseLost(detail, current=current, allowed=allowed)
 
 
-async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[UUID, TaskRow]) -> None:
+async def _keep_evidence(tx: Tx, reports: Sequence[Report[LeaseBody]], tasks: Mapping[UUID, TaskRow]) -> None:
     """Keep what was reported too late, on the attempt whose token it carried; unknown tokens leave nothing."""
     late = [report for report in reports if report.call in _EVIDENCE]
     if not late:
@@ -180,7 +184,7 @@ async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[
     ids = [report.task_id for report in late]
     owners = await leases_store.get_runs_of_tokens(tx, ids, [report.token for report in late])
     counts = await leases_store.count_late_reports(tx, ids)
-    rows = []
+    rows: list[Parameters] = []
     for report in late:
         attempt_id = _owner_of(report, tasks[report.task_id], owners.get(report.token))
         if attempt_id is not None and counts.get(report.task_id, 0) < LATE_REPORTS_MOST:
@@ -197,15 +201,15 @@ async def _keep_evidence(tx: Tx, reports: Sequence[Report[Any]], tasks: Mapping[
         await leases_store.insert_late_reports(tx, rows)
 
 
-def _owner_of(report: Report[Any], task: TaskRow, owner: Any) -> UUID | None:
+def _owner_of(report: Report[LeaseBody], task: TaskRow, owner: leases_store.PastLease | None) -> UUID | None:
     if task.lease_token == report.token:
         return task.run_id
     return owner.run_id if owner and owner.task_id == report.task_id else None
 
 
-async def spend(tx: Tx, spent: Sequence[tuple[Report[Any], TaskRow, BaseModel]]) -> None:
+async def spend(tx: Tx, spent: Sequence[tuple[Report[LeaseBody], TaskRow, BaseModel]]) -> None:
     """Remember of leases that are given up what they were answered, for repeats."""
-    rows = [
+    rows: list[Parameters] = [
         {
             "lease_token": report.token,
             "task_id": report.task_id,
@@ -219,7 +223,7 @@ async def spend(tx: Tx, spent: Sequence[tuple[Report[Any], TaskRow, BaseModel]])
     await leases_store.insert_spent_leases(tx, rows)
 
 
-async def move_on(tx: Tx, moved: Sequence[tuple[Report[Any], TaskRow, TaskRow]]) -> Sequence[Answered]:
+async def move_on(tx: Tx, moved: Sequence[tuple[Report[LeaseBody], TaskRow, TaskRow]]) -> Sequence[Answered]:
     """Store tasks whose lease ends, as (report, before, after), and answer with them."""
     shown = [read_task(after) for _, _, after in moved]
     still_open = [after for _, _, after in moved if after.completed_at is None]
@@ -232,6 +236,6 @@ async def move_on(tx: Tx, moved: Sequence[tuple[Report[Any], TaskRow, TaskRow]])
     return [answered(task) for task in shown]
 
 
-async def look_at(tx: Tx, reports: Sequence[Report[Any]]) -> dict[UUID, TaskRow]:
+async def look_at(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> dict[UUID, TaskRow]:
     """Return the tasks that ``reports`` are about, not locked: others are by now, and not in the order of their ids."""
     return await tasks_store.get_tasks(tx, [report.task_id for report in reports]) if reports else {}

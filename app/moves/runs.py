@@ -1,7 +1,6 @@
 """Workflow runs that are held or moved, for everything that hangs on them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 from app.access.callers import Caller
@@ -15,11 +14,12 @@ from app.moves.tasks import cancel_open_tasks
 from app.store import executions as executions_store
 from app.store import run_ends as ends_store
 from app.store import workflow_runs as runs_store
+from app.store.workflow_runs import SharedRun
 from milepost.schemas.reasons import Reason
 from milepost.schemas.workflow_runs import HistoryVerb
 
 
-async def pin_runs(tx: Tx, ids: Collection[UUID]) -> Mapping[UUID, Any]:
+async def pin_runs(tx: Tx, ids: Collection[UUID]) -> Mapping[UUID, SharedRun]:
     """Return those of the runs that exist, and keep them from being ended or deleted before the transaction ends."""
     return {row.workflow_run_id: row for row in await runs_store.share_runs(tx, list(ids))} if ids else {}
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from itertools import islice
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
 from app.domain.cron import parse_cron, previous_firing
-from app.domain.json_texts import Json
+from app.domain.json_texts import Json, JsonValue, Storable
 from app.domain.json_values import same_json
 from app.domain.records import ScheduleRow, VersionRow, WorkflowRow
 from app.domain.rhythms import Rhythm, rhythm_of
@@ -50,25 +50,47 @@ def find_running_interval_start(cron: str, timezone: str, now: datetime) -> date
     return previous_firing(parse_cron(cron), timezone, now) or now
 
 
-async def insert_schedule(tx: Tx, settings: Mapping[str, Any], now: datetime) -> ScheduleRow:
+class ScheduleToMake(NamedTuple):
+    """A schedule that is about to be made; what the members mean is said at the columns of the model."""
+
+    workflow_name: str
+    workflow_version: str | None
+    cron: str
+    timezone: str
+    start_at: datetime
+    inputs: JsonValue
+    tags: Mapping[str, JsonValue]
+    end_at: datetime | None = None
+    catchup: bool = False
+    max_active_runs: int = 1
+    overlap: Overlap = Overlap.wait
+    paused: bool = False
+    queue: str = "default"
+    created_by: str | None = None
+    workflow_id: UUID | None = None
+    """Of the version that brings it."""
+
+
+async def insert_schedule(tx: Tx, schedule: ScheduleToMake, now: datetime) -> ScheduleRow:
     """Store a new schedule. Its first slot is its first of all with catch-up, else the first to come."""
-    rhythm = Rhythm(parse_cron(settings["cron"]), settings["timezone"], settings["start_at"], settings["end_at"])
-    next_fire_at = rhythm.first() if settings["catchup"] else rhythm.next_after(now)
-    return await schedules_store.insert_schedule(tx, {**settings, "schedule_id": uuid7(), "next_fire_at": next_fire_at})
+    rhythm = Rhythm(parse_cron(schedule.cron), schedule.timezone, schedule.start_at, schedule.end_at)
+    next_fire_at = rhythm.first() if schedule.catchup else rhythm.next_after(now)
+    row = {**schedule._asdict(), "schedule_id": uuid7(), "next_fire_at": next_fire_at}
+    return await schedules_store.insert_schedule(tx, row)
 
 
-async def change_schedule(tx: Tx, row: ScheduleRow, given: Mapping[str, Any]) -> ScheduleRow:
-    """Set what is given of a locked schedule, and where it goes on; what it says already changes nothing."""
-    changed = {name for name, value in given.items() if not _is_same(name, getattr(row, name), value)}
+async def change_schedule(tx: Tx, before: ScheduleRow, after: ScheduleRow) -> ScheduleRow:
+    """Store a locked schedule as it is to be, and where it goes on; one that is so already stays as it is."""
+    columns = zip(ScheduleRow._fields, before, after, strict=True)
+    changed = {name for name, stored, given in columns if given is not stored and not _is_same(name, stored, given)}
     if not changed:
-        return row
-    after = row._replace(**given)
-    next_fire_at = await _find_next(tx, row, after, changed)
+        return before
+    next_fire_at = await _find_next(tx, before, after, changed)
     return await schedules_store.update_schedule(tx, after._replace(next_fire_at=next_fire_at))
 
 
-def _is_same(name: str, stored: Any, given: Any) -> bool:
-    return same_json(stored, given) if name in _JSON else bool(stored == given)
+def _is_same(name: str, stored: Storable, given: Storable) -> bool:
+    return same_json(stored, given) if name in _JSON else stored == given
 
 
 async def _find_next(tx: Tx, before: ScheduleRow, after: ScheduleRow, changed: set[str]) -> datetime | None:
@@ -103,31 +125,43 @@ async def keep_schedule_of_definition(tx: Tx, workflow: VersionRow | WorkflowRow
     """
     if not document.get("schedule"):
         return
-    before = (await schedules_store.lock_schedules_of_definitions(tx, [workflow.workflow_name])).get(
-        workflow.workflow_name
-    )
-    now = await schedules_store.read_now(tx) if before is None else before.now
+    name = workflow.workflow_name
+    before = (await schedules_store.lock_schedules_of_definitions(tx, [name])).get(name)
     start_at = _read_start(document.get("start_date"))
-    settings: dict[str, Any] = {
-        "workflow_version": workflow.workflow_version,
-        "workflow_id": workflow.workflow_id,
-        "cron": document["schedule"],
-        "timezone": "UTC",
-        "start_at": start_at
-        or (before.start_at if before is not None else find_running_interval_start(document["schedule"], "UTC", now)),
-        "catchup": bool(document.get("catchup")),
-        "max_active_runs": min(document.get("max_active_runs") or 1, RUNS_MOST),
-        "paused": bool(document.get("is_paused")) or (before is not None and before.paused),
-    }
+    catchup, is_paused = bool(document.get("catchup")), bool(document.get("is_paused"))
+    max_active_runs = min(document.get("max_active_runs") or 1, RUNS_MOST)
     if before is not None:
-        await change_schedule(tx, before, settings)
+        after = before._replace(
+            workflow_version=workflow.workflow_version,
+            workflow_id=workflow.workflow_id,
+            cron=document["schedule"],
+            timezone="UTC",
+            start_at=start_at or before.start_at,
+            catchup=catchup,
+            max_active_runs=max_active_runs,
+            paused=is_paused or before.paused,
+        )
+        await change_schedule(tx, before, after)
         return
-    defaults: dict[str, Any] = {"end_at": None, "overlap": Overlap.wait, "queue": "default", "inputs": {}, "tags": {}}
-    by_its_definition = {"workflow_name": workflow.workflow_name, "created_by": workflow.created_by}
-    await insert_schedule(tx, {**defaults, **settings, **by_its_definition}, now)
+    now = await schedules_store.read_now(tx)
+    schedule = ScheduleToMake(
+        workflow_name=name,
+        workflow_version=workflow.workflow_version,
+        cron=document["schedule"],
+        timezone="UTC",
+        start_at=start_at or find_running_interval_start(document["schedule"], "UTC", now),
+        inputs={},
+        tags={},
+        catchup=catchup,
+        max_active_runs=max_active_runs,
+        paused=is_paused,
+        created_by=workflow.created_by,
+        workflow_id=workflow.workflow_id,
+    )
+    await insert_schedule(tx, schedule, now)
 
 
-def _read_start(value: Any) -> datetime | None:
+def _read_start(value: Json) -> datetime | None:
     """Return the start that a document gives; without an offset it is UTC."""
     if value is None:
         return None

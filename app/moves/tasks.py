@@ -1,7 +1,6 @@
 """Tasks that are moved: spawned, ended, cancelled, opened again; and how they are shown."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -11,6 +10,7 @@ from app.domain.moves import allowed_for_task
 from app.domain.records import TaskRow
 from app.domain.task_moves import end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound
+from app.moves.new_tasks import TaskToSpawn
 from app.store import due_tasks as due_tasks_store
 from app.store import events as events_store
 from app.store import leases as leases_store
@@ -52,44 +52,43 @@ def refuse_move(task: TaskRow, detail: str) -> MoveNotAllowed:
     return MoveNotAllowed(detail, current=read_task(task), allowed=allowed_for_task(TaskStatus(task.status)))
 
 
-async def insert_tasks(tx: Tx, rows: Sequence[dict[str, Any]]) -> Sequence[Spawned]:
+async def insert_tasks(tx: Tx, tasks: Sequence[TaskToSpawn]) -> Sequence[Spawned]:
     """Insert tasks and return them in their order; one whose idempotency key is known returns the task that has it.
 
     Raises IdempotencyKeyReused if that was spawned from another spec.
     """
-    if not rows:
+    if not tasks:
         return []
-    keys = {_key_of(row) for row in rows if row["idempotency_key"] is not None}
+    keys = {task.key for task in tasks if task.key is not None}
     if keys:
         await store.lock_idempotency_keys(tx, keys)
-    stored = await store.insert_tasks(tx, rows)
+    stored = await store.insert_tasks(tx, [task._asdict() for task in tasks])
     known = await store.get_tasks_by_key(tx, list(keys)) if keys else {}
-    if bereft := [row for row in rows if row["task_id"] not in stored and _key_of(row) not in known]:
-        stored |= await store.insert_tasks(tx, bereft)  # the tasks with their keys were deleted just now
+    if bereft := [task for task in tasks if task.task_id not in stored and task.key not in known]:
+        # The tasks with their keys were deleted just now.
+        stored |= await store.insert_tasks(tx, [task._asdict() for task in bereft])
         known = await store.get_tasks_by_key(tx, list(keys))
     for row in stored.values():
         if row.ready_at is not None:
             tx.ready[row.queue] += 1
-    return [_spawned(row, stored, known) for row in rows]
+    return [
+        _spawned(task)
+        if task.task_id in stored
+        else _spawned_before(task, known[task.queue, task.idempotency_key or ""])
+        for task in tasks
+    ]
 
 
-def _key_of(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["queue"], row["idempotency_key"]
+def _spawned(task: TaskToSpawn) -> Spawned:
+    return Spawned.model_construct(
+        task_id=task.task_id, run_id=task.run_id, workflow_run_id=task.workflow_run_id, attempt=1, created=True
+    )
 
 
-def _spawned(row: Mapping[str, Any], stored: Mapping[UUID, Any], known: Mapping[tuple[str, str], Any]) -> Spawned:
-    if row["task_id"] in stored:
-        return Spawned.model_construct(
-            task_id=row["task_id"],
-            run_id=row["run_id"],
-            workflow_run_id=row["workflow_run_id"],
-            attempt=1,
-            created=True,
-        )
-    first = known[_key_of(row)]
-    if as_bytes(first.spec_hash) != row["spec_hash"]:
+def _spawned_before(task: TaskToSpawn, first: store.KnownTask) -> Spawned:
+    if as_bytes(first.spec_hash) != task.spec_hash:
         detail = "was used before for another task; make a new one"
-        raise IdempotencyKeyReused([FieldError(pointer=f"{row['at']}/idempotency_key", detail=detail)])
+        raise IdempotencyKeyReused([FieldError(pointer=f"{task.at}/idempotency_key", detail=detail)])
     return Spawned.model_construct(
         task_id=first.task_id,
         run_id=first.run_id,

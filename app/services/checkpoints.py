@@ -1,13 +1,12 @@
 """Checkpoints: the stored results of steps."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from app.db.batching import batched
 from app.db.engine import Parameters, Tx
 from app.domain.cursors import read_offset, write_offset
-from app.domain.records import TaskRow
+from app.domain.records import CheckpointRow, TaskRow
 from app.domain.task_moves import checkpoint_row
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.moves.event_waits import NO_ROOM
@@ -19,7 +18,7 @@ from milepost.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
 from milepost.schemas.wire import PageQuery
 
 
-def read_checkpoint(row: Any) -> Checkpoint:
+def read_checkpoint(row: CheckpointRow) -> Checkpoint:
     """Return the checkpoint that ``row`` stores."""
     shown = {name: getattr(row, name) for name in Checkpoint.model_fields}
     return Checkpoint.model_construct(None, **shown)
@@ -54,7 +53,7 @@ async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], TaskRow]]) 
     return [await _answer(tx, report, written.get((report.task_id, report.name))) for report, _ in held]
 
 
-async def _answer(tx: Tx, report: Report[CheckpointWrite], row: Any) -> Answered | Refusal:
+async def _answer(tx: Tx, report: Report[CheckpointWrite], row: CheckpointRow | None) -> Answered | Refusal:
     if row is not None:
         return answered(read_checkpoint(row))
     stored = await checkpoints_store.get_checkpoint(tx, report.task_id, report.name)

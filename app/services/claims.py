@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -15,10 +15,11 @@ from app.access.claim_repeats import recall_claims, remember_claims
 from app.access.idempotency import IdempotencyKey
 from app.access.sightings import Sightings
 from app.db.batching import Batching, batched
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
 from app.db.failures import is_worth_another_try, may_be_of_one
 from app.db.outages import describe_failure
 from app.db.wakeups import Wakeups, queue_topic
+from app.domain.json_texts import JsonValue
 from app.errors import Refusal
 from app.execution.completions import complete_each
 from app.moves.attempts import expire_leases
@@ -28,6 +29,7 @@ from app.store import checkpoints as checkpoints_store
 from app.store import claims as claims_store
 from app.store import due_tasks as due_tasks_store
 from app.store import queues as queues_store
+from app.store.claims import HandedTask
 from app.store.sizes import BYTES_MOST
 from milepost.schemas.tasks import Claim, CompletedItem, TaskCompletions, TaskStatus
 
@@ -40,9 +42,9 @@ MOVED_MOST = 500
 class Exchanged:
     """What a worker gets in an exchange; plain, because there are many of them and each is written once."""
 
-    outcomes: Sequence[dict[str, Any]]
+    outcomes: Sequence[Parameters]
     """As `CompletionOutcome`."""
-    tasks: Sequence[dict[str, Any]]
+    tasks: Sequence[Parameters]
     """As `ClaimedTask`."""
     replayed: bool = False
     """They were handed out before, to the same claim."""
@@ -77,17 +79,17 @@ async def _exchange_all(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchange
     reports = [_report_of(item) for wish in accepted.values() for item in wish.done]
     outcomes = iter([_outcome_of(r, o) for r, o in zip(reports, await complete_each(tx, reports), strict=True)])
     taken = {place: [next(outcomes) for _ in wish.done] for place, wish in accepted.items()}
-    again = await _read_claimed(tx, recalled.held)
+    again = _by_claim(recalled.held)
     served = {*again, *recalled.followers, *recalled.put_off}
     this = Round(BYTES_MOST - recalled.bytes, set(recalled.put_off))
-    handed: dict[int, list[dict[str, Any]]] = {}
+    handed: dict[int, list[HandedTask]] = {}
     for queue in sorted({wish.queue for wish in accepted.values() if wish.claim}):
         of_queue = {place: wish.claim for place, wish in accepted.items() if wish.claim and wish.queue == queue}
         unserved = {place: claim for place, claim in of_queue.items() if place not in served}
         handed |= await _hand_out(tx, this, queue, unserved)
     await remember_claims(tx, keys, handed)
     tx.is_promise = tx.is_promise and bool(reports or handed or again)
-    given = handed | again
+    given = await _show(tx, handed | again)
     given |= {place: given[first] for place, first in recalled.followers.items() if first in given}
     this.put_off |= {place for place, first in recalled.followers.items() if first in this.put_off}
     return [
@@ -105,7 +107,7 @@ def _report_of(item: CompletedItem) -> Report[CompletedItem]:
     return Report(item.task_id, item, "complete")
 
 
-def _outcome_of(report: Report[Any], outcome: Answered | Refusal) -> dict[str, Any]:
+def _outcome_of(report: Report[CompletedItem], outcome: Answered | Refusal) -> Parameters:
     if isinstance(outcome, Answered):
         status = from_json(outcome.body)["status"] if outcome.body else TaskStatus.completed
         return {"task_id": report.task_id, "status": 200, "code": None, "task_status": status}
@@ -114,7 +116,7 @@ def _outcome_of(report: Report[Any], outcome: Answered | Refusal) -> dict[str, A
     return {"task_id": report.task_id, "status": outcome.status, "code": outcome.code, "task_status": where}
 
 
-async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[dict[str, Any]]]:
+async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[HandedTask]]:
     """Hand tasks of ``queue`` out to ``claims``, by their place in the batch."""
     if not claims:
         return {}
@@ -132,12 +134,12 @@ async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]
     for place, claim in claims.items():
         names = None if claim.task_names is None else frozenset(claim.task_names)
         groups.setdefault(names, {})[place] = claim
-    handed: dict[int, list[dict[str, Any]]] = {}
+    handed: dict[int, list[HandedTask]] = {}
     for names, group in groups.items():
         wanted = sorted(names) if names else None
         rows = await _claim(tx, this, queue, wanted, free, group, limits.default_lease_seconds)
         free = None if free is None else free - len(rows)
-        handed |= await _read_claimed(tx, rows)
+        handed |= _by_claim(rows)
         if this.room <= 0:
             this.put_off |= group.keys() - handed.keys()
     return handed
@@ -167,12 +169,12 @@ async def _claim(
     free: int | None,
     claims: Mapping[int, Claim],
     default_lease_seconds: float,
-) -> Sequence[claims_store.HandedTask]:
+) -> Sequence[HandedTask]:
     """Claim for all ``claims``; again where tasks of a key, of which only one can run, stood in the way of others.
 
     Whoever waits is told of tasks that are left because there is no room for them.
     """
-    taken: list[claims_store.HandedTask] = []
+    taken: list[HandedTask] = []
     left = {place: claim.limit for place, claim in claims.items()}
     while True:
         wanted = sum(left.values())
@@ -197,11 +199,9 @@ async def _free_places(tx: Tx, queue: str) -> int | None:
     return None if most is None else max(0, most - await claims_store.count_running(tx, queue))
 
 
-def _claimers(
-    claims: Mapping[int, Claim], left: Mapping[int, int], default_lease_seconds: float
-) -> list[dict[str, Any]]:
+def _claimers(claims: Mapping[int, Claim], left: Mapping[int, int], default_lease_seconds: float) -> list[Parameters]:
     """Return which places in the line of ready tasks each claim gets for what is ``left`` to it, from 1."""
-    claimers: list[dict[str, Any]] = []
+    claimers: list[Parameters] = []
     first = 1
     for place, claim in claims.items():
         last = first + left[place] - 1
@@ -211,17 +211,25 @@ def _claimers(
     return claimers
 
 
-async def _read_claimed(tx: Tx, rows: Sequence[claims_store.HandedTask]) -> dict[int, list[dict[str, Any]]]:
-    started = [row.task_id for row in rows if row.was_started]
-    states = await checkpoints_store.list_states(tx, started) if started else {}
-    handed: dict[int, list[dict[str, Any]]] = {}
-    for row in rows:
-        handed.setdefault(row.claimer, []).append(_read_claimed_task(row, states.get(row.task_id, {})))
+def _by_claim(tasks: Sequence[HandedTask]) -> dict[int, list[HandedTask]]:
+    """Return the tasks of each claim, by its place."""
+    handed: dict[int, list[HandedTask]] = {}
+    for task in tasks:
+        handed.setdefault(task.claimer, []).append(task)
     return handed
 
 
-def _read_claimed_task(row: claims_store.HandedTask, checkpoints: dict[str, Any]) -> dict[str, Any]:
-    return dict(zip(claims_store.CLAIMED, row, strict=False)) | {"checkpoints": checkpoints}
+async def _show(tx: Tx, handed: Mapping[int, Sequence[HandedTask]]) -> dict[int, Sequence[Parameters]]:
+    """Return what `ClaimedTask` says of tasks that are handed out; those that were started have checkpoints."""
+    started = [task.task_id for tasks in handed.values() for task in tasks if task.was_started]
+    states = await checkpoints_store.list_states(tx, started) if started else {}
+    return {
+        place: [_show_task(task, states.get(task.task_id, {})) for task in tasks] for place, tasks in handed.items()
+    }
+
+
+def _show_task(task: HandedTask, checkpoints: Mapping[str, JsonValue]) -> Parameters:
+    return dict(zip(claims_store.CLAIMED, task, strict=False)) | {"checkpoints": checkpoints}
 
 
 class Counter(Protocol):

@@ -1,10 +1,10 @@
 """Events: emitted once, and looked at."""
 
-from typing import Any
 from uuid import UUID
 
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
+from app.domain.records import EventRow
 from app.errors import NotFound, ValidationFailed
 from app.execution.due_runs import tell_of_event
 from app.execution.session import Executions
@@ -16,7 +16,7 @@ from app.store import queues as queues_store
 from milepost.schemas.queues import EmittedEvent, Event, EventEmit, EventPage, EventQuery
 
 
-def read_event(row: Any) -> Event:
+def read_event(row: EventRow) -> Event:
     """Return the event that ``row`` stores."""
     return Event.model_construct(None, **{name: getattr(row, name) for name in Event.model_fields})
 
@@ -35,7 +35,7 @@ async def emit_event(tx: Tx, queue: str, name: str, emit: EventEmit) -> EmittedE
         await deliver_later(tx, queue, name, workflow_run_id)
     await tell_of_event(executions, queue, name, workflow_run_id, emit.payload)
     await executions.write()
-    event = read_event(row or await events_store.get_event(tx, queue, name, workflow_run_id))
+    event = read_event(row) if row is not None else await get_event(tx, queue, name, workflow_run_id)
     return EmittedEvent.model_construct(None, **event.__dict__, first=row is not None)
 
 

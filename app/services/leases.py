@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from pydantic import MISSING
 
 from app.db.batching import batched
-from app.db.engine import Tx
-from app.domain.json_texts import Storable, write_json
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonValue, Storable, write_json
 from app.domain.records import TaskRow
 from app.domain.retries import Failure
 from app.domain.task_moves import put_to_sleep, release, suspend
@@ -65,12 +64,12 @@ heartbeat_task = batched(_heartbeat_tasks)
 """Extend a lease, from now."""
 
 
-def _beats(row: Any, report: Report[Any]) -> bool:
+def _beats(row: claims_store.KeptLease | None, report: Report[TaskHeartbeat]) -> bool:
     """Return whether a lease was extended, and is the one that ``report`` names."""
-    return row is not None and bool(row.lease_token == report.token)
+    return row is not None and row.lease_token == report.token
 
 
-def _beaten(row: Any) -> Answered:
+def _beaten(row: claims_store.KeptLease) -> Answered:
     return answered(
         TaskHeartbeatAnswer.model_construct(
             lease_expires_at=row.lease_expires_at,
@@ -80,16 +79,16 @@ def _beaten(row: Any) -> Answered:
     )
 
 
-def _beat_rows(reports: Sequence[Report[TaskHeartbeat]]) -> list[dict[str, Any]]:
+def _beat_rows(reports: Sequence[Report[TaskHeartbeat]]) -> list[Parameters]:
     """Return one row for each lease: of heartbeats that come together, the last word counts."""
-    rows: dict[tuple[UUID, UUID], dict[str, Any]] = {}
+    rows: dict[tuple[UUID, UUID], dict[str, Storable]] = {}
     for report in reports:
-        lease = {"task_id": report.task_id, "lease_token": report.token, "has_progress": False}
+        lease: dict[str, Storable] = {"task_id": report.task_id, "lease_token": report.token, "has_progress": False}
         row = rows.setdefault((report.task_id, report.token), lease)
         row["lease"] = report.body.lease_seconds
         if report.body.progress is not MISSING:
             row |= {"progress": report.body.progress, "has_progress": True}
-    return list(rows.values())
+    return [*rows.values()]
 
 
 async def _sleep_tasks(tx: Tx, reports: Sequence[Report[TaskSleep]]) -> Sequence[Answered | Refusal]:
@@ -207,7 +206,7 @@ fail_task = batched(_fail_tasks)
 """End an attempt that went wrong, and return how the task goes on."""
 
 
-def _error_of(end: Ended, failures: Sequence[tuple[TaskRow, Failure, Any]]) -> Any:
+def _error_of(end: Ended, failures: Sequence[tuple[TaskRow, Failure, JsonValue]]) -> JsonValue:
     return next(error for task, _, error in failures if task.task_id == end.before.task_id)
 
 

@@ -1,12 +1,12 @@
 """Queues: their limits, what lies on them, and who works on them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pydantic import MISSING
 
 from app.db.engine import Tx
 from app.domain.cursors import read_name, write_name
+from app.domain.records import QueueRow
 from app.errors import MoveNotAllowed, NotFound
 from app.store import events as events_store
 from app.store import queues as queues_store
@@ -38,9 +38,9 @@ async def get_queue(tx: Tx, queue: str) -> Queue:
     return (await _read_queues(tx, [row]))[0]
 
 
-async def _read_queues(tx: Tx, rows: Sequence[Any]) -> list[Queue]:
+async def _read_queues(tx: Tx, rows: Sequence[QueueRow]) -> list[Queue]:
     names = [row.queue for row in rows]
-    depths: dict[str, dict[str, Any]] = {name: {} for name in names}
+    depths: dict[str, dict[str, queues_store.Depth]] = {name: {} for name in names}
     for row in await queues_store.count_open_tasks(tx, names):
         depths[row.queue][row.status] = row
     workers: dict[str, list[SeenWorker]] = {name: [] for name in names}
@@ -49,7 +49,7 @@ async def _read_queues(tx: Tx, rows: Sequence[Any]) -> list[Queue]:
     return [_read_queue(row, depths[row.queue], workers[row.queue]) for row in rows]
 
 
-def _read_queue(row: Any, depth: Mapping[str, Any], workers: list[SeenWorker]) -> Queue:
+def _read_queue(row: QueueRow, depth: Mapping[str, queues_store.Depth], workers: list[SeenWorker]) -> Queue:
     amounts = {status: depth[status].amount if status in depth else 0 for status in QueueDepth.model_fields}
     oldest = depth.get(TaskStatus.pending)
     return Queue.model_construct(

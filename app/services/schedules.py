@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Any
 from uuid import UUID
 
 from pydantic import MISSING
@@ -16,14 +15,15 @@ from app.db.batching import batched
 from app.db.engine import Tx
 from app.domain.cron import CronError, firings_between, parse_cron, read_timezone
 from app.domain.cursors import Position, read_cursor, write_cursor
-from app.domain.json_texts import write_json
+from app.domain.json_texts import JsonValue, write_json
 from app.domain.preconditions import Precondition
-from app.domain.records import ScheduleRow, VersionRow
+from app.domain.records import ScheduleRow, SlotRow, VersionRow
 from app.domain.rhythms import RESOLUTION, Rhythm, rhythm_of
 from app.errors import MoveNotAllowed, PreconditionFailed, Refusal, ValidationFailed
 from app.execution.firings import slot_row, start_of
 from app.execution.session import plan_runs
 from app.moves.schedules import (
+    ScheduleToMake,
     change_schedule,
     find_running_interval_start,
     insert_schedule,
@@ -89,28 +89,30 @@ async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply |
 
 async def _create_or_refuse(tx: Tx, body: ScheduleCreate) -> Reply | Refusal:
     now = await schedules_store.read_now(tx)
-    settings = {**body.model_dump(), "start_at": body.start_at or now, "workflow_id": None}
-    errors = _time_errors(settings, {}) + await _workflow_errors(tx, body.workflow_name, body.workflow_version)
+    start_at = body.start_at or now
+    errors = _time_errors(body.cron, body.timezone, start_at, body.end_at, is_end_given=True)
+    errors += await _workflow_errors(tx, body.workflow_name, body.workflow_version)
     if errors:
         return ValidationFailed(errors)
     if body.start_at is None:
-        settings["start_at"] = find_running_interval_start(body.cron, body.timezone, now)
-    row = await insert_schedule(tx, settings, now)
+        start_at = find_running_interval_start(body.cron, body.timezone, now)
+    row = await insert_schedule(tx, ScheduleToMake(**{**body.model_dump(), "start_at": start_at}), now)
     (schedule,) = await read_schedules(tx, [row])
     return Reply(write_json(schedule), schedule.schedule_id)
 
 
-def _time_errors(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[FieldError]:
-    """Return what is wrong with the times at which a schedule would fire, with what is given and known of it."""
-    settings = {**known, **given}
+def _time_errors(
+    cron: str, timezone: str, start_at: datetime, end_at: datetime | None, *, is_end_given: bool
+) -> list[FieldError]:
+    """Return what is wrong with the times at which a schedule would fire; the end is to blame if it was given."""
     errors = []
-    for name, read in (("cron", parse_cron), ("timezone", read_timezone)):
+    for name, text, read in (("cron", cron, parse_cron), ("timezone", timezone, read_timezone)):
         try:
-            read(settings[name])
+            read(text)
         except CronError as error:
             errors.append(FieldError(pointer=f"/{name}", detail=str(error)))
-    if settings["end_at"] is not None and settings["end_at"] <= settings["start_at"]:
-        place, detail = ("end_at", "later than start_at") if "end_at" in given else ("start_at", "earlier than end_at")
+    if end_at is not None and end_at <= start_at:
+        place, detail = ("end_at", "later than start_at") if is_end_given else ("start_at", "earlier than end_at")
         errors.append(FieldError(pointer=f"/{place}", detail=f"must be {detail}"))
     return errors
 
@@ -178,7 +180,7 @@ async def list_schedule_slots(tx: Tx, schedule_id: UUID, query: PageQuery) -> Sc
     return ScheduleSlotPage.model_construct(items=[_read_slot(row) for row in page.rows], next_cursor=more)
 
 
-def _read_slot(row: Any) -> ScheduleSlot:
+def _read_slot(row: SlotRow) -> ScheduleSlot:
     return ScheduleSlot.model_construct(
         fire_at=row.fire_at, outcome=SlotOutcome(row.outcome), workflow_run_id=row.workflow_run_id, at=row.at
     )
@@ -193,12 +195,17 @@ async def update_schedule(
     given = {name: value for name in names if (value := getattr(change, name)) is not MISSING}
     if "tags" in given:
         given["tags"] = _merge_tags(row.tags, given["tags"])
-    errors = _time_errors(given, row._asdict()) if given.keys() & _TIMES else []
+    after = row._replace(**given)
+    errors = (
+        _time_errors(after.cron, after.timezone, after.start_at, after.end_at, is_end_given="end_at" in given)
+        if given.keys() & _TIMES
+        else []
+    )
     if "workflow_version" in given:
         errors += await _workflow_errors(tx, row.workflow_name, given["workflow_version"])
     if errors:
         raise ValidationFailed(errors)
-    (schedule,) = await read_schedules(tx, [await change_schedule(tx, row, given)])
+    (schedule,) = await read_schedules(tx, [await change_schedule(tx, row, after)])
     return schedule
 
 
@@ -213,7 +220,8 @@ async def resume_schedule(tx: Tx, schedule_id: UUID) -> Schedule:
 
 
 async def _set_paused(tx: Tx, schedule_id: UUID, *, is_paused: bool) -> Schedule:
-    row = await change_schedule(tx, await _lock_schedule(tx, schedule_id, None), {"paused": is_paused})
+    before = await _lock_schedule(tx, schedule_id, None)
+    row = await change_schedule(tx, before, before._replace(paused=is_paused))
     (schedule,) = await read_schedules(tx, [row])
     return schedule
 
@@ -237,7 +245,7 @@ async def _lock_schedule(tx: Tx, schedule_id: UUID, precondition: Precondition |
     return row
 
 
-def _merge_tags(tags: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_tags(tags: Mapping[str, JsonValue], changes: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """Return ``tags`` with ``changes`` merged in; null removes. Source: RFC 7396. Raises ValidationFailed."""
     try:
         check_tag_keys(changes)
@@ -350,5 +358,6 @@ async def _fill(tx: Tx, requests: Sequence[Backfilling], fillings: Sequence[Fill
         replies.append(Reply(to_json({"items": items})))
     if slots:
         await schedules_store.refire_slots(tx, slots)
-        await schedules_store.raise_last_firings(tx, {slot["schedule_id"] for slot in slots})
+        fired = {filling.row.schedule_id for _, filling in accepted if filling.intervals}
+        await schedules_store.raise_last_firings(tx, fired)
     return replies

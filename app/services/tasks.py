@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -14,18 +13,19 @@ from app.db.batching import batched
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
-from app.domain.json_texts import write_json
+from app.domain.json_texts import Storable, write_json
 from app.domain.links import find_link, place_of_link
 from app.domain.moves import TASK_FINAL
 from app.domain.records import AttemptRow, TaskRow
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed
 from app.execution.work_reports import give_up_work, lock_runs_of_steps
-from app.moves.new_tasks import find_endless_limit, known_parents, new_row
+from app.moves.new_tasks import TaskToSpawn, find_endless_limit, known_parents, new_task
 from app.moves.runs import pin_runs, refuse_ended
 from app.moves.tasks import cancel_tasks, insert_tasks, read_task, refuse_move, reopen_tasks, task_not_found, task_topic
 from app.store import leases as leases_store
 from app.store import task_lists as task_lists_store
 from app.store import tasks as tasks_store
+from app.store.workflow_runs import SharedRun
 from milepost.schemas.problems import FieldError
 from milepost.schemas.reasons import Reason
 from milepost.schemas.tasks import (
@@ -85,14 +85,14 @@ async def _spawn_new(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusa
     runs = await pin_runs(tx, linked)
     parents = await known_parents(tx, [spec for spawn in spawns for spec in spawn.specs])
     outcomes: list[Reply | Refusal | None] = []
-    rows: list[list[dict[str, Any]]] = []
+    tasks: list[list[TaskToSpawn]] = []
     for spawn, found in zip(spawns, links, strict=True):
         refusal = found if isinstance(found, Refusal) else await _refuse_spawn(tx, spawn, found, runs, parents)
         outcomes.append(refusal)
         if refusal is None and not isinstance(found, Refusal):
-            rows.append(_new_rows(spawn, found, runs))
-    spawned = iter(await insert_tasks(tx, [row for group in rows for row in group]))
-    groups = iter([[next(spawned) for _ in group] for group in rows])
+            tasks.append(_new_tasks(spawn, found, runs))
+    spawned = iter(await insert_tasks(tx, [task for group in tasks for task in group]))
+    groups = iter([[next(spawned) for _ in group] for group in tasks])
     accepted = iter([spawn for spawn, outcome in zip(spawns, outcomes, strict=True) if outcome is None])
     return [outcome or _reply(next(accepted), next(groups)) for outcome in outcomes]
 
@@ -105,7 +105,7 @@ def _find_links(spawn: Spawn) -> list[UUID | None] | Refusal:
 
 
 async def _refuse_spawn(
-    tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any], parents: set[UUID]
+    tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, SharedRun], parents: set[UUID]
 ) -> Refusal | None:
     """Return why these tasks cannot be spawned: an unknown or ended run, or an unknown parent."""
     if spawn.workflow_run_id is not None and spawn.workflow_run_id not in runs:
@@ -127,16 +127,16 @@ async def _refuse_spawn(
     return await refuse_ended(tx, ended)
 
 
-async def _was_spawned(tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> bool:
+async def _was_spawned(tx: Tx, spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, SharedRun]) -> bool:
     """Return whether all tasks of a request are known by their keys: a repeat, which changes nothing."""
-    rows = _new_rows(spawn, links, runs)
-    keys = {(row["queue"], row["idempotency_key"]) for row in rows if row["idempotency_key"] is not None}
-    return len(keys) == len(rows) and len(await tasks_store.get_tasks_by_key(tx, list(keys))) == len(rows)
+    tasks = _new_tasks(spawn, links, runs)
+    keys = {task.key for task in tasks if task.key is not None}
+    return len(keys) == len(tasks) and len(await tasks_store.get_tasks_by_key(tx, list(keys))) == len(tasks)
 
 
-def _new_rows(spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, Any]) -> list[dict[str, Any]]:
+def _new_tasks(spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, SharedRun]) -> list[TaskToSpawn]:
     return [
-        new_row(
+        new_task(
             spec,
             workflow_run_id,
             "default" if workflow_run_id is None else runs[workflow_run_id].queue,
@@ -147,7 +147,7 @@ def _new_rows(spawn: Spawn, links: Sequence[UUID | None], runs: Mapping[UUID, An
     ]
 
 
-def _is_ended(runs: Mapping[UUID, Any], workflow_run_id: UUID | None) -> bool:
+def _is_ended(runs: Mapping[UUID, SharedRun], workflow_run_id: UUID | None) -> bool:
     return workflow_run_id is not None and runs[workflow_run_id].completed_at is not None
 
 
@@ -186,7 +186,7 @@ async def list_tasks(tx: Tx, query: TaskQuery) -> TaskPage:
     return await list_page(tx, query, filters | read_statuses(query.status))
 
 
-def read_statuses(wanted: list[TaskStatus]) -> dict[str, Any]:
+def read_statuses(wanted: list[TaskStatus]) -> dict[str, Storable]:
     """Return the filter that lets tasks of the wanted statuses through."""
     statuses = sorted(set(wanted))
     if len(statuses) == 1:
@@ -194,7 +194,7 @@ def read_statuses(wanted: list[TaskStatus]) -> dict[str, Any]:
     return {"statuses": statuses} if statuses else {}
 
 
-async def list_page(tx: Tx, query: TaskQuery | RunTaskQuery, filters: dict[str, Any]) -> TaskPage:
+async def list_page(tx: Tx, query: TaskQuery | RunTaskQuery, filters: dict[str, Storable]) -> TaskPage:
     """Return a page of the tasks that filters let through."""
     after = read_cursor(query.cursor, query.order, filters) if query.cursor is not None else None
     page = await task_lists_store.list_tasks(tx, query.order, filters, after, query.limit)
@@ -306,6 +306,6 @@ async def _spawn_like(tx: Tx, row: TaskRow, max_attempts: int) -> Task:
     """Spawn a fresh task with the spec of ``row``: without its history, its checkpoints and its idempotency key."""
     task_id = uuid7()
     like = row._replace(task_id=task_id, run_id=uuid7(), max_attempts=max_attempts, idempotency_key=None)
-    spec = {name: getattr(like, name) for name in tasks_store.GIVEN if name != "spec_hash"}
-    await insert_tasks(tx, [spec | {"spec_hash": None, "available_at": None, "delay_seconds": None}])
+    spec = {name: getattr(like, name) for name in tasks_store.GIVEN if name not in ("spec_hash", "available_at")}
+    await insert_tasks(tx, [TaskToSpawn(at="", **spec)])
     return await get_task(tx, task_id)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 from pydantic_core import to_json
 from uuid_utils.compat import uuid7
@@ -11,7 +10,7 @@ from uuid_utils.compat import uuid7
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.batching import batched
-from app.db.engine import Database, Tx
+from app.db.engine import Database, Parameters, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
 from app.domain.highway.compiler.graphs import make_graph
 from app.domain.highway.compiler.plan import Plan
@@ -61,7 +60,7 @@ class Registration:
     caller: Caller
     key: IdempotencyKey | None = None
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Parameters:
         """Return what is stored of it."""
         return {
             "workflow_id": uuid7(),
@@ -186,7 +185,7 @@ def _simulate(body: WorkflowSimulation, is_over: Callable[[], bool]) -> bytes:
     return to_json(played)
 
 
-def _read_definition(definition: Any) -> Any:
+def _read_definition(definition: Json) -> Json:
     if not isinstance(definition, str):
         return definition
     try:

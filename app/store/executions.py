@@ -71,8 +71,9 @@ _new = rows_like(WorkflowExecution, _NEW_EXECUTION)
 _INSERT = insert(WorkflowExecution).from_select(_NEW_EXECUTION, select(*(_new.c[name] for name in _NEW_EXECUTION)))
 
 
-async def insert_executions(tx: Tx, rows: Sequence[Parameters]) -> None:
+async def insert_executions(tx: Tx, executions: Sequence[ExecutionRow]) -> None:
     """INSERT what is kept of new executed runs."""
+    rows = [{name: getattr(execution, name) for name in _NEW_EXECUTION} for execution in executions]
     await tx.execute(_INSERT, as_rows(rows))
 
 

@@ -344,7 +344,7 @@ async def request_cancel(tx: Tx, workflow_run_ids: Sequence[UUID]) -> None:
     await tx.execute(_REQUEST_CANCEL, {"ids": workflow_run_ids})
 
 
-_HOLD = (
+_WITHHOLD = (
     update(Task)
     .where(Task.task_id == any_(_IDS))
     .values(ready_at=None, wake_at=None)
@@ -352,36 +352,36 @@ _HOLD = (
 )
 
 
-async def hold_tasks(tx: Tx, ids: Sequence[UUID]) -> None:
+async def withhold_tasks(tx: Tx, ids: Sequence[UUID]) -> None:
     """UPDATE tasks of locked runs so that nobody can claim them."""
-    await tx.execute(_HOLD, {"ids": list(ids)})
+    await tx.execute(_WITHHOLD, {"ids": list(ids)})
 
 
-_is_held = (
+_is_halted = (
     select(1)
     .where(WorkflowRun.workflow_run_id == Task.workflow_run_id)
     .where(or_(WorkflowRun.paused_at.is_not(None), WorkflowRun.cancel_requested_at.is_not(None)))
     .exists()
 )
-_HOLD_OF_HELD = _HOLD.where(Task.step.is_not(None), _is_held)
+_WITHHOLD_OF_HALTED = _WITHHOLD.where(Task.step.is_not(None), _is_halted)
 
 
-async def hold_tasks_of_held_runs(tx: Tx, ids: Sequence[UUID]) -> None:
+async def withhold_tasks_of_halted_runs(tx: Tx, ids: Sequence[UUID]) -> None:
     """UPDATE those of the tasks so that nobody can claim them that are work items of runs which hand out none."""
-    await tx.execute(_HOLD_OF_HELD, {"ids": list(ids)})
+    await tx.execute(_WITHHOLD_OF_HALTED, {"ids": list(ids)})
 
 
-_HOLD_OF_RUN = (
+_WITHHOLD_OF_RUN = (
     update(Task).where(*_IS_WORK, Task.ready_at.is_not(None)).values(ready_at=None).execution_options(locks=Rank.tasks)
 )
 
 
-async def hold_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> None:
+async def withhold_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> None:
     """UPDATE the work items of a locked run so that nobody can claim them."""
-    await tx.execute(_HOLD_OF_RUN, {"ids": [workflow_run_id]})
+    await tx.execute(_WITHHOLD_OF_RUN, {"ids": [workflow_run_id]})
 
 
-_RELEASE_OF_RUN = (
+_OFFER_OF_RUN = (
     update(Task)
     .where(*_IS_WORK, is_among(Task.status, TASK_WAITING))
     .where(Task.ready_at.is_(None), Task.due_at.is_(None), Task.wake_at.is_(None), Task.wait_step.is_(None))
@@ -390,9 +390,9 @@ _RELEASE_OF_RUN = (
 )
 
 
-async def release_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> int:
+async def offer_tasks_of_run(tx: Tx, workflow_run_id: UUID) -> int:
     """UPDATE the work items of a locked run that only wait to be claimed, so that they can be."""
-    return await tx.change(_RELEASE_OF_RUN, {"ids": [workflow_run_id]})
+    return await tx.change(_OFFER_OF_RUN, {"ids": [workflow_run_id]})
 
 
 _COUNT_OPEN = (

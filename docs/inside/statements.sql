@@ -1882,12 +1882,12 @@ WHERE tasks.task_id = ANY (array((
     FROM to_stop
 )));
 
--- tasks._HOLD
+-- tasks._WITHHOLD
 UPDATE tasks
 SET ready_at=%(ready_at)s::TIMESTAMP WITH TIME ZONE, wake_at=%(wake_at)s::TIMESTAMP WITH TIME ZONE
 WHERE tasks.task_id = ANY (%(ids)s::UUID[]);
 
--- tasks._HOLD_OF_HELD
+-- tasks._WITHHOLD_OF_HALTED
 UPDATE tasks
 SET ready_at=%(ready_at)s::TIMESTAMP WITH TIME ZONE, wake_at=%(wake_at)s::TIMESTAMP WITH TIME ZONE
 WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL AND (EXISTS (
@@ -1897,12 +1897,12 @@ WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL AND (EXIS
         workflow_runs.cancel_requested_at IS NOT NULL)
 ));
 
--- tasks._HOLD_OF_RUN
+-- tasks._WITHHOLD_OF_RUN
 UPDATE tasks
 SET ready_at=%(ready_at)s::TIMESTAMP WITH TIME ZONE
 WHERE tasks.workflow_run_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL AND tasks.ready_at IS NOT NULL;
 
--- tasks._RELEASE_OF_RUN
+-- tasks._OFFER_OF_RUN
 UPDATE tasks
 SET ready_at=now()
 WHERE tasks.workflow_run_id = ANY (%(ids)s::UUID[]) AND tasks.step IS NOT NULL AND tasks.status IN ('pending',

@@ -41,8 +41,10 @@ class TestClaim:
             assert isinstance(came, Exchanged)
         (claimed,) = came.tasks
         assert str(claimed["task_id"]) == spawned["task_id"]
-        assert claimed["server_time"] >= before
-        assert claimed["lease_expires_at"] == claimed["server_time"] + timedelta(seconds=30)
+        moment = claimed["server_time"]
+        assert isinstance(moment, datetime)
+        assert moment >= before
+        assert claimed["lease_expires_at"] == moment + timedelta(seconds=30)
 
     async def test_attempts_do_not_overlap(self, client: httpx.AsyncClient, database: Database) -> None:
         async with database.transaction() as earlier:

@@ -88,7 +88,7 @@ class TestOneRun:
         values = {"of_run": SMALL, "after": 0, "most": MOST}
         cheap(execution_probe.explain(steps._LIST_WARNINGS, values, generic=generic), {"workflow_warnings": 6})
 
-    @pytest.mark.parametrize("statement", [tasks._HOLD_OF_RUN, tasks._RELEASE_OF_RUN], ids=["hold", "release"])
+    @pytest.mark.parametrize("statement", [tasks._WITHHOLD_OF_RUN, tasks._OFFER_OF_RUN], ids=["hold", "release"])
     def test_pause_reads_the_tasks_of_the_run(
         self, execution_probe: Probe, statement: Executable, generic: bool
     ) -> None:
@@ -140,4 +140,4 @@ class TestManyRuns:
     def test_work_items_are_found_by_their_tasks(self, execution_probe: Probe, generic: bool) -> None:
         ids: Sequence[UUID] = [id_of(number) for number in range(30)]
         cheap(execution_probe.explain(executions._FIND_WORK, {"ids": ids}, generic=generic), {TASKS: 60})
-        cheap(execution_probe.explain(tasks._HOLD_OF_HELD, {"ids": ids}, generic=generic), {TASKS: 60})
+        cheap(execution_probe.explain(tasks._WITHHOLD_OF_HALTED, {"ids": ids}, generic=generic), {TASKS: 60})

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -12,18 +11,21 @@ from uuid_utils.compat import uuid7
 from app.access.callers import Caller
 from app.access.idempotency import IdempotencyKey, Reply, answer_once
 from app.db.batching import batched
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import JsonValue, Storable
 from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
-from app.moves.new_tasks import find_endless_limit, known_parents, new_row
+from app.moves.new_runs import RunToCreate
+from app.moves.new_tasks import find_endless_limit, known_parents, new_task
 from app.moves.tasks import insert_tasks
 from app.store import workflow_runs as runs_store
 from milepost.schemas.problems import FieldError
+from milepost.schemas.tasks import TaskSpec
 from milepost.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 
-_FRESH: Mapping[str, Any] = dict.fromkeys(WorkflowRun.model_fields) | {
+_FRESH: Mapping[str, Storable] = dict.fromkeys(WorkflowRun.model_fields) | {
     "status": RunStatus.pending,
     "attempt": 1,
     "revision": 1,
@@ -46,20 +48,8 @@ class Creation:
         return f"/workflow_runs/{place}" if self.many else ""
 
 
-_GIVEN = (
-    "workflow_run_id",
-    "workflow_name",
-    "workflow_version",
-    "workflow_hash",
-    "queue",
-    "inputs",
-    "tags",
-    "created_by",
-    "absurd_run_id",
-    "parent_workflow_run_id",
-    "task_count",
-    "heartbeat_seconds",
-)
+_SHOWN = RunToCreate._fields[: RunToCreate._fields.index("tag_texts")]
+"""What is answered as it was given: the first members of a run."""
 
 
 async def _create_runs(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
@@ -74,13 +64,17 @@ create_runs = batched(_create_runs)
 async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     refusals = await _refuse_unknown(tx, creations)
     accepted = [creation for creation, refusal in zip(creations, refusals, strict=True) if refusal is None]
-    rows = [[_new_run_row(body, creation.caller) for body in creation.bodies] for creation in accepted]
-    flat = [row for group in rows for row in group]
-    stored = await runs_store.insert_runs(tx, flat) if flat else {}
-    spawned = await _spawn_tasks(tx, accepted, rows)
+    runs = [[_new_run(body, creation.caller) for body in creation.bodies] for creation in accepted]
+    rows = [run._asdict() for group in runs for run in group]
+    stored = await runs_store.insert_runs(tx, rows) if rows else {}
+    spawned = await _spawn_tasks(tx, accepted, runs)
     replies = iter(
-        _reply([_created_run(row, stored[row["workflow_run_id"]], spawned) for row in group], many=creation.many)
-        for creation, group in zip(accepted, rows, strict=True)
+        _reply(
+            [_created_run(run, stored[run.workflow_run_id], spawned) for run in group],
+            group[0].workflow_run_id,
+            many=creation.many,
+        )
+        for creation, group in zip(accepted, runs, strict=True)
     )
     return [refusal or next(replies) for refusal in refusals]
 
@@ -106,7 +100,7 @@ def _refuse(creation: Creation, unknown: set[UUID], known_tasks: set[UUID]) -> R
     return ValidationFailed(errors) if errors else None
 
 
-def _task_errors(spec: Any, at: str, known_tasks: set[UUID]) -> list[FieldError]:
+def _task_errors(spec: TaskSpec, at: str, known_tasks: set[UUID]) -> list[FieldError]:
     """Return what is wrong with a task of a run that does not exist yet: it cannot be linked to another one."""
     errors = []
     try:
@@ -122,40 +116,40 @@ def _task_errors(spec: Any, at: str, known_tasks: set[UUID]) -> list[FieldError]
     return errors + find_endless_limit(spec, at)
 
 
-def _new_run_row(body: WorkflowRunCreate, caller: Caller) -> dict[str, Any]:
-    return {
-        "workflow_run_id": uuid7(),
-        "workflow_name": body.workflow_name,
-        "workflow_version": body.workflow_version,
-        "workflow_hash": body.workflow_hash,
-        "queue": body.queue,
-        "inputs": body.inputs,
-        "tags": body.tags,
-        "tag_texts": tag_texts(body.tags),
-        "created_by": body.created_by,
-        "absurd_run_id": body.absurd_run_id,
-        "parent_workflow_run_id": body.parent_workflow_run_id,
-        "task_count": body.task_count,
-        "heartbeat_seconds": body.heartbeat_seconds,
-        "deadline_seconds": body.deadline_seconds,
-        "actor": caller.name,
-        "request_id": caller.request_id,
-    }
+def _new_run(body: WorkflowRunCreate, caller: Caller) -> RunToCreate:
+    return RunToCreate(
+        workflow_run_id=uuid7(),
+        workflow_name=body.workflow_name,
+        workflow_version=body.workflow_version,
+        workflow_hash=body.workflow_hash,
+        queue=body.queue,
+        inputs=body.inputs,
+        tags=body.tags,
+        created_by=body.created_by,
+        absurd_run_id=body.absurd_run_id,
+        parent_workflow_run_id=body.parent_workflow_run_id,
+        task_count=body.task_count,
+        heartbeat_seconds=body.heartbeat_seconds,
+        tag_texts=tag_texts(body.tags),
+        deadline_seconds=body.deadline_seconds,
+        actor=caller.name,
+        request_id=caller.request_id,
+    )
 
 
 async def _spawn_tasks(
-    tx: Tx, creations: Sequence[Creation], rows: Sequence[Sequence[Mapping[str, Any]]]
+    tx: Tx, creations: Sequence[Creation], runs: Sequence[Sequence[RunToCreate]]
 ) -> Mapping[UUID, int]:
     """Spawn the tasks of new runs; how many each got."""
     new = [
-        new_row(
+        new_task(
             spec,
-            run["workflow_run_id"],
-            run["queue"],
+            run.workflow_run_id,
+            run.queue,
             at=f"{creation.pointer(place)}/tasks/{number}",
             traceparent=creation.traceparent,
         )
-        for creation, group in zip(creations, rows, strict=True)
+        for creation, group in zip(creations, runs, strict=True)
         for place, (body, run) in enumerate(zip(creation.bodies, group, strict=True))
         for number, spec in enumerate(body.tasks)
     ]
@@ -166,22 +160,22 @@ async def _spawn_tasks(
     return counts
 
 
-def _created_run(row: Mapping[str, Any], stored: Any, spawned: Mapping[UUID, int]) -> dict[str, Any]:
+def _created_run(new: RunToCreate, stored: runs_store.NewRun, spawned: Mapping[UUID, int]) -> Parameters:
     """Return what `WorkflowRun` says of a new run; plain, because there are many of them and each is written once."""
-    run = {**_FRESH} | {name: row[name] for name in _GIVEN}
-    run["display_name"] = f"{row['workflow_name']}__{row['workflow_version']}"
+    run: dict[str, Storable] = {**_FRESH, **dict(zip(_SHOWN, new, strict=False))}
+    run["display_name"] = f"{new.workflow_name}__{new.workflow_version}"
     run["deadline_at"] = stored.deadline_at
     run["created_at"] = run["updated_at"] = stored.created_at
-    run["progress"] = _fresh_progress(row["task_count"], spawned.get(row["workflow_run_id"], 0))
+    run["progress"] = _fresh_progress(new.task_count, spawned.get(new.workflow_run_id, 0))
     return run
 
 
 @lru_cache(maxsize=1024)
-def _fresh_progress(task_count: int | None, pending: int) -> dict[str, Any]:
+def _fresh_progress(task_count: int | None, pending: int) -> Mapping[str, JsonValue]:
     return make_progress(task_count, {"pending": pending}).model_dump()
 
 
-def _reply(runs: Sequence[dict[str, Any]], *, many: bool) -> Reply:
+def _reply(runs: Sequence[Parameters], workflow_run_id: UUID, *, many: bool) -> Reply:
     if many:
         return Reply(to_json({"items": runs}))
-    return Reply(to_json(runs[0]), runs[0]["workflow_run_id"])
+    return Reply(to_json(runs[0]), workflow_run_id)

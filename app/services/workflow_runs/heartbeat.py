@@ -1,11 +1,11 @@
 """Saying that the processes behind workflow runs are alive."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from app.db.batching import batched
 from app.db.engine import Tx
+from app.domain.records import RunRow
 from app.domain.run_changes import allowed_for
 from app.domain.shown_runs import show_run
 from app.errors import HeartbeatNotDeclared, Refusal
@@ -30,7 +30,7 @@ heartbeat_run = batched(_beat_runs)
 """Set the clock of a running run back, and return where it stands. Raises NotFound, HeartbeatNotDeclared."""
 
 
-def _heartbeat_of(row: Any, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
+def _heartbeat_of(row: runs_store.BeatenRun | RunRow | None, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
     if row is None:
         return run_not_found(workflow_run_id)
     if row.heartbeat_seconds is None:

@@ -37,8 +37,8 @@ async def _set_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_pause
     if (run.paused_at is not None) is is_paused:
         return show_run(run)
     if is_paused:
-        await tasks_store.hold_tasks_of_run(tx, workflow_run_id)
+        await tasks_store.withhold_tasks_of_run(tx, workflow_run_id)
     else:
-        tx.ready[run.queue] += await tasks_store.release_tasks_of_run(tx, workflow_run_id)
+        tx.ready[run.queue] += await tasks_store.offer_tasks_of_run(tx, workflow_run_id)
     await runs_store.update_runs(tx, [change_of(run, paused(run, run.now, is_paused=is_paused), caller, verb)])
     return await get_run(tx, workflow_run_id)

@@ -1,6 +1,5 @@
 """Reading workflow runs: one, many, counts, and what belongs to one."""
 
-from typing import Any
 from uuid import UUID
 
 from app.access.callers import Visit
@@ -8,7 +7,9 @@ from app.access.watching import watch
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
+from app.domain.json_texts import Storable
 from app.domain.moves import FINAL
+from app.domain.records import HistoryRow, WarningRow
 from app.domain.run_filters import read_filters
 from app.domain.shown_runs import show_run
 from app.moves.runs import run_not_found, topic_of
@@ -92,11 +93,11 @@ async def list_history(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> Histo
     return HistoryPage.model_construct(items=entries, next_cursor=more)
 
 
-def _read_entry(row: Any) -> HistoryEntry:
+def _read_entry(row: HistoryRow) -> HistoryEntry:
     return HistoryEntry.model_construct(
         at=row.at,
         verb=HistoryVerb(row.verb),
-        from_=row.from_status and RunStatus(row.from_status),
+        from_=None if row.from_status is None else RunStatus(row.from_status),
         to=RunStatus(row.to_status),
         attempt=row.attempt,
         actor=row.actor,
@@ -116,9 +117,9 @@ async def list_steps(tx: Tx, workflow_run_id: UUID, query: StepQuery) -> Workflo
     return WorkflowStepPage.model_construct(items=items, next_cursor=more)
 
 
-def _read_step(row: Any) -> WorkflowStep:
-    facts = {name: getattr(row, name) for name in WorkflowStep.model_fields}
-    return WorkflowStep.model_construct(None, **facts | {"status": StepStatus(row.status)})
+def _read_step(row: steps_store.ListedStep) -> WorkflowStep:
+    shown = {name: getattr(row, name) for name in WorkflowStep.model_fields}
+    return WorkflowStep.model_construct(None, **shown | {"status": StepStatus(row.status)})
 
 
 async def list_warnings(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> RunWarningPage:
@@ -131,7 +132,7 @@ async def list_warnings(tx: Tx, workflow_run_id: UUID, query: PageQuery) -> RunW
     return RunWarningPage.model_construct(items=items, next_cursor=more)
 
 
-def _read_warning(row: Any) -> RunWarning:
+def _read_warning(row: WarningRow) -> RunWarning:
     detail = f"{row.path}: {{{{{row.expression}}}}} has no value; the text was left as it stands"
     return RunWarning.model_construct(path=row.path, code=row.code, expression=row.expression, detail=detail, at=row.at)
 
@@ -139,7 +140,7 @@ def _read_warning(row: Any) -> RunWarning:
 async def list_tasks_of_run(tx: Tx, workflow_run_id: UUID, query: RunTaskQuery) -> TaskPage:
     """Return a page of the tasks of a run. Raises NotFound, ValidationFailed."""
     await get_run(tx, workflow_run_id)
-    filters: dict[str, Any] = {"workflow_run_id": workflow_run_id} | read_statuses(query.status)
+    filters: dict[str, Storable] = {"workflow_run_id": workflow_run_id, **read_statuses(query.status)}
     if query.task_name is not None:
         filters["task_name"] = query.task_name
     return await list_page(tx, query, filters)
