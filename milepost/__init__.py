@@ -103,11 +103,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Return what is in the client by that name; who needs only the types of the wire does not load it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("milepost.client"), name)
+if not TYPE_CHECKING:  # else a misspelt name would have a type
+
+    def __getattr__(name: str) -> Any:
+        """Return what is in the client by that name; who needs only the types of the wire does not load it."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("milepost.client"), name)
 
 
 def __dir__() -> list[str]:

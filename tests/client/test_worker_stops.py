@@ -183,7 +183,7 @@ class TestCommand:
     def start(self, tmp_path: Path, service_url: str, queue: str, drain_seconds: float) -> subprocess.Popen[str]:
         (tmp_path / "jobs.py").write_text(JOBS.format(queue=queue, drain_seconds=drain_seconds))
         return subprocess.Popen(
-            [sys.executable, "-m", "app", "worker", "jobs:worker"],
+            [sys.executable, "-m", "milepost", "worker", "jobs:worker"],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "MILEPOST_URL": service_url},
             stderr=subprocess.PIPE,
@@ -247,7 +247,7 @@ class TestCommand:
     def test_wrong_place_is_told_in_one_line(self, tmp_path: Path, place: str, explanation: str) -> None:
         (tmp_path / "jobs.py").write_text(JOBS.format(queue="q", drain_seconds=1))
         done = subprocess.run(
-            [sys.executable, "-m", "app", "worker", place],
+            [sys.executable, "-m", "milepost", "worker", place],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -298,7 +298,7 @@ class TestLinesOfAProgram:
         assert "task_name=charge attempt=1 why='the bank is closed'" in said
         assert said.count("Traceback") == 1
         assert " task_failed task_id=" in said
-        assert "task_name=charge attempt=2\nTraceback" in said
+        assert "task_name=charge attempt=2\n    Traceback" in said
         assert f" stopped queue={queue} " in said
 
     def test_logging_of_the_program_s_own_is_left_alone(self, service_url: str, client: Client, queue: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from milepost.cli.exits import ExitCode
 from tests.packaging.wheels import PROJECTS, Installed, build_wheel, clean_environment, install
-from tests.processes import ROOT, Serving, open_directory, postgres_processes
+from tests.processes import ROOT, SCRIPTS, Serving, open_directory, postgres_processes
 from tests.waiting import PATIENCE_SECONDS
 
 BYTES_MOST = 30_000_000
@@ -116,6 +116,14 @@ class TestLight:
     def test_public_names_are_imported_without_a_warning(self, light: Installed) -> None:
         ended = light.run("python", "-W", "error", "-c", USE)
         assert (ended.stdout, ended.stderr) == ("[]\n", "")
+
+    @pytest.mark.parametrize(("name", "code"), [("Worker", 0), ("Wroker", 1)])
+    def test_public_names_have_types(self, light: Installed, tmp_path: Path, name: str, code: int) -> None:
+        (tmp_path / "use.py").write_text(f"from milepost import {name}\n\n{name}().run()\n")
+        options = ["--python-executable", str(light.bin / "python"), "--cache-dir", str(tmp_path), "--strict"]
+        command = [str(SCRIPTS / "mypy"), *options, "use.py"]
+        ended = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, check=False)
+        assert ended.returncode == code, ended.stdout
 
     def test_import_is_quick(self, light: Installed) -> None:
         def seconds() -> float:
