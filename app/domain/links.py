@@ -15,10 +15,10 @@ def find_link(spec: TaskSpec, path_id: UUID | None, at: str) -> UUID | None:
     """
     found = path_id
     for pointer, value in _places(spec):
-        run_id = _read_id(value, f"{at}{pointer}")
-        if found is not None and run_id != found:
+        workflow_run_id = _read_id(value, f"{at}{pointer}")
+        if found is not None and workflow_run_id != found:
             raise ValidationFailed.at(f"{at}{pointer}", f"names another workflow run than {found}")
-        found = run_id
+        found = workflow_run_id
     return found
 
 

@@ -28,10 +28,10 @@ def _stop_waiting(task: TaskRow) -> TaskRow:
     return task._replace(ready_at=None, due_at=None, wake_at=None, wait_step=None, wait_all=None)
 
 
-def _renew(task: TaskRow, run_id: UUID) -> TaskRow:
+def _renew(task: TaskRow, attempt_id: UUID) -> TaskRow:
     """Return a task with its next attempt, which nobody has claimed yet."""
     return task._replace(
-        run_id=run_id,
+        run_id=attempt_id,
         attempt=task.attempt + 1,
         claimed_by=None,
         lease_token=None,
@@ -56,12 +56,12 @@ def end(task: TaskRow, status: TaskStatus, reason: Reason | None, now: datetime,
     )
 
 
-def follow(task: TaskRow, sequel: Sequel, now: datetime, error: Json, run_id: UUID) -> TaskRow:
-    """Return a task after its running attempt failed: ended, or with its next attempt, whose id is ``run_id``."""
+def follow(task: TaskRow, sequel: Sequel, now: datetime, error: Json, attempt_id: UUID) -> TaskRow:
+    """Return a task after its running attempt failed: ended, or with its next attempt, whose id is ``attempt_id``."""
     if sequel.available_at is None:
         return end(task._replace(error=error), sequel.status, sequel.reason, now)
     waits = sequel.status is TaskStatus.sleeping
-    return _touch(_renew(_move(task, sequel.status), run_id), now)._replace(
+    return _touch(_renew(_move(task, sequel.status), attempt_id), now)._replace(
         reason=None,
         error=error,
         ready_at=None if waits else now,
@@ -118,10 +118,10 @@ def release(task: TaskRow, now: datetime) -> TaskRow:
     )
 
 
-def reopen(task: TaskRow, max_attempts: int, run_id: UUID, now: datetime) -> TaskRow:
-    """Return a failed or cancelled task with another attempt, whose id is ``run_id``; its clocks start anew."""
+def reopen(task: TaskRow, max_attempts: int, attempt_id: UUID, now: datetime) -> TaskRow:
+    """Return a failed or cancelled task with another attempt, whose id is ``attempt_id``; its clocks start anew."""
     check_task_verb(task.status, "retry")
-    return _touch(_renew(task, run_id), now)._replace(
+    return _touch(_renew(task, attempt_id), now)._replace(
         status=TaskStatus.pending,
         reason=None,
         error=None,
