@@ -17,7 +17,7 @@ from app.access.doorkeeper import ANONYMOUS
 from app.api.bodies import JsonRequest, read_document, read_json
 from app.api.kernel import Kernel
 from app.api.parameters import KnownParameters, check_path
-from app.api.plans import Plan
+from app.api.plans import CallPlan
 from app.api.problems import header_name, problems
 from app.errors import (
     CrossSite,
@@ -162,7 +162,7 @@ class Entry:
         self._believes = hasattr(door.endpoint, "__milepost_needs_no_database__")
         self._parameters = KnownParameters(door.dependant)
         self._read_body = door.read_body
-        self._plan = Plan(door.dependant, door.body_field)
+        self._plan = CallPlan(door.dependant, door.body_field)
 
     async def answer(self, request: Request, kernel: Kernel) -> Response:
         """Check the caller, then the parameters' names, then the body, and let the operation answer. Raises Refusal."""

@@ -89,7 +89,7 @@ class Ingredient:
         return await made
 
 
-class Plan:
+class CallPlan:
     """How one operation is called: everything that it needs is read and checked first, then made, in order."""
 
     __slots__ = ("_body", "_endpoint", "_has_blocks", "_ingredients", "_parameters")

@@ -45,7 +45,7 @@ async def create_schedule(body: ScheduleCreate, call: Creating) -> Response:
     missed. Fields are local times: where clocks are set back a local time fires once, the first time, and where they
     are set forward over it at the first moment after the gap.
     """
-    creation = service.Creation(body, call.key)
+    creation = service.ScheduleCreation(body, call.key)
     return answer_created(await service.create_schedule(call.kernel.batching, creation), ADDRESS)
 
 

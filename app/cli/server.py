@@ -55,7 +55,7 @@ class Lifespan(LifespanOn):
             self.shutdown_event.set()
 
 
-class Config(serving.Config):
+class ServiceConfig(serving.Config):
     """Our configuration of uvicorn, with our way of starting; also in the processes that it starts."""
 
     def load(self) -> None:
@@ -87,7 +87,7 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
     """Serve until a signal says stop, which ends the process with 0."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    config = Config(
+    config = ServiceConfig(
         "app.main:create_app",
         factory=True,
         workers=settings.workers,
@@ -121,7 +121,7 @@ def _stop(number: int, frame: object) -> None:
     sys.exit(ExitCode.OK)
 
 
-def _run_processes(config: Config, listener: socket.socket) -> None:
+def _run_processes(config: ServiceConfig, listener: socket.socket) -> None:
     supervisor = serving.Supervisor(config, sockets=[listener])
     supervisor.run()
     if any(process.exitcode == ExitCode.CANNOT_START for process in supervisor.processes):

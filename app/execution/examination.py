@@ -27,7 +27,7 @@ class SentDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedDocument:
     """A document and all that is found about it."""
 
     document: Json
@@ -46,11 +46,11 @@ class Examined:
         return self.plan
 
 
-def examine(document: Json) -> Examined:
+def examine(document: Json) -> ExaminedDocument:
     """Return everything that is found about a document."""
     found = examine_document(document)
     errors = [*found.errors, *_check_version(document)]
-    return Examined(document, definition_hash(document), errors, found.warnings, None if errors else found.plan)
+    return ExaminedDocument(document, definition_hash(document), errors, found.warnings, None if errors else found.plan)
 
 
 def _check_version(document: Json) -> Sequence[Finding]:

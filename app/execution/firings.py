@@ -11,7 +11,7 @@ from app.db.engine import Parameters, Tx
 from app.domain.json_texts import read_json
 from app.domain.records import ScheduleRow, VersionRow
 from app.domain.rhythms import Rhythm, rhythm_of
-from app.execution.session import Start, plan_runs
+from app.execution.session import ExecutionStart, plan_runs
 from app.moves.schedules import MISSED_MOST
 from app.store import schedules as schedules_store
 from app.store import workflows as workflows_store
@@ -135,9 +135,11 @@ async def _find_workflow(tx: Tx, schedule: DueSchedule) -> VersionRow | None:
     return await workflows_store.share_workflow(tx, schedule.row.workflow_name, schedule.row.workflow_version)
 
 
-def start_of(schedule: ScheduleRow, workflow: VersionRow, interval: tuple[datetime, datetime], caller: Caller) -> Start:
+def start_of(
+    schedule: ScheduleRow, workflow: VersionRow, interval: tuple[datetime, datetime], caller: Caller
+) -> ExecutionStart:
     """Return the run that a schedule is to start for the slot at the end of ``interval``."""
-    return Start(
+    return ExecutionStart(
         workflow,
         inputs=read_json(schedule.inputs),
         tags=schedule.tags,

@@ -8,7 +8,7 @@ from app.db.engine import Tx
 from app.domain.json_texts import read_json
 from app.domain.records import RunRow
 from app.domain.run_changes import end_run
-from app.execution.session import Executions, Start
+from app.execution.session import Executions, ExecutionStart
 from app.moves.runs import change_of
 from app.store import planned_runs as store
 from app.store import schedules as schedules_store
@@ -66,7 +66,7 @@ async def _begin(executions: Executions, run: RunRow) -> None:
         failed = end_run(run, RunStatus.failed, run.now, run.now)._replace(error=error)
         await runs_store.update_runs(tx, [change_of(run, failed, HOUSEKEEPING, HistoryVerb.execute)])
         return
-    start = Start(
+    start = ExecutionStart(
         workflow,
         inputs=read_json(run.inputs),
         tags=run.tags,

@@ -52,7 +52,7 @@ _RANDOM_BITS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ExecutionStart:
     """A run of a registered definition that is to be executed."""
 
     workflow: VersionRow
@@ -72,7 +72,7 @@ class Start:
     """Steps of the top level that are taken over from the run that it repeats."""
 
 
-async def plan_runs(tx: Tx, starts: Sequence[Start], most: int) -> Sequence[UUID]:
+async def plan_runs(tx: Tx, starts: Sequence[ExecutionStart], most: int) -> Sequence[UUID]:
     """Create runs of schedules of which up to ``most`` begin, as far as there is room; their ids, in order."""
     executions = Executions(tx)
     ids = await executions.plan(starts, most)
@@ -80,7 +80,7 @@ async def plan_runs(tx: Tx, starts: Sequence[Start], most: int) -> Sequence[UUID
     return ids
 
 
-async def start_runs(tx: Tx, starts: Sequence[Start]) -> Sequence[UUID]:
+async def start_runs(tx: Tx, starts: Sequence[ExecutionStart]) -> Sequence[UUID]:
     """Create runs and start them; their ids, in order."""
     executions = Executions(tx)
     ids = await executions.begin(starts)
@@ -206,7 +206,7 @@ class Executions:
 
     # New runs
 
-    async def begin(self, starts: Sequence[Start]) -> Sequence[UUID]:
+    async def begin(self, starts: Sequence[ExecutionStart]) -> Sequence[UUID]:
         """Create runs, and let them begin."""
         runs = [_new_run(start) for start in starts]
         stored = await runs_store.insert_runs(self.tx, [run._asdict() for run in runs]) if runs else {}
@@ -214,7 +214,7 @@ class Executions:
             await self._begin_one(start, run, stored[run.workflow_run_id].created_at)
         return [run.workflow_run_id for run in runs]
 
-    async def plan(self, starts: Sequence[Start], most: int) -> Sequence[UUID]:
+    async def plan(self, starts: Sequence[ExecutionStart], most: int) -> Sequence[UUID]:
         """Create runs of schedules, and let up to ``most`` begin as far as there is room; the others stay pending."""
         runs = [_new_run(start) for start in starts]
         size = max((len(to_json(start.inputs)) for start in starts[:1]), default=1)
@@ -231,11 +231,11 @@ class Executions:
             await planned_store.plan_runs(self.tx, rows)
         return [run.workflow_run_id for run in runs]
 
-    async def begin_planned(self, start: Start, workflow_run_id: UUID, now: datetime) -> None:
+    async def begin_planned(self, start: ExecutionStart, workflow_run_id: UUID, now: datetime) -> None:
         """Let a pending run begin that is locked."""
         await self._begin_one(start, _new_run(start)._replace(workflow_run_id=workflow_run_id), now)
 
-    async def _begin_one(self, start: Start, run: RunToCreate, now: datetime) -> None:
+    async def _begin_one(self, start: ExecutionStart, run: RunToCreate, now: datetime) -> None:
         plan = await get_plan(self.tx, start.workflow.workflow_id)
         execution = _execution_of(start, run, now, plan.deadline_seconds)
         begins, ends = start.data_interval or (now, now)
@@ -276,7 +276,7 @@ class Executions:
                 error = {"error": {"name": "ChildNotStarted", "message": f"{child.workflow}: {why}"}}
                 self._ahead.append((run.workflow_run_id, EndChild(child.path, child.child, RunStatus.failed, error)))
                 continue
-            start = Start(
+            start = ExecutionStart(
                 workflow,
                 inputs=child.inputs,
                 created_by=f"workflow-run/{run.workflow_run_id}",
@@ -355,7 +355,7 @@ class Executions:
         self.tx.topics.add(topic_of(run.workflow_run_id))
 
 
-def _planned_row(start: Start, run: RunToCreate) -> Parameters:
+def _planned_row(start: ExecutionStart, run: RunToCreate) -> Parameters:
     """Return what a new run of a schedule is to execute."""
     begins, ends = start.data_interval or (None, None)
     return {
@@ -367,7 +367,7 @@ def _planned_row(start: Start, run: RunToCreate) -> Parameters:
     }
 
 
-def _new_run(start: Start) -> RunToCreate:
+def _new_run(start: ExecutionStart) -> RunToCreate:
     """Return the run that is to be created."""
     workflow, parent = start.workflow, start.parent and start.parent[0]
     return RunToCreate(
@@ -390,7 +390,9 @@ def _new_run(start: Start) -> RunToCreate:
     )
 
 
-def _execution_of(start: Start, run: RunToCreate, now: datetime, deadline_seconds: float | None) -> ExecutionRow:
+def _execution_of(
+    start: ExecutionStart, run: RunToCreate, now: datetime, deadline_seconds: float | None
+) -> ExecutionRow:
     """Return the execution of a new run, which begins now."""
     return ExecutionRow(
         workflow_run_id=run.workflow_run_id,

@@ -22,7 +22,7 @@ _WAITS_AT_MOST = 2.5
 """How many times as long work may take by the clock on a busy machine: a transaction does not wait for ever."""
 
 
-class Job(Generic[T]):
+class WaitingAction(Generic[T]):
     """Work, and who waits for it."""
 
     def __init__(self, work: Callable[[], T]) -> None:
@@ -71,7 +71,7 @@ class Lane:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what ``work`` returns; what waits when its caller is cancelled is left out. Raises Unavailable."""
-        return await self._wait_for(Job(partial(work, *args, **kwargs)))
+        return await self._wait_for(WaitingAction(partial(work, *args, **kwargs)))
 
     async def run_within(self, seconds: float, work: Callable[[Callable[[], bool]], T]) -> T:
         """Return what ``work`` returns, which is given what tells that it is to end.
@@ -89,10 +89,10 @@ class Lane:
             began.append(thread_time())
             return work(is_over)
 
-        job = Job(begin)
+        job = WaitingAction(begin)
         return await self._wait_for(job)
 
-    async def _wait_for(self, job: Job[T]) -> T:
+    async def _wait_for(self, job: WaitingAction[T]) -> T:
         self._take(job.do)
         try:
             return await job.future

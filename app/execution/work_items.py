@@ -7,7 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
-from app.domain.highway.compiler.plan import Retry
+from app.domain.highway.compiler.plan import RetryRule
 from app.domain.highway.engine.effects import Effects, Runnable
 from app.domain.json_texts import JsonValue
 from app.domain.moments import later
@@ -118,7 +118,7 @@ def _new_task(run: Execution, item: Runnable) -> TaskToSpawn:
     )
 
 
-def _strategy(retry: Retry | None) -> Mapping[str, JsonValue] | None:
+def _strategy(retry: RetryRule | None) -> Mapping[str, JsonValue] | None:
     if retry is None or not retry.max_retries:
         return None
     return {"kind": RetryKind.exponential, "base_seconds": retry.delay_seconds, "factor": retry.factor}

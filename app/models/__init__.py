@@ -8,7 +8,7 @@ statement rebuilt on each call 1,929, an ORM entity rebuilt on each call 2,639.
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
-from app.models.idempotency_keys import IdempotencyKey
+from app.models.idempotency_keys import AnsweredKey
 from app.models.queues import Event, EventWait, Queue, QueueWorker
 from app.models.schedules import Schedule, ScheduleSlot
 from app.models.set_aside_rows import SetAsideRow
@@ -25,13 +25,13 @@ from app.models.workflows import (
 )
 
 __all__ = [
+    "AnsweredKey",
     "ApiKey",
     "Base",
     "Checkpoint",
     "Event",
     "EventDelivery",
     "EventWait",
-    "IdempotencyKey",
     "LateReport",
     "Queue",
     "QueueWorker",

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base
 
 
-class IdempotencyKey(Base):
+class AnsweredKey(Base):
     """One `Idempotency-Key` of one caller on one address."""
 
     __tablename__ = "idempotency_keys"

@@ -8,10 +8,10 @@ from uvicorn.config import Config
 
 from app.api.observe import take_request_id
 from app.errors import Refusal, RequestTimeout, TooManyConnections, Unavailable
-from app.server.exchanges import Exchange
+from app.server.exchanges import HttpExchange
 from app.server.refusing import render
 from app.server.requests import BODY, NOTHING, Flow, RequestReader
-from app.server.state import State
+from app.server.state import ServiceState
 
 _TOO_MUCH = Unavailable("too many large requests at once")
 
@@ -22,7 +22,7 @@ class Connection(RequestReader):
     def __init__(
         self,
         config: Config,
-        server_state: State,
+        server_state: ServiceState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -31,7 +31,7 @@ class Connection(RequestReader):
         self._lingered = 0
         self._gives_way = False
         self._received = 0
-        self._watched: Exchange | None = None
+        self._watched: HttpExchange | None = None
         self._body_since = self._moved_at = self._taken_at = 0.0
         self._seen_received = self._seen_unsent = 0
 

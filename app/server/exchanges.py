@@ -5,7 +5,7 @@ from collections.abc import Callable
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-class Exchange(RequestResponseCycle):
+class HttpExchange(RequestResponseCycle):
     """Decides with the first line of the answer whether its connection lives on, and leaves closing to that."""
 
     may_go_on: Callable[[], bool]

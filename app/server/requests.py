@@ -13,11 +13,11 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import HeadersTooLarge, MalformedRequest, Refusal
-from app.server.exchanges import Exchange
+from app.server.exchanges import HttpExchange
 from app.server.heads import END, LINE_END, check_part, check_size, without_upgrade
 from app.server.limits import FRAMING_RATIO
 from app.server.refusing import explain
-from app.server.state import State
+from app.server.state import ServiceState
 
 
 class Phase(IntEnum):
@@ -51,14 +51,14 @@ class RequestReader(HttpToolsProtocol):
     what its bytes do.
     """
 
-    server_state: State
-    cycle: Exchange
+    server_state: ServiceState
+    cycle: HttpExchange
     flow: Flow
 
     def __init__(
         self,
         config: Config,
-        server_state: State,
+        server_state: ServiceState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -247,7 +247,7 @@ class RequestReader(HttpToolsProtocol):
         """Describe the request to the application."""
         version = self.parser.get_http_version()
         self._describe(version)
-        self.cycle = Exchange(
+        self.cycle = HttpExchange(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,

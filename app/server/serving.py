@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess, multiprocess
 
 from app.server.limits import Limits
-from app.server.state import State
+from app.server.state import ServiceState
 
 CHECK_SECONDS = 0.25
 LEAST_STOP_SECONDS = 0.2
@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._limits = config.limits
-        self.server_state: State = State(self._limits, _most_connections(self._limits))
+        self.server_state: ServiceState = ServiceState(self._limits, _most_connections(self._limits))
         logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
         self._told_by: int | None = None
         self._told_at = 0.0

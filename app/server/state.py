@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class State(ServerState):
+class ServiceState(ServerState):
     """The open connections, what they hold, and whether the process is about to stop."""
 
     connections: set["Connection"]  # type: ignore[assignment]

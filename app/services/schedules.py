@@ -60,14 +60,14 @@ BEGUN_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Creation:
+class ScheduleCreation:
     """A request to make a schedule."""
 
     body: ScheduleCreate
     key: IdempotencyKey | None = None
 
 
-async def _create_schedules(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+async def _create_schedules(tx: Tx, creations: Sequence[ScheduleCreation]) -> Sequence[Reply | Refusal]:
     """Make the schedule of each request. Its first slot is its first of all with catch-up, else the first to come."""
     return [_addressed(outcome) for outcome in await answer_once(tx, creations, _create_new)]
 
@@ -83,7 +83,7 @@ def _addressed(outcome: Reply | Refusal) -> Reply | Refusal:
     return replace(outcome, resource_id=UUID(from_json(outcome.body)["schedule_id"]))
 
 
-async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+async def _create_new(tx: Tx, creations: Sequence[ScheduleCreation]) -> Sequence[Reply | Refusal]:
     return [await _create_or_refuse(tx, creation.body) for creation in creations]
 
 

@@ -23,9 +23,9 @@ from app.domain.highway.simulation import simulate as play
 from app.domain.json_texts import Json, write_json
 from app.domain.records import VersionRow, WorkflowRow
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed, WorkflowExists
-from app.execution.examination import Examined, SentDocument, examine
+from app.execution.examination import ExaminedDocument, SentDocument, examine
 from app.execution.plans import find_or_make_plan, keep_plan
-from app.execution.session import Start, start_runs
+from app.execution.session import ExecutionStart, start_runs
 from app.execution.threads import DRAWING, EXAMINING, SIMULATING, SIMULATION_SECONDS
 from app.moves.schedules import keep_schedule_of_definition
 from app.services.workflow_runs.read import get_run
@@ -55,7 +55,7 @@ class Registration:
     """A request to register a document that has no errors."""
 
     sent: SentDocument
-    examined: Examined
+    examined: ExaminedDocument
     plan: Plan
     caller: Caller
     key: IdempotencyKey | None = None
@@ -303,7 +303,7 @@ async def _start(tx: Tx, start: RunStart) -> Reply | Refusal:
     if row is None:
         return not_found(start.name, start.version)
     body = start.body
-    new = Start(
+    new = ExecutionStart(
         workflow=row,
         inputs=body.inputs,
         tags=body.tags,

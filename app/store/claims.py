@@ -150,7 +150,7 @@ async def count_running(tx: Tx, queue: str) -> int:
     return await tx.fetch_value(_COUNT_RUNNING, {"of_queue": queue})
 
 
-class Taken(NamedTuple):
+class TakenTasks(NamedTuple):
     """What a claim has taken."""
 
     tasks: Sequence[HandedTask]
@@ -277,7 +277,7 @@ def _claim(*, named: bool) -> Query:
 
 async def claim_tasks(
     tx: Tx, queue: str, names: Sequence[str] | None, most: int, room: int, claimers: Sequence[Parameters]
-) -> Taken:
+) -> TakenTasks:
     """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall.
 
     The last is the one that brings them to ``room`` bytes.
@@ -287,7 +287,7 @@ async def claim_tasks(
         parameters["names"] = list(names)
     rows = (await tx.execute(_claim(named=names is not None), parameters)).all()
     tasks = [HandedTask._make(row[:_MEMBERS]) for row in rows]
-    return Taken(tasks, sum(row.size for row in rows), *(rows[0][-2:] if rows else (0, 0)))
+    return TakenTasks(tasks, sum(row.size for row in rows), *(rows[0][-2:] if rows else (0, 0)))
 
 
 _GET_CLAIMED = (

@@ -23,13 +23,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Tx
 from app.domain.records import IdempotencyKeyRow
-from app.models import IdempotencyKey
+from app.models import AnsweredKey
 from app.store.advisory_locks import KEYS_OF_REQUESTS
 from app.store.locks import Rank
 from app.store.recordsets import as_bytes, as_rows, rows_like
 
 _STORED = IdempotencyKeyRow._fields
-_new = rows_like(IdempotencyKey, _STORED)
+_new = rows_like(AnsweredKey, _STORED)
 _LOCK = select(
     func.pg_advisory_xact_lock(
         KEYS_OF_REQUESTS, func.unnest(bindparam("hashes", type_=ARRAY(Integer))).column_valued("hash")
@@ -47,7 +47,7 @@ async def lock_keys(tx: Tx, scopes: Collection[bytes]) -> None:
 
 
 _INSERT = (
-    insert(IdempotencyKey)
+    insert(AnsweredKey)
     .from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
     .execution_options(locks=Rank.answers)
 )
@@ -63,7 +63,7 @@ async def insert_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
 
 
 _PUT = (
-    insert(IdempotencyKey)
+    insert(AnsweredKey)
     .from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
     .on_conflict_do_update(
         index_elements=["scope"],
@@ -80,8 +80,8 @@ async def put_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
 
 
 _wanted = func.json_array_elements_text(cast(bindparam("scopes", type_=Text), JSON)).column_valued("wanted")
-_GET = select(IdempotencyKey.scope, IdempotencyKey.body, IdempotencyKey.answer).where(
-    IdempotencyKey.scope == any_(func.array(select(cast(_wanted, LargeBinary)).scalar_subquery()))
+_GET = select(AnsweredKey.scope, AnsweredKey.body, AnsweredKey.answer).where(
+    AnsweredKey.scope == any_(func.array(select(cast(_wanted, LargeBinary)).scalar_subquery()))
 )
 
 
@@ -92,16 +92,16 @@ async def get_keys(tx: Tx, scopes: Sequence[bytes]) -> dict[bytes, IdempotencyKe
 
 
 _old = (
-    select(IdempotencyKey.scope)
-    .where(IdempotencyKey.created_at < func.now() - bindparam("age", type_=Interval))
-    .order_by(IdempotencyKey.created_at)
+    select(AnsweredKey.scope)
+    .where(AnsweredKey.created_at < func.now() - bindparam("age", type_=Interval))
+    .order_by(AnsweredKey.created_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
     .cte("old")
 )
 _PRUNE = (
-    delete(IdempotencyKey)
-    .where(IdempotencyKey.scope == any_(func.array(select(_old.c.scope).scalar_subquery())))
+    delete(AnsweredKey)
+    .where(AnsweredKey.scope == any_(func.array(select(_old.c.scope).scalar_subquery())))
     .execution_options(locks=Rank.answers.skipped)
 )
 

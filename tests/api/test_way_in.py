@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.api.addresses import Addresses
 from app.api.door import Door, Entry, leaves_other_methods, needs
 from app.api.kernel import Kernel
-from app.api.plans import Plan
+from app.api.plans import CallPlan
 from app.db.engine import Database, Tx
 from tests.factories import RUNS, UNKNOWN_ID
 
@@ -156,7 +156,7 @@ class TestPlan:
         (route,) = router.routes
         assert isinstance(route, Door)
         with pytest.raises(AssertionError, match="none of its own"):
-            Plan(route.dependant, None)
+            CallPlan(route.dependant, None)
 
 
 class TestDoor:

@@ -39,7 +39,7 @@ RECORDS: dict[type[Any], type[models.Base]] = {
     records.SpentLeaseRow: models.SpentLease,
     records.LateReportRow: models.LateReport,
     records.ApiKeyRow: models.ApiKey,
-    records.IdempotencyKeyRow: models.IdempotencyKey,
+    records.IdempotencyKeyRow: models.AnsweredKey,
     records.QueueRow: models.Queue,
     records.WorkerRow: models.QueueWorker,
     records.EventRow: models.Event,

@@ -15,7 +15,7 @@ from app.db.embedded.errors import EmbeddedPostgresError
 from app.db.embedded.keeping import Keeper
 from app.db.embedded.locks import FileLock
 from app.db.embedded.reaper import server_pid
-from app.db.embedded.server import Server, open_server
+from app.db.embedded.server import EmbeddedServer, open_server
 
 START_LOCK = "start.lock"
 
@@ -29,7 +29,7 @@ class Cluster:
         version: The major version of Postgres.
     """
 
-    def __init__(self, server: Server, users: FileLock, settings: Mapping[str, str]) -> None:
+    def __init__(self, server: EmbeddedServer, users: FileLock, settings: Mapping[str, str]) -> None:
         self._server = server
         self._settings = settings
         self._keeper: Keeper | None = None
@@ -95,7 +95,7 @@ def start_embedded(
         raise EmbeddedPostgresError(f"cannot keep a database in {parent}: {error}; set MILEPOST_DATA_DIR") from error
 
 
-def _join(server: Server, settings: Mapping[str, str]) -> Cluster:
+def _join(server: EmbeddedServer, settings: Mapping[str, str]) -> Cluster:
     """Become a user of the server, then see that it runs: a server with a user is not stopped."""
     with FileLock(server.home / START_LOCK) as starting:
         starting.own()
@@ -111,7 +111,7 @@ def _join(server: Server, settings: Mapping[str, str]) -> Cluster:
     return Cluster(server, users, settings)
 
 
-def _ensure_reaper(server: Server) -> None:
+def _ensure_reaper(server: EmbeddedServer) -> None:
     """Start a reaper unless one lives; it inherits the lock that says so."""
     with FileLock(server.home / "reaper.lock") as lock:
         if not lock.try_own():

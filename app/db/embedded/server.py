@@ -51,7 +51,7 @@ _NOT_YET = ("still in use", "already exists")
 
 
 @dataclass(frozen=True)
-class Server:
+class EmbeddedServer:
     """The server of the cluster in ``home``: its data, its socket, its log and its locks lie in there."""
 
     home: Path
@@ -207,11 +207,11 @@ class Server:
         return "\n".join([f"last lines of {self.log_file}:", *lines])
 
 
-def open_server(home: Path, binaries: Binaries) -> Server:
+def open_server(home: Path, binaries: Binaries) -> EmbeddedServer:
     """Return the server of ``home``, which exists from now on and can be reached by its user."""
     account = account_for(home)
     account.make_home(home)
-    return Server(home, binaries, account)
+    return EmbeddedServer(home, binaries, account)
 
 
 def _initdb_options(major: int) -> list[str]:

@@ -15,7 +15,7 @@ from app.domain.json_texts import read_json, write_json
 from app.domain.moves import FINAL
 from app.domain.run_changes import is_executed, move_refused
 from app.errors import Refusal, ValidationFailed
-from app.execution.session import Executions, Start
+from app.execution.session import Executions, ExecutionStart
 from app.moves.runs import lock_run
 from app.services.workflow_runs.read import get_run
 from app.store import workflows as workflows_store
@@ -69,7 +69,7 @@ async def _rerun(tx: Tx, rerun: Rerun) -> UUID:
     workflow = await workflows_store.share_workflow(tx, run.workflow_name, run.workflow_version)
     if workflow is None:
         raise move_refused(run, f"version {run.workflow_version} of {run.workflow_name} is not registered any more")
-    start = Start(
+    start = ExecutionStart(
         workflow,
         inputs=read_json(run.inputs),
         tags=run.tags,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.domain.highway.compiler.plan import Retry
+from app.domain.highway.compiler.plan import RetryRule
 from app.domain.highway.document.checks import named_in_bodies
 from app.domain.highway.document.findings import Finding, pointer_to
 from app.domain.highway.document.forms import Bond, Form, Inside
@@ -31,7 +31,7 @@ class RawStep:
     operator: str
     spec: Mapping[str, Json]
     place: Place
-    retry: Retry | None
+    retry: RetryRule | None
     is_summoned: bool = False
     """A handler that exists once it is called: it is defined further out."""
     is_called_inside: bool = False
@@ -61,7 +61,7 @@ class RawScope:
     """Ids of nodes that stand here too although they belong into the body of a loop; nothing of them counts."""
     loops: dict[str, str] = field(default_factory=dict)
     """For each copy the name of the loop beside it in whose body it is."""
-    default_retry: Retry | None = None
+    default_retry: RetryRule | None = None
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class Reader:
             self.errors.append(Finding("bad_value", "/tasks", detail))
             self.is_too_large = True
 
-    def _read_region(self, region: RawRegion, nodes: Nodes, default: Retry | None) -> None:
+    def _read_region(self, region: RawRegion, nodes: Nodes, default: RetryRule | None) -> None:
         self.regions[region.key] = region
         self._read_scope(region, RawScope(TOP, default_retry=default), nodes)
 
@@ -265,12 +265,12 @@ def scopes_around(region: RawRegion, scope: str) -> Iterator[tuple[RawRegion, st
             yield inside, name
 
 
-def read_retry(policy: Mapping[str, Json] | None) -> Retry | None:
+def read_retry(policy: Mapping[str, Json] | None) -> RetryRule | None:
     """Return the retry policy that a member of the document is; None without one."""
     if policy is None:
         return None
     given = _without_nulls(policy)
-    return Retry(
+    return RetryRule(
         max_retries=given.get("max_retries", _MAX_RETRIES),
         delay_seconds=parse_duration(given.get("delay", _DELAY_SECONDS)),
         factor=given.get("backoff_factor", _FACTOR),

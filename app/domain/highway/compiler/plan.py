@@ -76,7 +76,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryRule:
     """How often a failed attempt is followed by another, and after how many seconds."""
 
     max_retries: int
@@ -114,7 +114,7 @@ class Step:
     on_failure: str | None = None
     is_leaf: bool = True
     """No dependency, join or choice leads on from it: its failure is that of its scope."""
-    retry: Retry | None = None
+    retry: RetryRule | None = None
     timeout_seconds: float | None = None
     """Of one attempt."""
     is_fork: bool = False
