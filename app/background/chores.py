@@ -9,15 +9,17 @@ from app.background.rounds import Chore, Job, Retries, Sweep
 from app.db.engine import Tx
 from app.execution.cancelled_runs import find_cancelled_runs, finish_cancelled_runs
 from app.execution.deliveries import deliver_events, find_deliveries, give_up_delivery, read_delivery
+from app.execution.dropped_children import cancel_dropped_children
 from app.execution.due_runs import RUNS_PER_ROUND, advance_due_steps, end_runs_past_deadline, expire_step_leases
 from app.execution.firings import fire_schedules
-from app.execution.giving_up import give_up_run, give_up_task, pause_schedule
+from app.execution.giving_up import give_up_dropped_children, give_up_run, give_up_task, pause_schedule
 from app.execution.planned_runs import begin_planned_runs, find_planned_runs
 from app.moves.attempts import expire_leases
 from app.moves.event_waits import wake_due_tasks
 from app.moves.runs import end_overdue_runs
 from app.moves.tasks import cancel_limited_tasks
 from app.settings import Settings
+from app.store.dropped_children import find_runs_with_dropped_children as find_dropping
 from app.store.due_executions import find_due_runs, find_expired_work, find_runs_past_deadline
 from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks
 from app.store.run_ends import find_overdue_runs
@@ -64,6 +66,7 @@ def _make_chores(pause: float) -> list[Chore[Any]]:
     return [
         Chore("end_overdue_runs", find_overdue_runs, end_overdue_runs, give_up_run, pause),
         Chore("finish_cancelled_runs", find_cancelled_runs, finish_cancelled_runs, give_up_run, pause),
+        Chore("cancel_dropped_children", find_dropping, cancel_dropped_children, give_up_dropped_children, pause, runs),
         Chore("expire_leases", find_expired_tasks, expire_leases, give_up_task, pause),
         Chore("expire_step_leases", find_expired_work, expire_step_leases, give_up_task, pause),
         Chore("advance_due_steps", find_due_runs, advance_due_steps, give_up_run, pause, runs),

@@ -10,11 +10,14 @@ from app.domain.highway.engine.actions import EndChild
 from app.execution.session import Executions
 from app.moves.runs import topic_of
 from app.moves.tasks import task_topic
+from app.store import dropped_children as dropped_store
 from app.store import due_tasks as tasks_store
 from app.store import events as events_store
 from app.store import run_ends as store
 from app.store import schedules as schedules_store
 from app.store import workflow_runs as runs_store
+
+_CHILDREN_MOST = 500
 
 
 async def give_up_run(tx: Tx, workflow_run_id: UUID, why: str) -> None:
@@ -26,7 +29,7 @@ async def give_up_run(tx: Tx, workflow_run_id: UUID, why: str) -> None:
     ended: UUID | None = workflow_run_id
     while ended is not None and await store.give_up_run(tx, ended, _error(why)):
         await store.end_execution(tx, ended)
-        await store.cancel_children(tx, ended)
+        await dropped_store.mark_children_dropped(tx, [ended])
         await _tell(tx, await tasks_store.give_up_tasks_of_run(tx, ended))
         tx.topics.add(topic_of(ended))
         parent = await store.get_parent(tx, ended)
@@ -35,12 +38,25 @@ async def give_up_run(tx: Tx, workflow_run_id: UUID, why: str) -> None:
             ended, why = parent.workflow_run_id, f"it could not be told that a child has ended: {failure}"
 
 
+async def give_up_dropped_children(tx: Tx, workflow_run_id: UUID, why: str) -> None:
+    """End the runs that ended steps of a run have left open."""
+    children = await dropped_store.list_dropped_children(tx, [workflow_run_id], _CHILDREN_MOST)
+    await runs_store.lock_run_rows(tx, await _find_line(tx, workflow_run_id) + [*children])
+    for child in children:
+        await give_up_run(tx, child, why)
+    await dropped_store.clear_children_dropped(tx, [workflow_run_id])
+
+
 async def _lock_line(tx: Tx, workflow_run_id: UUID) -> None:
     """Lock a run with those that started it, which may have to be told or ended once its tasks are locked."""
+    await runs_store.lock_run_rows(tx, await _find_line(tx, workflow_run_id))
+
+
+async def _find_line(tx: Tx, workflow_run_id: UUID) -> list[UUID]:
     line = [workflow_run_id]
     while (parent := await store.get_parent(tx, line[-1])) is not None:
         line.append(parent.workflow_run_id)
-    await runs_store.lock_run_rows(tx, line)
+    return line
 
 
 async def _try_to_tell(tx: Tx, parent: store.Parent) -> str | None:

@@ -54,6 +54,8 @@ class Execution:
         self.effects: list[Effects] = []
         self.is_swept = False
         """Whether the run ends with so many open steps that those which were not looked at are ended all together."""
+        self.has_dropped_children = False
+        """Whether steps of it have ended before runs that they had started, which are still to be cancelled."""
         self.begun = 0
         """How many steps its actions have brought into being."""
         self.unsure: set[str] = set()

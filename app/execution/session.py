@@ -28,6 +28,7 @@ from app.moves.new_runs import RunToCreate
 from app.moves.runs import change_of, lock_run, topic_of
 from app.moves.tasks import cancel_open_tasks
 from app.store import deliveries as deliveries_store
+from app.store import dropped_children as dropped_store
 from app.store import events as events_store
 from app.store import executions as store
 from app.store import planned_runs as planned_store
@@ -100,6 +101,8 @@ class Executions:
         self._memories: dict[UUID, MemorySize] = {}
         self.room = STEPS_A_TURN
         """How many more steps loops may bring into being in this transaction; what they leave is due at once."""
+        self._below: set[UUID] = set()
+        """Runs that were locked with one above them, to be ended with it."""
         self._ahead: deque[tuple[UUID, Action]] = deque()
         self._begun = 0
         self._emitted: list[tuple[Execution, str, Json]] = []
@@ -127,12 +130,11 @@ class Executions:
         those started that were waited for is found by looking again.
         """
         await self.lock([workflow_run_id])
-        known: set[UUID] = set()
         while workflow_run_id in self.runs and (
-            below := set(await store.list_open_runs_below(self.tx, workflow_run_id)) - known
+            below := set(await store.list_open_runs_below(self.tx, workflow_run_id)) - self._below
         ):
             await runs_store.lock_run_rows(self.tx, sorted(below))
-            known |= below
+            self._below |= below
 
     async def prefetch(self, steps: Iterable[tuple[UUID, str]]) -> None:
         """Load at once what most actions on steps of locked runs need; each loads what else it needs."""
@@ -199,10 +201,20 @@ class Executions:
         if parent is not None and step is not None and child is not None:
             self._ahead.append((parent, EndChild(step, child, end.status, end.result)))
 
+    async def list_children(self, workflow_run_id: UUID, paths: Sequence[str] | None = None) -> Sequence[UUID]:
+        """Return the open runs that these steps of a run, or any of its steps, have started; those locked, with all."""
+        children = await store.list_open_children(self.tx, workflow_run_id, paths)
+        await self.lock(self._below.intersection(children))
+        return children
+
     async def _cancel_children(self, run: Execution, paths: Sequence[str] | None) -> None:
-        children = await store.list_open_children(self.tx, run.workflow_run_id, paths)
-        await self.lock(children)
-        self._ahead.extend((child, Cancel()) for child in children)
+        """Cancel what dropped steps have started: at once where it is locked, or else by the housekeeping.
+
+        To lock it now would be out of order: reports hold tasks by then, and other runs with greater ids.
+        """
+        children = await self.list_children(run.workflow_run_id, paths)
+        self._ahead.extend((child, Cancel()) for child in children if child in self.runs)
+        run.has_dropped_children |= not self.runs.keys() >= {*children}
 
     # New runs
 
@@ -308,10 +320,10 @@ class Executions:
             await deliveries_store.insert_deliveries(self.tx, deliveries)
         for warnings in in_portions(row for run in runs for row in run.warning_rows()):
             await store.insert_warnings(self.tx, warnings)
-        for run in runs:
-            for effects in run.effects:
-                if effects.run is not None:
-                    await self._end(run, effects.run)
+        dropping = [run.workflow_run_id for run in runs if run.has_dropped_children]
+        await dropped_store.mark_children_dropped(self.tx, dropping)
+        for ended, end in [(run, effects.run) for run in runs for effects in run.effects if effects.run is not None]:
+            await self._end(ended, end)
 
     async def _emit(self) -> None:
         """Store what steps have emitted, wake the tasks that await it, and send it on its way to other runs.

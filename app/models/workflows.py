@@ -52,10 +52,18 @@ class WorkflowExecution(Base):
     parent_step: Mapped[str | None] = mapped_column(comment="Path of the parent's step that started it; NULL: none did")
     parent_child: Mapped[str | None] = mapped_column(comment="Which child of that step it is; NULL: none")
     deadline_at: Mapped[datetime | None] = mapped_column(comment="The run ends at this time; NULL: ended, or no limit")
+    children_dropped_at: Mapped[datetime | None] = mapped_column(
+        comment="Steps ended before runs that they had started, first at this time; NULL: those are cancelled"
+    )
 
     __table_args__ = (
         Index("ix_workflow_executions_workflow", "workflow_id"),
         Index("ix_workflow_executions_due", "deadline_at", postgresql_where=text("deadline_at IS NOT NULL")),
+        Index(
+            "ix_workflow_executions_dropped",
+            "children_dropped_at",
+            postgresql_where=text("children_dropped_at IS NOT NULL"),
+        ),
         {"comment": "Runs that the service executes", "postgresql_with": {"fillfactor": "85"}},
     )
 

@@ -42,9 +42,11 @@ class Rank(IntEnum):
     - One thing is left out: who wakes the tasks of several events takes them event by event. Where two who do so meet,
       with tasks that await more than one of the events, Postgres ends one transaction, and it is done again.
 
-    Two ways lead around it, and whoever meets another there is ended by Postgres and tried again. A report that ends a
-    run locks the open runs below it after its tasks: only a change of several of those by one batch can be in its way,
-    for all others hold the run above first. And a report of a failure locks its task before its run emits an event.
+    One way leads around it: a report of a failure locks its task before its run inserts an event, for what follows from
+    a failure stands in the task. It waits there only for who inserts the same event just now, and who does that goes on
+    to tasks that await it: these sleep, and the task that has failed was running, so the two alone never meet. It takes
+    a third who holds such a sleeping task and wants the failed one, as a batch of reports may; Postgres ends one of the
+    three, and it is done again.
 
     Each statement of this room that locks declares it: `statement.execution_options(locks=Rank.tasks)` where it waits,
     `Rank.tasks.held`, `.skipped` or `.new` where it does not. It costs nothing; the tests hold every transaction to it.

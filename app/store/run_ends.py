@@ -231,25 +231,6 @@ async def end_execution(tx: Tx, workflow_run_id: UUID) -> None:
     await tx.execute(_END_EXECUTION, {"of_run": workflow_run_id})
 
 
-_CANCEL_CHILDREN = (
-    update(WorkflowRun)
-    .where(WorkflowRun.parent_workflow_run_id == _RUN, WorkflowRun.completed_at.is_(None))
-    .where(WorkflowExecution.workflow_run_id == WorkflowRun.workflow_run_id, WorkflowExecution.parent_step.is_not(None))
-    .values(
-        cancel_requested_at=func.coalesce(WorkflowRun.cancel_requested_at, func.now()),
-        cancel_due_at=func.now(),
-        updated_at=func.greatest(func.now(), WorkflowRun.updated_at),
-        revision=WorkflowRun.revision + 1,
-    )
-    .execution_options(locks=Rank.runs.held)
-)
-
-
-async def cancel_children(tx: Tx, workflow_run_id: UUID) -> None:
-    """UPDATE the open runs that the steps of a run have started: they are to be cancelled at once."""
-    await tx.execute(_CANCEL_CHILDREN, {"of_run": workflow_run_id})
-
-
 class Parent(NamedTuple):
     """The step that has started a run, and how the run stands."""
 

@@ -255,6 +255,48 @@ DELETE
 FROM event_deliveries
 WHERE event_deliveries.delivery_id = ANY (%(keys)s::BIGINT[]);
 
+-- dropped_children._MARK
+UPDATE workflow_executions
+SET children_dropped_at=coalesce(workflow_executions.children_dropped_at, now())
+WHERE workflow_executions.workflow_run_id = ANY (%(ids)s::UUID[]);
+
+-- dropped_children._FIND
+SELECT workflow_executions.workflow_run_id
+FROM workflow_executions
+WHERE workflow_executions.children_dropped_at IS NOT NULL AND (workflow_executions.workflow_run_id NOT IN (
+    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
+    FROM set_aside_rows
+    WHERE set_aside_rows.chore = 'cancel_dropped_children'
+))
+ORDER BY workflow_executions.children_dropped_at
+LIMIT %(most)s::INTEGER;
+
+-- dropped_children._LIST
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+JOIN workflow_executions AS workflow_executions_1 ON workflow_executions_1.workflow_run_id =
+    workflow_runs.workflow_run_id
+JOIN workflow_steps ON workflow_steps.workflow_run_id = workflow_runs.parent_workflow_run_id AND workflow_steps.path =
+    workflow_executions_1.parent_step
+WHERE workflow_runs.completed_at IS NULL AND workflow_steps.completed_at IS NOT NULL AND
+    workflow_runs.parent_workflow_run_id = ANY (%(ids)s::UUID[])
+ORDER BY workflow_runs.workflow_run_id
+LIMIT %(most)s::INTEGER;
+
+-- dropped_children._CLEAR
+UPDATE workflow_executions
+SET children_dropped_at=%(children_dropped_at)s::TIMESTAMP WITH TIME ZONE
+WHERE workflow_executions.workflow_run_id = ANY (%(ids)s::UUID[]) AND NOT (EXISTS (
+    SELECT workflow_runs.workflow_run_id
+    FROM workflow_runs
+    JOIN workflow_executions AS workflow_executions_1 ON workflow_executions_1.workflow_run_id =
+        workflow_runs.workflow_run_id
+    JOIN workflow_steps ON workflow_steps.workflow_run_id = workflow_runs.parent_workflow_run_id AND workflow_steps.path
+        = workflow_executions_1.parent_step
+    WHERE workflow_runs.completed_at IS NULL AND workflow_steps.completed_at IS NOT NULL AND
+        workflow_runs.parent_workflow_run_id = workflow_executions.workflow_run_id
+));
+
 -- due_executions._FIND_DUE
 SELECT workflow_steps.workflow_run_id
 FROM workflow_steps
@@ -1339,15 +1381,6 @@ WHERE workflow_steps.workflow_run_id = %(of_run)s::UUID AND (workflow_steps.comp
 UPDATE workflow_executions
 SET deadline_at=%(deadline_at)s::TIMESTAMP WITH TIME ZONE
 WHERE workflow_executions.workflow_run_id = %(of_run)s::UUID;
-
--- run_ends._CANCEL_CHILDREN
-UPDATE workflow_runs
-SET revision=(workflow_runs.revision + %(revision_1)s::BIGINT),
-    cancel_requested_at=coalesce(workflow_runs.cancel_requested_at, now()), cancel_due_at=now(),
-    updated_at=greatest(now(), workflow_runs.updated_at)
-FROM workflow_executions
-WHERE workflow_runs.parent_workflow_run_id = %(of_run)s::UUID AND workflow_runs.completed_at IS NULL AND
-    workflow_executions.workflow_run_id = workflow_runs.workflow_run_id AND workflow_executions.parent_step IS NOT NULL;
 
 -- run_ends._GET_PARENT
 SELECT workflow_runs.parent_workflow_run_id AS workflow_run_id, workflow_executions.parent_step AS step,

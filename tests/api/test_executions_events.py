@@ -19,7 +19,7 @@ from tests.executing import (
     steps_of,
     work_off,
 )
-from tests.factories import QUEUES, emit_event, get_run, report, reported, start_task
+from tests.factories import QUEUES, emit_event, report, reported, start_task
 from tests.waiting import eventually
 
 
@@ -167,7 +167,7 @@ class TestChildren:
         await let_pass(database, run, 60)
         assert (await ended_run(client, run))["status"] == "failed"
         (child,) = await children_of(client, run)
-        assert (await get_run(client, child))["status"] == "cancelled"
+        assert (await ended_run(client, child))["status"] == "cancelled"
 
     async def test_cancelled_child_fails_the_step(self, client: httpx.AsyncClient) -> None:
         await start(client, task("work"), name="child")

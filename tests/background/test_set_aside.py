@@ -22,7 +22,7 @@ from tests.api.test_schedules import (
     update_schedule,
 )
 from tests.definitions import register, task
-from tests.executing import claim_steps, ended_run, start, start_run, statuses_of
+from tests.executing import children_of, claim_steps, ended_run, start, start_run, statuses_of
 from tests.factories import (
     address,
     claim_tasks,
@@ -158,6 +158,18 @@ async def late_executions(client: httpx.AsyncClient) -> Case:
     return Case("workflow_runs", "workflow_run_id", bad["workflow_run_id"], _has_ended(client, good), due)
 
 
+async def dropping_runs(client: httpx.AsyncClient) -> Case:
+    await start(client, task("work"), name="child")
+    kin = {"task_id": "kin", "operator_type": "child_workflow", "children": {"x": {"workflow_name": "child"}}}
+    bad = await start(client, kin)
+    (good,) = await children_of(client, await start_run(client))
+    due = """
+        WITH ended AS (UPDATE workflow_steps SET status = 'cancelled', completed_at = now() WHERE path = 'kin')
+        UPDATE workflow_executions SET children_dropped_at = now() WHERE parent_step IS NULL
+    """
+    return Case("workflow_runs", "parent_workflow_run_id", bad["workflow_run_id"], _has_ended(client, good), due)
+
+
 async def awaiting_runs(client: httpx.AsyncClient) -> Case:
     bad = await start(client, {"task_id": "hear", "operator_type": "wait_for_event", "event_name": "go"})
     good = await start_run(client)
@@ -213,6 +225,7 @@ async def limited_tasks(client: httpx.AsyncClient) -> Case:
 CASES: dict[str, MakeCase] = {
     "end_overdue_runs": overdue_runs,
     "finish_cancelled_runs": cancelled_runs,
+    "cancel_dropped_children": dropping_runs,
     "expire_leases": expired_tasks,
     "expire_step_leases": expired_work,
     "advance_due_steps": due_steps,
