@@ -21,6 +21,7 @@ LEFT_OUT: dict[type[Any], set[str]] = {
     records.ApiKeyRow: {"secret_hash", "is_from_environment"},
     records.IdempotencyKeyRow: {"created_at"},
     records.EventRow: {"queue"},
+    records.ExecutionRow: {"children_dropped_at"},
     records.StepRow: {"sequence", "result", "queue"},
 }
 """Columns that only serve statements, are too large to be read along, or are known to whoever reads."""
