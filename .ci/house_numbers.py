@@ -10,7 +10,7 @@ from statistics import median
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "milepost")
 FUNCTION_MEDIAN, FUNCTION_MOST, FILE_MOST = 6, 40, 500
-ANY_MOST = 25.0
+ANY_MOST = 0.5
 """How often `Any` may stand in 1,000 lines of the rooms that know what is stored."""
 STORED = {("app", room) for room in ("services", "execution", "moves", "access", "store", "domain")}
 LINES = 1000

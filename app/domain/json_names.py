@@ -4,14 +4,14 @@ import json
 import re
 from collections.abc import Iterable
 
-from app.domain.json_texts import Json
+from app.domain.json_texts import JsonValue
 from app.domain.json_values import escape_pointer
 
 _NAME_END = re.compile(rb'"[ \t\r\n]*:')
 _BLANKS_BEFORE = (b" :", b"\n:", b"\t:", b"\r:")
 
 
-def find_repeated_name(text: bytes, value: Json) -> str | None:
+def find_repeated_name(text: bytes, value: JsonValue) -> str | None:
     """Return the JSON pointer of a name that stands twice in an object of ``text``; None if there is none.
 
     ``value`` is what was read from the text. Reading keeps one of the two, so the text then has more names than the
@@ -30,9 +30,9 @@ def find_repeated_name(text: bytes, value: Json) -> str | None:
     return _find_repeated(json.loads(text, object_pairs_hook=_read_object, parse_int=str))
 
 
-def _count_names(value: dict[str, Json] | list[Json]) -> int:
+def _count_names(value: dict[str, JsonValue] | list[JsonValue]) -> int:
     """Return how many names all objects in ``value`` have together."""
-    members: Iterable[Json] = value
+    members: Iterable[JsonValue] = value
     count = 0
     if type(value) is dict:
         count = len(value)
@@ -43,13 +43,13 @@ def _count_names(value: dict[str, Json] | list[Json]) -> int:
     return count
 
 
-class _Repeating(dict[str, Json]):
+class _Repeating(dict[str, JsonValue]):
     """An object in which a name stands twice."""
 
     name: str
 
 
-def _read_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+def _read_object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
@@ -59,12 +59,12 @@ def _read_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return repeating
 
 
-def _find_repeated(value: Json, pointer: str = "") -> str | None:
+def _find_repeated(value: JsonValue, pointer: str = "") -> str | None:
     match value:
         case _Repeating():
             return f"{pointer}/{escape_pointer(value.name)}"
         case dict():
-            members: Iterable[tuple[str | int, Json]] = value.items()
+            members: Iterable[tuple[str | int, JsonValue]] = value.items()
         case list():
             members = enumerate(value)
         case _:

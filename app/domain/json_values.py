@@ -1,31 +1,32 @@
 """JSON values: when two are the same, and which ones cannot be stored."""
 
 import math
+from collections.abc import Iterable
 from hashlib import sha256
 
 from pydantic_core import to_json
 
-from app.domain.json_texts import Json, JsonText
+from app.domain.json_texts import JsonText, JsonValue, Storable
 
 DEPTH_MOST = 64
 
 
-def canonical(value: Json) -> str:
+def canonical(value: Storable) -> str:
     """Return one text for all JSON texts that mean the same: keys sorted, no blanks, 1.0 as 1."""
     return to_json(_normal(value)).decode()
 
 
-def same_json(one: Json, other: Json) -> bool:
+def same_json(one: Storable, other: Storable) -> bool:
     """Return whether both are the same JSON value; 1 and 1.0 are, 1 and true are not."""
     return canonical(one) == canonical(other)
 
 
-def fingerprint(value: Json) -> bytes:
+def fingerprint(value: Storable) -> bytes:
     """Return 32 bytes that are the same for the same JSON value."""
     return sha256(to_json(_normal(value))).digest()
 
 
-def _normal(value: Json) -> Json:
+def _normal(value: Storable) -> Storable:
     match value:
         case dict():
             return {key: _normal(value[key]) for key in sorted(value)}
@@ -39,7 +40,7 @@ def _normal(value: Json) -> Json:
             return value
 
 
-def find_unstorable(value: Json, pointer: str = "", depth: int = 0) -> tuple[str, str] | None:
+def find_unstorable(value: JsonValue, pointer: str = "", depth: int = 0) -> tuple[str, str] | None:
     """Return the JSON pointer of the first part that Postgres cannot hold, and why; None if all can be stored."""
     match value:
         case str():
@@ -49,7 +50,7 @@ def find_unstorable(value: Json, pointer: str = "", depth: int = 0) -> tuple[str
         case dict() | list() if depth >= DEPTH_MOST:
             return pointer, f"is nested deeper than {DEPTH_MOST} levels"
         case dict():
-            members: Json = value.items()
+            members: Iterable[tuple[str | int, JsonValue]] = value.items()
         case list():
             members = enumerate(value)
         case _:

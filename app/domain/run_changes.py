@@ -6,7 +6,7 @@ from operator import is_
 
 from pydantic import MISSING
 
-from app.domain.json_texts import Json
+from app.domain.json_texts import JsonValue, Storable
 from app.domain.json_values import same_json
 from app.domain.moves import FINAL, RUN_MOVES, allowed_for_run
 from app.domain.records import RunRow
@@ -166,7 +166,7 @@ def _check_order(started_at: datetime | None, completed_at: datetime | None, *, 
         raise ValidationFailed.at(pointer, "the run would end before it started")
 
 
-def _merge_tags(tags: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str, Json]:
+def _merge_tags(tags: Mapping[str, JsonValue], changes: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """Return ``tags`` with ``changes`` merged in; null removes. Source: RFC 7396."""
     merged = {key: value for key, value in {**tags, **changes}.items() if value is not None}
     if any(not 1 <= len(key) <= TAG_KEY_MAX_LENGTH for key in changes):
@@ -176,7 +176,7 @@ def _merge_tags(tags: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[s
     return merged
 
 
-def _is_same(stored: Json, given: Json) -> bool:
+def _is_same(stored: Storable, given: Storable) -> bool:
     if isinstance(stored, datetime) or isinstance(given, datetime):
         return bool(stored == given)
     return same_json(stored, given)

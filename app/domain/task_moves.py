@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.domain.json_texts import Json, Storable
+from app.domain.json_texts import JsonValue, Storable
 from app.domain.moves import TASK_WAITING, UnknownMoveError, check_task_move, check_task_verb
 from app.domain.records import AttemptRow, TaskRow
 from app.domain.retries import Sequel
@@ -43,7 +43,7 @@ def _renew(task: TaskRow, attempt_id: UUID) -> TaskRow:
     )
 
 
-def end(task: TaskRow, status: TaskStatus, reason: Reason | None, now: datetime, error: Json = None) -> TaskRow:
+def end(task: TaskRow, status: TaskStatus, reason: Reason | None, now: datetime, error: JsonValue = None) -> TaskRow:
     """Return an open task as it stands when it has ended; without an ``error`` it keeps its last one."""
     ended_at = max(now, task.started_at or now)
     return _touch(_stop_waiting(_move(task, status)), now)._replace(
@@ -56,7 +56,7 @@ def end(task: TaskRow, status: TaskStatus, reason: Reason | None, now: datetime,
     )
 
 
-def follow(task: TaskRow, sequel: Sequel, now: datetime, error: Json, attempt_id: UUID) -> TaskRow:
+def follow(task: TaskRow, sequel: Sequel, now: datetime, error: JsonValue, attempt_id: UUID) -> TaskRow:
     """Return a task after its running attempt failed: ended, or with its next attempt, whose id is ``attempt_id``."""
     if sequel.available_at is None:
         return end(task._replace(error=error), sequel.status, sequel.reason, now)
@@ -101,7 +101,7 @@ def suspend(
     )
 
 
-def wake(task: TaskRow, now: datetime, event_name: str | None = None, payload: Json = None) -> TaskRow:
+def wake(task: TaskRow, now: datetime, event_name: str | None = None, payload: JsonValue = None) -> TaskRow:
     """Return a waiting task that can be claimed from now on: its time came, or an event did."""
     if task.status not in TASK_WAITING:
         raise UnknownMoveError(f"a {task.status} task waits for nothing")
@@ -137,7 +137,7 @@ def reopen(task: TaskRow, max_attempts: int, attempt_id: UUID, now: datetime) ->
 
 
 def past_attempt(
-    task: TaskRow, status: TaskStatus, reason: Reason | str | None, now: datetime, error: Json
+    task: TaskRow, status: TaskStatus, reason: Reason | str | None, now: datetime, error: JsonValue
 ) -> AttemptRow:
     """Return the newest attempt of ``task`` as it is kept when it is over."""
     return AttemptRow(
@@ -154,7 +154,7 @@ def past_attempt(
     )
 
 
-def checkpoint_row(task: TaskRow, name: str, state: Json, *, is_outcome: bool = False) -> Mapping[str, Storable]:
+def checkpoint_row(task: TaskRow, name: str, state: JsonValue, *, is_outcome: bool = False) -> Mapping[str, Storable]:
     """Return the row of a checkpoint that the current attempt of a task writes."""
     return {
         "task_id": task.task_id,

@@ -16,7 +16,7 @@ from app.domain.highway.engine.operators.table import OPERATORS
 from app.domain.highway.engine.state import Emitted, Frame, NotLoaded, Part, RunFacts, State, StepState, merge
 from app.domain.highway.language.budgets import BudgetSpentError, make_action_budget, make_inline_budget
 from app.domain.highway.language.paths import TOP, outer_region, scope_of
-from app.domain.json_texts import Json, read_json
+from app.domain.json_texts import JsonValue, read_json
 from app.domain.records import ExecutionRow, FrameRow, StepRow
 from app.execution.threads import EXECUTING, RUN_SECONDS
 from app.store import events as events_store
@@ -49,7 +49,7 @@ class Execution:
         self.stored: set[str] = set()
         """Paths of steps that are in the table."""
         self.steps: dict[str, StepState] = {}
-        self.results: dict[str, Json] = {}
+        self.results: dict[str, JsonValue] = {}
         self.frames: dict[str, Frame] = {}
         self.effects: list[Effects] = []
         self.is_swept = False

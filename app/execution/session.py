@@ -15,7 +15,7 @@ from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, End
 from app.domain.highway.engine.actions import Start as Begin
 from app.domain.highway.engine.effects import Child, Effects, RunEnd
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
-from app.domain.json_texts import Json, JsonValue
+from app.domain.json_texts import JsonValue
 from app.domain.records import ExecutionRow, VersionRow
 from app.domain.run_changes import end_run
 from app.domain.tags import tag_texts
@@ -57,8 +57,8 @@ class ExecutionStart:
     """A run of a registered definition that is to be executed."""
 
     workflow: VersionRow
-    inputs: Json = field(default_factory=dict)
-    tags: Mapping[str, Json] = field(default_factory=dict)
+    inputs: JsonValue = field(default_factory=dict)
+    tags: Mapping[str, JsonValue] = field(default_factory=dict)
     created_by: str | None = None
     queue: str = "default"
     strict_templates: bool = False
@@ -105,7 +105,7 @@ class Executions:
         """Runs that were locked with one above them, to be ended with it."""
         self._ahead: deque[tuple[UUID, Action]] = deque()
         self._begun = 0
-        self._emitted: list[tuple[Execution, str, Json]] = []
+        self._emitted: list[tuple[Execution, str, JsonValue]] = []
 
     async def lock(self, workflow_run_ids: Collection[UUID]) -> None:
         """Lock executed runs, together with the runs that started them: those are told of their ends."""
@@ -161,7 +161,7 @@ class Executions:
         run = self.runs.get(workflow_run_id)
         return run is not None and any(path in effects.dropped for effects in run.effects)
 
-    def takes_memory(self, workflow_run_id: UUID, memory: Mapping[str, Json]) -> bool:
+    def takes_memory(self, workflow_run_id: UUID, memory: Mapping[str, JsonValue]) -> bool:
         """Return whether a run can take these values into its memory; then they are to be told it."""
         run = self.runs.get(workflow_run_id)
         if run is None or not memory:
@@ -333,7 +333,7 @@ class Executions:
         """
         for queue in sorted({run.row.queue for run, _, _ in self._emitted}):
             await queues_store.insert_queue(self.tx, queue)
-        new: list[tuple[Execution, str, Json, bool]] = []
+        new: list[tuple[Execution, str, JsonValue, bool]] = []
         for run, name, payload in sorted(self._emitted, key=lambda emitted: (emitted[0].row.queue, emitted[1])):
             queue = run.row.queue
             is_alone = await events_store.try_lock_name(self.tx, queue, name, is_shared=False)
