@@ -71,7 +71,7 @@ class Exchange:
     """With it the claim, repeated while its leases last, gives the same tasks."""
 
 
-async def _exchange_all(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | Refusal]:
+async def _exchange(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | Refusal]:
     """Take all results in, then hand tasks out to all who claim."""
     keys = {place: wish.key for place, wish in enumerate(wishes) if wish.claim and wish.key}
     recalled = await recall_claims(tx, keys)
@@ -99,7 +99,7 @@ async def _exchange_all(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchange
     ]
 
 
-exchange = batched(_exchange_all)
+exchange = batched(_exchange)
 """Take the results of a worker in, and hand tasks out to it."""
 
 
