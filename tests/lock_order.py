@@ -151,7 +151,7 @@ class OrderedTx(Tx):
         self.order = LockOrder()
 
     async def _run(self, statement: Executable, parameters: Mapping[str, Any], *, prepare: bool | None = None) -> Rows:
-        if self._connection.autocommit:
+        if self.commits_each:
             self.order = LockOrder()
         try:
             self.order.take(statement, parameters)

@@ -67,11 +67,26 @@ class Publisher(Protocol):
 class Tx:
     """One transaction, and who is to be woken once it is committed: topics with news, queues with ready tasks."""
 
-    __slots__ = ("_connection", "_savepoints", "has_written", "is_promise", "is_wary", "ready", "topics")
+    __slots__ = (
+        "_connection",
+        "_has_begun",
+        "_savepoints",
+        "commits_each",
+        "has_written",
+        "is_promise",
+        "is_wary",
+        "ready",
+        "topics",
+    )
 
-    def __init__(self, connection: Connection, *, is_wary: bool = True, is_promise: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, *, is_wary: bool = True, is_promise: bool = False, commits_each: bool = False
+    ) -> None:
         self._connection = connection
+        self._has_begun = False
         self._savepoints = 0
+        self.commits_each = commits_each
+        """Whether each statement is a transaction of its own."""
         self.is_promise = is_promise
         """Whether what is answered of it must outlive this server."""
         self.has_written = False
@@ -80,6 +95,14 @@ class Tx:
         """Whether to look before leaping: False where a failure is cheap, for the work is done again, wary then."""
         self.topics: set[str] = set()
         self.ready: Counter[str] = Counter()
+
+    def commit_each(self) -> None:
+        """Let each statement commit by itself from now on: work that is one statement is one round trip then.
+
+        What follows it may only read: it is not undone when that fails.
+        """
+        assert not self._has_begun, "a transaction has begun"  # noqa: S101 - seen by the first test
+        self.commits_each = True
 
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute one statement in this transaction."""
@@ -95,6 +118,7 @@ class Tx:
         return rows
 
     async def _run(self, statement: Executable, parameters: Parameters, *, prepare: bool | None = None) -> Rows:
+        await self._begin()
         prepared = prepare_statement(statement, frozenset(parameters))
         cursor = self._connection.cursor()
         with explaining(self._connection):
@@ -150,6 +174,7 @@ class Tx:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What raises in the block is undone alone, and the transaction goes on without it."""
+        await self._begin()
         self._savepoints += 1
         name = f"savepoint_{self._savepoints}"
         await self._say(f"SAVEPOINT {name}")
@@ -159,6 +184,17 @@ class Tx:
             await self._say(f"ROLLBACK TO SAVEPOINT {name}")
             raise
         await self._say(f"RELEASE SAVEPOINT {name}")
+
+    async def _begin(self) -> None:
+        if not self._has_begun and not self.commits_each:
+            self._has_begun = True
+            await self._say("BEGIN")
+
+    async def commit(self) -> None:
+        """Commit what was begun."""
+        await self.keep_promise()
+        if self._has_begun:
+            await self._say("COMMIT")
 
     async def _say(self, command: LiteralString) -> None:
         with explaining(self._connection):
@@ -192,11 +228,8 @@ class Database:
         """
         async with self._watched(), self._checked_out() as connection:
             tx = Tx(connection, is_wary=is_wary, is_promise=is_promise)
-            await connection.set_autocommit(False)
             yield tx
-            await tx.keep_promise()
-            with explaining(connection):
-                await connection.commit()
+            await tx.commit()
         if is_promise and (tx.is_promise or tx.has_written):
             self.wrote_at = datetime.now(UTC)
         if tx.topics or tx.ready:
@@ -206,8 +239,7 @@ class Database:
     async def reading(self) -> AsyncIterator[Tx]:
         """Each statement of the block reads on its own: one round trip, no transaction around it."""
         async with self._watched(), self._checked_out() as connection:
-            await connection.set_autocommit(True)
-            yield Tx(connection)
+            yield Tx(connection, commits_each=True)
 
     @asynccontextmanager
     async def _checked_out(self) -> AsyncIterator[Connection]:

@@ -80,8 +80,11 @@ class Sessions:
         self._made_on: WeakKeyDictionary[Connection, tuple[int, int]] = WeakKeyDictionary()
 
     async def open(self, conninfo: str = "", **arguments: Any) -> Connection:
-        """Connect, speak UTC, and let the server end what a dead client has begun. Raises OldPrimaryError."""
-        connection = await Connection.connect(conninfo, **arguments)
+        """Connect, speak UTC, and let the server end what a dead client has begun; nothing begins by itself.
+
+        Raises OldPrimaryError.
+        """
+        connection = await Connection.connect(conninfo, **{**arguments, "autocommit": True})
         try:
             async with ending_within(CONNECT_SECONDS):
                 await self._prepare(connection)
@@ -91,8 +94,7 @@ class Sessions:
         return connection
 
     async def _prepare(self, connection: Connection) -> None:
-        usual, is_utc = connection.autocommit, connection.info.parameter_status("TimeZone") == "UTC"
-        await connection.set_autocommit(True)
+        is_utc = connection.info.parameter_status("TimeZone") == "UTC"
         if not is_utc:  # a parameter that PgBouncer keeps for each client
             await connection.execute("SET TIME ZONE 'UTC'")
         await connection.execute(_SET, [json.dumps(self._limits)])
@@ -101,7 +103,6 @@ class Sessions:
         if found := await _read_timeline(connection):
             self._timelines.see(*found)
             self._made_on[connection] = found
-        await connection.set_autocommit(usual)
 
     def check(self, connection: Any, _record: object, _proxy: object) -> None:
         """Let a connection be taken from the pool. Raises InvalidatePoolError if its primary was replaced since."""

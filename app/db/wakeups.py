@@ -256,7 +256,7 @@ class Wakeups:
             self._is_deafness_told = True
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        return await self._sessions.open(self._url, autocommit=True, prepare_threshold=None)
+        return await self._sessions.open(self._url, prepare_threshold=None)
 
     def _hear(self, payload: str) -> None:
         """Wake whom a notification is for; everybody may send one, so one that is not understood is passed over."""
