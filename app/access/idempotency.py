@@ -86,7 +86,7 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
         outcomes |= {i: replay for i in left if (replay := _replay(requests[i].key, stored)) is not None}
         left = [i for i in left if i not in outcomes]
     if new:
-        await store.insert_keys(tx, sorted(new.values()))
+        await store.insert_keys(tx, list(new.values()))
     return [outcomes[i] for i in range(len(requests))]
 
 

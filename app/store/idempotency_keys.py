@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from operator import attrgetter
 
 from pydantic_core import to_json
 from sqlalchemy import (
@@ -46,6 +47,12 @@ async def lock_keys(tx: Tx, scopes: Collection[bytes]) -> None:
     await tx.execute(_LOCK, {"hashes": hashes})
 
 
+def as_key_rows(keys: Sequence[IdempotencyKeyRow]) -> list[dict[str, str | None]]:
+    """Return keys as rows of a parameter, in the order of their scopes, in which everybody writes them."""
+    rows = sorted(keys, key=attrgetter("scope"))
+    return [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in rows]
+
+
 _INSERT = (
     insert(AnsweredKey)
     .from_select(_STORED, select(*(_new.c[name] for name in _STORED)))
@@ -58,8 +65,7 @@ async def insert_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
 
     Guarantee 5: a request under way with the same key is waited for, and then one of the two fails on the primary key.
     """
-    rows = [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in keys]
-    await tx.execute(_INSERT, as_rows(rows))
+    await tx.execute(_INSERT, as_rows(as_key_rows(keys)))
 
 
 _PUT = (
@@ -75,8 +81,7 @@ _PUT = (
 
 async def put_keys(tx: Tx, keys: Sequence[IdempotencyKeyRow]) -> None:
     """INSERT keys that are locked, or UPDATE what they were answered, as if they were new."""
-    rows = [{"scope": as_bytes(key.scope), "body": as_bytes(key.body), "answer": key.answer} for key in keys]
-    await tx.execute(_PUT, as_rows(rows))
+    await tx.execute(_PUT, as_rows(as_key_rows(keys)))
 
 
 _wanted = func.json_array_elements_text(cast(bindparam("scopes", type_=Text), JSON)).column_valued("wanted")

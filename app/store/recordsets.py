@@ -17,20 +17,22 @@ ROWS_A_STATEMENT = 500
 Row = TypeVar("Row")
 
 
-def rows_like(model: type[Base], names: Sequence[str], *extra: Expression) -> CTE:
-    """Return the parameter `rows` as a table with these columns of ``model``, and ``extra`` ones.
+def rows_like(
+    model: type[Base], names: Sequence[str], *extra: Expression, parameter: str = "rows", name: str = "item"
+) -> CTE:
+    """Return a parameter as a table ``name`` with these columns of ``model``, and ``extra`` ones.
 
     JSON columns keep their text: nothing is reordered or rounded.
     """
-    columns = [*(column(name, model.__table__.c[name].type) for name in names), *extra]
-    array = cast(bindparam("rows", type_=Text), JSON)
+    columns = [*(column(each, model.__table__.c[each].type) for each in names), *extra]
+    array = cast(bindparam(parameter, type_=Text), JSON)
     rows = func.json_to_recordset(array).table_valued(*columns).render_derived(name="row", with_types=True)
-    return select(rows).cte("item")
+    return select(rows).cte(name)
 
 
-def as_rows(rows: Sequence[Parameters]) -> dict[str, str]:
+def as_rows(rows: Sequence[Parameters], parameter: str = "rows") -> dict[str, str]:
     """Return the parameter of a statement over ``rows_like``."""
-    return {"rows": write_json(rows).decode()}
+    return {parameter: write_json(rows).decode()}
 
 
 def in_portions(rows: Iterable[Row], most: int = ROWS_A_STATEMENT) -> Iterator[list[Row]]:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Label,
+    Select,
     Text,
     Uuid,
     any_,
@@ -29,10 +30,11 @@ from sqlalchemy import (
 
 from app.db.engine import Parameters, Tx
 from app.domain.moves import FINAL
-from app.domain.records import RunChange, RunRow
+from app.domain.records import IdempotencyKeyRow, RunChange, RunRow
 from app.domain.tags import tag_texts
-from app.models import Task, WorkflowRun, WorkflowRunHistory
+from app.models import AnsweredKey, Task, WorkflowRun, WorkflowRunHistory
 from app.models.base import ReadJson, constant, is_among
+from app.store.idempotency_keys import as_key_rows
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
@@ -126,7 +128,8 @@ _GIVEN_AT_CREATION = (
 )
 
 
-def _insert_runs() -> Query:
+def _insertions() -> tuple[CTE, CTE]:
+    """Return the insertion of runs, and that of the first entries of their histories."""
     item = rows_like(WorkflowRun, _GIVEN_AT_CREATION, column("deadline_seconds", Float), *_WHO)
     values = [
         *(item.c[name] for name in _GIVEN_AT_CREATION),
@@ -155,11 +158,13 @@ def _insert_runs() -> Query:
         reason=cast(null(), Text),
         request_id=item.c.request_id,
     )
-    return (
-        select(run.c.workflow_run_id, run.c.created_at, run.c.deadline_at)
-        .add_cte(history)
-        .execution_options(locks=Rank.runs.new)
-    )
+    return run, history
+
+
+def _insert_runs() -> Query:
+    run, history = _insertions()
+    columns = (run.c.workflow_run_id, run.c.created_at, run.c.deadline_at)
+    return select(*columns).add_cte(history).execution_options(locks=Rank.runs.new)
 
 
 _INSERT = _insert_runs()
@@ -168,6 +173,36 @@ _INSERT = _insert_runs()
 async def insert_runs(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewRun]:
     """INSERT runs and the first entries of their histories; by id."""
     return {row.workflow_run_id: row for row in await tx.fetch(NewRun, _INSERT, as_rows(rows))}
+
+
+_NOW_AS_JSON = func.to_char(func.timezone("UTC", func.now()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"', type_=Text)
+
+
+def _insert_answered_runs() -> Select[str]:
+    run, history = _insertions()
+    fields = IdempotencyKeyRow._fields
+    key = rows_like(AnsweredKey, fields, parameter="keys", name="key")
+    answer = func.replace(key.c.answer, bindparam("place_of_now", type_=Text), _NOW_AS_JSON)
+    answered = insert(AnsweredKey).from_select(fields, select(key.c.scope, key.c.body, answer)).cte("answered")
+    return (
+        select(_NOW_AS_JSON).select_from(run).limit(1).add_cte(history, answered).execution_options(locks=Rank.answers)
+    )
+
+
+_INSERT_ANSWERED = _insert_answered_runs()
+
+
+async def insert_answered_runs(
+    tx: Tx, rows: Sequence[Parameters], keys: Sequence[IdempotencyKeyRow], place_of_now: str
+) -> str:
+    """INSERT runs, the first entries of their histories, and the keys that they were sent with.
+
+    ``place_of_now`` stands in the answers of the keys where the time of creation belongs, which is returned: as JSON,
+    UTC, to the microsecond. Guarantee 5: a request under way with the same key is waited for, and then one of the two
+    fails on the primary key.
+    """
+    parameters = {**as_rows(rows), **as_rows(as_key_rows(keys), "keys"), "place_of_now": place_of_now}
+    return await tx.fetch_value(_INSERT_ANSWERED, parameters)
 
 
 _BEGUN = (

@@ -2038,6 +2038,53 @@ WITH item AS (
 SELECT run.workflow_run_id, run.created_at, run.deadline_at
 FROM run;
 
+-- workflow_runs._INSERT_ANSWERED
+WITH item AS (
+    SELECT row.workflow_run_id AS workflow_run_id, row.workflow_name AS workflow_name, row.workflow_version AS
+        workflow_version, row.workflow_hash AS workflow_hash, row.queue AS queue, row.inputs AS inputs, row.tags AS
+        tags, row.tag_texts AS tag_texts, row.created_by AS created_by, row.absurd_run_id AS absurd_run_id,
+        row.parent_workflow_run_id AS parent_workflow_run_id, row.task_count AS task_count, row.heartbeat_seconds AS
+        heartbeat_seconds, row.deadline_seconds AS deadline_seconds, row.actor AS actor, row.request_id AS request_id
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, workflow_name TEXT,
+        workflow_version TEXT, workflow_hash TEXT, queue TEXT, inputs JSON, tags JSON, tag_texts JSONB, created_by TEXT,
+        absurd_run_id TEXT, parent_workflow_run_id UUID, task_count INTEGER, heartbeat_seconds DOUBLE PRECISION,
+        deadline_seconds FLOAT, actor TEXT, request_id TEXT)
+), run AS (
+    INSERT INTO workflow_runs (workflow_run_id, workflow_name, workflow_version, workflow_hash, queue, inputs, tags,
+        tag_texts, created_by, absurd_run_id, parent_workflow_run_id, task_count, heartbeat_seconds, status,
+        deadline_at)
+    SELECT item.workflow_run_id AS workflow_run_id, item.workflow_name AS workflow_name, item.workflow_version AS
+        workflow_version, item.workflow_hash AS workflow_hash, item.queue AS queue, item.inputs AS inputs, item.tags AS
+        tags, item.tag_texts AS tag_texts, item.created_by AS created_by, item.absurd_run_id AS absurd_run_id,
+        item.parent_workflow_run_id AS parent_workflow_run_id, item.task_count AS task_count, item.heartbeat_seconds AS
+        heartbeat_seconds, CAST(%(param_2)s::VARCHAR AS TEXT) AS anon_3, now() + item.deadline_seconds *
+        CAST(%(param_3)s::INTERVAL AS INTERVAL) AS anon_4
+    FROM item
+    RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt, workflow_runs.created_at,
+        workflow_runs.deadline_at
+), history AS (
+    INSERT INTO workflow_run_history (workflow_run_id, to_status, attempt, at, verb, from_status, actor, reason,
+        request_id)
+    SELECT run.workflow_run_id AS workflow_run_id, run.status AS status, run.attempt AS attempt, now() AS now_1,
+        CAST(%(param_1)s::VARCHAR AS TEXT) AS anon_1, CAST(NULL AS TEXT) AS anon_2, item.actor AS actor, CAST(NULL AS
+        TEXT) AS anon__1, item.request_id AS request_id
+    FROM run
+    JOIN item ON run.workflow_run_id = item.workflow_run_id
+    WHERE CAST(NULL AS TEXT) IS DISTINCT FROM run.status OR CAST(%(param_1)s::VARCHAR AS TEXT) != %(param_4)s::VARCHAR
+    ORDER BY run.workflow_run_id
+), key AS (
+    SELECT row.scope AS scope, row.body AS body, row.answer AS answer
+    FROM json_to_recordset(CAST(%(keys)s::VARCHAR AS JSON)) AS row(scope BYTEA, body BYTEA, answer TEXT)
+), answered AS (
+    INSERT INTO idempotency_keys (scope, body, answer)
+    SELECT key.scope AS scope, key.body AS body, replace(key.answer, %(place_of_now)s::VARCHAR,
+        to_char(timezone(%(timezone_1)s::VARCHAR, now()), %(to_char_1)s::VARCHAR)) AS replace_1
+    FROM key
+)
+SELECT to_char(timezone(%(timezone_1)s::VARCHAR, now()), %(to_char_1)s::VARCHAR) AS to_char_2
+FROM run
+LIMIT %(param_5)s::INTEGER;
+
 -- workflow_runs._BEGIN
 WITH item AS (
     SELECT row.workflow_run_id AS workflow_run_id, row.workflow_id AS workflow_id, row.rerun_of_workflow_run_id AS

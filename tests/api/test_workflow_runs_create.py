@@ -93,6 +93,20 @@ class TestCreateWorkflowRun:
         run = await create_run(client, tags=tags)
         assert json.dumps((await get_run(client, run))["tags"]) == json.dumps(tags)
 
+    @pytest.mark.parametrize("key", [None, "k"])
+    @pytest.mark.parametrize("changes", [{}, {"deadline_seconds": 60}, {"tasks": [{"task_name": "load"}]}])
+    async def test_answer_is_what_is_stored(
+        self, client: httpx.AsyncClient, key: str | None, changes: dict[str, Any]
+    ) -> None:
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = await client.post(RUNS, json=run_body(**changes), headers=headers)
+        assert answer.status_code == 201
+        run = await get_run(client, answer.json())
+        assert answer.json() == run
+        if key:
+            again = await client.post(RUNS, json=run_body(**changes), headers=headers)
+            assert (again.status_code, again.content) == (200, answer.content)
+
     async def test_deadline_counts_from_creation(self, client: httpx.AsyncClient) -> None:
         run = await create_run(client, deadline_seconds=86_400)
         assert run["deadline_at"][11:] == run["created_at"][11:]

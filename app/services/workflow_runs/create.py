@@ -1,8 +1,10 @@
 """Creating workflow runs, alone or many together, with their first tasks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
+from secrets import token_hex
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -15,6 +17,7 @@ from app.db.engine import Parameters, Tx
 from app.domain.json_texts import JsonValue, Storable
 from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
+from app.domain.records import IdempotencyKeyRow
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
 from app.moves.new_runs import RunToCreate
@@ -31,6 +34,8 @@ _FRESH: Mapping[str, Storable] = dict.fromkeys(WorkflowRun.model_fields) | {
     "revision": 1,
 }
 """A new run, as far as all new runs are the same."""
+_PLACE_OF_NOW = token_hex(16)
+"""Stands for the time of creation until that is known; no caller knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,47 @@ _SHOWN = RunToCreate._fields[: RunToCreate._fields.index("tag_texts")]
 
 async def _create_runs(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     """Create the runs of each request: all of its runs or none."""
+    if not tx.is_wary and _are_plain(creations):
+        return await _create_at_once(tx, creations)
     return await answer_once(tx, creations, _create_new)
 
 
 create_runs = batched(_create_runs)
 """Create the runs of a request: all of them or none."""
+
+
+def _are_plain(creations: Sequence[Creation]) -> bool:
+    """Return whether nothing of what is asked for has to be looked up, or is known by the database alone but for now.
+
+    One of two requests with the same key is a repeat: it has to wait for the other's answer.
+    """
+    keys = [creation.key.scope for creation in creations if creation.key]
+    bodies = (body for creation in creations for body in creation.bodies)
+    return len(set(keys)) == len(keys) and not any(
+        body.tasks or body.parent_workflow_run_id or body.deadline_seconds is not None for body in bodies
+    )
+
+
+async def _create_at_once(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply]:
+    """Create runs and keep the answers of their keys by one statement.
+
+    An answer says when the run was created, which only the database knows: a place is kept for it.
+    """
+    tx.commit_each()
+    groups = [[_new_run(body, creation.caller) for body in creation.bodies] for creation in creations]
+    replies = [
+        _reply([_created_run(run, _PLACE_OF_NOW) for run in group], group[0].workflow_run_id, many=creation.many)
+        for creation, group in zip(creations, groups, strict=True)
+    ]
+    keys = [
+        IdempotencyKeyRow(creation.key.scope, creation.key.body, reply.body.decode())
+        for creation, reply in zip(creations, replies, strict=True)
+        if creation.key
+    ]
+    rows = [run._asdict() for group in groups for run in group]
+    now = await runs_store.insert_answered_runs(tx, rows, keys, _PLACE_OF_NOW)
+    place, written = _PLACE_OF_NOW.encode(), now.encode()
+    return [replace(reply, body=reply.body.replace(place, written)) for reply in replies]
 
 
 async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
@@ -70,7 +111,7 @@ async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply |
     spawned = await _spawn_tasks(tx, accepted, runs)
     replies = iter(
         _reply(
-            [_created_run(run, stored[run.workflow_run_id], spawned) for run in group],
+            [_stored_run(run, stored[run.workflow_run_id], spawned) for run in group],
             group[0].workflow_run_id,
             many=creation.many,
         )
@@ -160,13 +201,17 @@ async def _spawn_tasks(
     return counts
 
 
-def _created_run(new: RunToCreate, stored: runs_store.NewRun, spawned: Mapping[UUID, int]) -> Parameters:
+def _stored_run(new: RunToCreate, stored: runs_store.NewRun, spawned: Mapping[UUID, int]) -> Parameters:
+    shown = _created_run(new, stored.created_at, spawned.get(new.workflow_run_id, 0))
+    return {**shown, "deadline_at": stored.deadline_at}
+
+
+def _created_run(new: RunToCreate, created_at: datetime | str, pending: int = 0) -> Parameters:
     """Return what `WorkflowRun` says of a new run; plain, because there are many of them and each is written once."""
     run: dict[str, Storable] = {**_FRESH, **dict(zip(_SHOWN, new, strict=False))}
     run["display_name"] = f"{new.workflow_name}__{new.workflow_version}"
-    run["deadline_at"] = stored.deadline_at
-    run["created_at"] = run["updated_at"] = stored.created_at
-    run["progress"] = _fresh_progress(new.task_count, spawned.get(new.workflow_run_id, 0))
+    run["created_at"] = run["updated_at"] = created_at
+    run["progress"] = _fresh_progress(new.task_count, pending)
     return run
 
 
