@@ -1,7 +1,7 @@
 """Prints the house's own numbers, and fails where one of them has left its bounds.
 
-An operation of the API is in its own file if its endpoint in `app/api/RESOURCE.py` calls a service, and each service that
-it calls stands in the file `app/services/RESOURCE.py`, or in the package `app/services/RESOURCE/`.
+An operation of the API is in its own file if its endpoint in `app/api/RESOURCE.py` calls services, and calls only those
+of `app/services/RESOURCE.py`, or of the package `app/services/RESOURCE/`.
 """
 
 import ast

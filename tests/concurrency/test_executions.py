@@ -11,7 +11,7 @@ import pytest
 from tests.concurrency.crowd import Call, Crowd, Json, crowding, outcome, race, report, until
 from tests.definitions import WORKFLOWS, task, workflow
 from tests.factories import RUNS, address
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 ROUNDS = 200
 AT_ONCE = 50
@@ -69,8 +69,14 @@ async def replicas(new_database: Any) -> AsyncIterator[Crowd]:
 
 
 @pytest.fixture
-def crowd(replicas: Crowd) -> Any:
+async def crowd(replicas: Crowd) -> AsyncIterator[Crowd]:
+    """Give the replicas; at the end, once the housekeeping has cancelled what nobody waits for, all must be well."""
+
+    async def is_nothing_dropped() -> bool:
+        return not replicas.rows("SELECT 1 FROM workflow_executions WHERE children_dropped_at IS NOT NULL")
+
     yield replicas
+    await eventually(is_nothing_dropped)
     replicas.check()
     wrong = {fact: found for fact, query in MUST_BE_EMPTY.items() if (found := replicas.rows(query))}
     assert wrong == {}, wrong
