@@ -255,12 +255,12 @@ class Database:
         try:
             yield _driver_of(taken)
         finally:
-            await _give_back(taken)
+            await _give_back(self._engine, taken)
 
     def _give_back_late(self, coming: asyncio.Future[PoolProxiedConnection]) -> None:
         if coming.cancelled() or coming.exception() is not None:
             return
-        closing = asyncio.ensure_future(_give_back(coming.result()))
+        closing = asyncio.ensure_future(_give_back(self._engine, coming.result()))
         self._under_way.add(closing)
         closing.add_done_callback(self._under_way.discard)
 
@@ -332,8 +332,11 @@ def _driver_of(taken: PoolProxiedConnection) -> Connection:
     return connection
 
 
-async def _give_back(taken: PoolProxiedConnection) -> None:
-    """Give a connection back without a transaction on it; one that is broken, or does not let go, is closed."""
+async def _give_back(engine: AsyncEngine, taken: PoolProxiedConnection) -> None:
+    """Give a connection back without a transaction on it; one that does not let go is closed.
+
+    Where one is broken, the others are most likely, too: each is made anew before it is used again.
+    """
     connection = _driver_of(taken)
     try:
         if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
@@ -342,7 +345,7 @@ async def _give_back(taken: PoolProxiedConnection) -> None:
         await greenlet_spawn(taken.invalidate)
         raise
     if connection.closed:
-        await greenlet_spawn(taken.invalidate)
+        await greenlet_spawn(engine.pool._invalidate, taken)  # noqa: SLF001 - as SQLAlchemy itself does
     else:
         taken.close()
 
