@@ -150,6 +150,10 @@ class OrderedTx(Tx):
         super().__init__(*args, **options)
         self.order = LockOrder()
 
+    def commit_together(self) -> None:
+        super().commit_together()
+        self.order = LockOrder()
+
     async def _run(self, statement: Executable, parameters: Mapping[str, Any], *, prepare: bool | None = None) -> Rows:
         if self.commits_each:
             self.order = LockOrder()

@@ -59,6 +59,12 @@ def make_key(key: str, method: str, path: str, caller: Caller, body: JsonValue) 
     return IdempotencyKey(scope, fingerprint(body))
 
 
+def has_distinct_keys(tx: Tx, requests: Sequence[Request]) -> bool:
+    """Return whether no request can be a repeat, as far as nobody has looked: no two of them have the same key."""
+    scopes = [request.key.scope for request in requests if request.key]
+    return not scopes or (not tx.is_wary and len(set(scopes)) == len(scopes))
+
+
 async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Sequence[Reply | Refusal]:
     """Perform each request whose key is new, and give the others the reply that the first of their key got.
 
@@ -79,7 +85,7 @@ async def answer_once(tx: Tx, requests: Sequence[R], perform: Perform[R]) -> Seq
         outcomes |= dict(zip(chosen, replies, strict=True))
         if not tx.is_wary:
             outcomes |= await _replay_refused(tx, requests, {i: outcomes[i] for i in chosen})
-        answered = _answered([requests[i] for i in chosen], replies)
+        answered = {key.scope: key for key in answered_keys([requests[i] for i in chosen], replies)}
         stored |= answered
         new |= answered
         left = [i for i in left if i not in outcomes]
@@ -133,13 +139,13 @@ def _first_of_each(
     return chosen
 
 
-def _answered(requests: Sequence[Request], replies: Sequence[Reply | Refusal]) -> dict[bytes, IdempotencyKeyRow]:
+def answered_keys(requests: Sequence[Request], replies: Sequence[Reply | Refusal]) -> list[IdempotencyKeyRow]:
     """Return what is stored of the requests that were not refused."""
-    return {
-        request.key.scope: IdempotencyKeyRow(request.key.scope, request.key.body, reply.body.decode())
+    return [
+        IdempotencyKeyRow(request.key.scope, request.key.body, reply.body.decode())
         for request, reply in zip(requests, replies, strict=True)
         if request.key and isinstance(reply, Reply)
-    }
+    ]
 
 
 def _replay(key: IdempotencyKey | None, stored: Mapping[bytes, IdempotencyKeyRow]) -> Reply | Refusal | None:

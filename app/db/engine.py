@@ -90,7 +90,10 @@ class Tx:
         self.is_promise = is_promise
         """Whether what is answered of it must outlive this server."""
         self.has_written = False
-        """Whether it surely has, locks of rows included, so that its commit is one that a standby must have."""
+        """Whether it surely has, locks of rows included, so that its commit is one that a standby must have.
+
+        Where each statement commits by itself: whether the last one has, for it may rest on what came after the others.
+        """
         self.is_wary = is_wary
         """Whether to look before leaping: False where a failure is cheap, for the work is done again, wary then."""
         self.topics: set[str] = set()
@@ -99,10 +102,15 @@ class Tx:
     def commit_each(self) -> None:
         """Let each statement commit by itself from now on: work that is one statement is one round trip then.
 
-        What follows it may only read: it is not undone when that fails.
+        It is not undone when something fails that follows: the same work, tried again, must find it done.
         """
         assert not self._has_begun, "a transaction has begun"  # noqa: S101 - seen by the first test
         self.commits_each = True
+
+    def commit_together(self) -> None:
+        """Let what follows commit as a whole: work that turned out to be more than one statement."""
+        self.commits_each = False
+        self.has_written = False
 
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute one statement in this transaction."""
@@ -113,7 +121,7 @@ class Tx:
         return await self._note(statement, await self._run(statement, parameters, prepare=False))
 
     async def _note(self, statement: Executable, rows: Rows) -> Rows:
-        if self.is_promise and not self.has_written:
+        if self.is_promise and (self.commits_each or not self.has_written):
             self.has_written = rows.rowcount > 0 and _writes(statement)
         return rows
 
@@ -228,10 +236,18 @@ class Database:
         """
         async with self._watched(), self._checked_out() as connection:
             tx = Tx(connection, is_wary=is_wary, is_promise=is_promise)
-            yield tx
-            await tx.commit()
+            try:
+                yield tx
+                await tx.commit()
+            except BaseException:
+                if tx.commits_each:
+                    self._tell(tx)
+                raise
         if is_promise and (tx.is_promise or tx.has_written):
             self.wrote_at = datetime.now(UTC)
+        self._tell(tx)
+
+    def _tell(self, tx: Tx) -> None:
         if tx.topics or tx.ready:
             self._publisher.publish(tx.topics, tx.ready)
 

@@ -22,6 +22,11 @@ def find_link(spec: TaskSpec, path_id: UUID | None, at: str) -> UUID | None:
     return found
 
 
+def has_link(spec: TaskSpec) -> bool:
+    """Return whether ``spec`` names a run, or tries to."""
+    return bool(_places(spec))
+
+
 def place_of_link(spec: TaskSpec, at: str) -> str:
     """Return the pointer of what links ``spec`` to a run; where it could stand when nothing does."""
     return at + next((pointer for pointer, _ in _places(spec)), "/workflow_run_id")

@@ -7,7 +7,7 @@ from uuid_utils.compat import uuid7
 
 from app.db.engine import Tx
 from app.domain.moves import allowed_for_task
-from app.domain.records import TaskRow
+from app.domain.records import IdempotencyKeyRow, TaskRow
 from app.domain.task_moves import end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound
 from app.moves.new_tasks import TaskToSpawn
@@ -77,6 +77,13 @@ async def insert_tasks(tx: Tx, tasks: Sequence[TaskToSpawn]) -> Sequence[Spawned
         else _spawned_before(task, known[task.queue, task.idempotency_key or ""])
         for task in tasks
     ]
+
+
+async def insert_answered_tasks(tx: Tx, tasks: Sequence[TaskToSpawn], keys: Sequence[IdempotencyKeyRow]) -> None:
+    """Insert tasks that nobody need look anything up for, and what was answered to the requests with ``keys``."""
+    for queue in await store.insert_answered_tasks(tx, [task._asdict() for task in tasks], keys):
+        if queue.ready:
+            tx.ready[queue.queue] += queue.ready
 
 
 def _spawned(task: TaskToSpawn) -> Spawned:

@@ -4,24 +4,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.access.callers import Caller, Visit
-from app.access.idempotency import IdempotencyKey, Reply, answer_alone, answer_once
+from app.access.idempotency import (
+    IdempotencyKey,
+    Reply,
+    answer_alone,
+    answer_once,
+    answered_keys,
+    has_distinct_keys,
+)
 from app.access.watching import watch
 from app.db.batching import batched
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
 from app.domain.json_texts import Storable, write_json
-from app.domain.links import find_link, place_of_link
+from app.domain.links import find_link, has_link, place_of_link
 from app.domain.moves import TASK_FINAL
 from app.domain.records import AttemptRow, TaskRow
 from app.errors import MoveNotAllowed, NotFound, Refusal, ValidationFailed
 from app.execution.work_reports import give_up_work, lock_runs_of_steps
 from app.moves.new_tasks import TaskToSpawn, find_endless_limit, known_parents, new_task
 from app.moves.runs import pin_runs, refuse_ended
-from app.moves.tasks import cancel_tasks, insert_tasks, read_task, refuse_move, reopen_tasks, task_not_found, task_topic
+from app.moves.tasks import (
+    cancel_tasks,
+    insert_answered_tasks,
+    insert_tasks,
+    read_task,
+    refuse_move,
+    reopen_tasks,
+    task_not_found,
+    task_topic,
+)
 from app.store import leases as leases_store
 from app.store import task_lists as task_lists_store
 from app.store import tasks as tasks_store
@@ -66,11 +83,42 @@ class Spawn:
 
 async def _spawn_tasks(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:
     """Spawn the tasks of each request: all of its tasks or none."""
+    if all(map(_is_plain, spawns)) and has_distinct_keys(tx, spawns):
+        return await _spawn_at_once(tx, spawns)
     return await answer_once(tx, spawns, _spawn_new)
 
 
 spawn_tasks = batched(_spawn_tasks)
 """Spawn the tasks of a request: all of them or none."""
+
+
+def _is_plain(spawn: Spawn) -> bool:
+    """Return whether nothing has to be looked up for a request: no run, no task and no key of one."""
+    return spawn.workflow_run_id is None and not any(
+        spec.idempotency_key is not None
+        or spec.parent_task_id is not None
+        or spec.cancellation is not None
+        or has_link(spec)
+        for spec in spawn.specs
+    )
+
+
+async def _spawn_at_once(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply]:
+    """Spawn tasks and keep the answers of their requests' keys by one statement."""
+    tx.commit_each()
+    groups = [_new_tasks(spawn, [None] * len(spawn.specs), {}) for spawn in spawns]
+    replies = [_reply_at_once(spawn, group) for spawn, group in zip(spawns, groups, strict=True)]
+    await insert_answered_tasks(tx, [task for group in groups for task in group], answered_keys(spawns, replies))
+    return replies
+
+
+def _reply_at_once(spawn: Spawn, tasks: Sequence[TaskToSpawn]) -> Reply:
+    """Return what a request is answered, as `Spawned` says it; plain, because there are many."""
+    spawned = [
+        {"task_id": task.task_id, "run_id": task.run_id, "workflow_run_id": None, "attempt": 1, "created": True}
+        for task in tasks
+    ]
+    return Reply(to_json({"items": spawned})) if spawn.many else Reply(to_json(spawned[0]), tasks[0].task_id)
 
 
 async def _spawn_new(tx: Tx, spawns: Sequence[Spawn]) -> Sequence[Reply | Refusal]:

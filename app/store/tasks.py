@@ -8,6 +8,7 @@ from zlib import crc32
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     Boolean,
     ColumnElement,
     DateTime,
@@ -32,10 +33,11 @@ from sqlalchemy.dialects.postgresql import insert
 from app.db.engine import Parameters, Tx
 from app.domain.moments import END_OF_TIME
 from app.domain.moves import TASK_OPEN, TASK_WAITING
-from app.domain.records import TaskRow
-from app.models import Queue, Task, WorkflowRun
+from app.domain.records import IdempotencyKeyRow, TaskRow
+from app.models import AnsweredKey, Queue, Task, WorkflowRun
 from app.models.base import constant, is_among
 from app.store.advisory_locks import KEYS_OF_SPAWNS
+from app.store.idempotency_keys import as_key_rows
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
@@ -113,8 +115,8 @@ class NewTask(NamedTuple):
     queue: str
 
 
-def _insert_tasks() -> Query:
-    """Return the statement that spawns, in the order of the rows, and makes the queues on first use."""
+def _insertions() -> tuple[CTE, CTE]:
+    """Return the insertion of tasks, in the order of the rows, and that of queues on their first use."""
     item = rows_like(Task, (*GIVEN, "available_at"), column("delay_seconds", Float), column("place", Float))
     available_at = func.coalesce(item.c.available_at, func.now() + seconds(item.c.delay_seconds), func.now())
     delayed = available_at > func.now()
@@ -149,6 +151,11 @@ def _insert_tasks() -> Query:
         .returning(Task.task_id, Task.ready_at, Task.queue)
         .cte("task")
     )
+    return task, queues
+
+
+def _insert_tasks() -> Query:
+    task, queues = _insertions()
     return select(task.c.task_id, task.c.ready_at, task.c.queue).add_cte(queues).execution_options(locks=Rank.tasks.new)
 
 
@@ -157,8 +164,41 @@ _INSERT = _insert_tasks()
 
 async def insert_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewTask]:
     """INSERT tasks and the queues they are the first of; by id, without those whose idempotency key is known."""
-    numbered = [{**row, "place": place} for place, row in enumerate(rows)]
-    return {row.task_id: row for row in await tx.fetch(NewTask, _INSERT, as_rows(numbered))}
+    return {row.task_id: row for row in await tx.fetch(NewTask, _INSERT, as_rows(_in_order(rows)))}
+
+
+def _in_order(rows: Sequence[Parameters]) -> list[Parameters]:
+    return [{**row, "place": place} for place, row in enumerate(rows)]
+
+
+class NewOnQueue(NamedTuple):
+    """What was inserted on one queue."""
+
+    queue: str
+    ready: int
+    """How many of the tasks can be claimed now."""
+
+
+def _insert_answered_tasks() -> Query:
+    task, queues = _insertions()
+    fields = IdempotencyKeyRow._fields
+    key = rows_like(AnsweredKey, fields, parameter="keys", name="key")
+    answered = insert(AnsweredKey).from_select(fields, select(*(key.c[name] for name in fields))).cte("answered")
+    counts = select(task.c.queue, func.count(task.c.ready_at).label("ready")).group_by(task.c.queue)
+    return counts.add_cte(queues, answered).execution_options(locks=Rank.answers)
+
+
+_INSERT_ANSWERED = _insert_answered_tasks()
+
+
+async def insert_answered_tasks(
+    tx: Tx, rows: Sequence[Parameters], keys: Sequence[IdempotencyKeyRow]
+) -> Sequence[NewOnQueue]:
+    """INSERT tasks without idempotency keys of their own, their queues, and the keys that they were sent with.
+
+    Guarantee 5: a request under way with the same key is waited for, and then one of the two fails on the primary key.
+    """
+    return await tx.fetch(NewOnQueue, _INSERT_ANSWERED, as_rows(_in_order(rows)) | as_rows(as_key_rows(keys), "keys"))
 
 
 _GET = select(*TASK_COLUMNS, MOMENT).where(Task.task_id == any_(_IDS))

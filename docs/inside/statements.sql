@@ -1705,6 +1705,61 @@ WITH item AS (
 SELECT task.task_id, task.ready_at, task.queue
 FROM task;
 
+-- tasks._INSERT_ANSWERED
+WITH item AS (
+    SELECT row.task_id AS task_id, row.run_id AS run_id, row.queue AS queue, row.task_name AS task_name, row.params AS
+        params, row.headers AS headers, row.priority AS priority, row.workflow_run_id AS workflow_run_id,
+        row.parent_task_id AS parent_task_id, row.step AS step, row.traceparent AS traceparent, row.max_attempts AS
+        max_attempts, row.max_lost AS max_lost, row.retry_strategy AS retry_strategy, row.max_delay_seconds AS
+        max_delay_seconds, row.max_duration_seconds AS max_duration_seconds, row.idempotency_key AS idempotency_key,
+        row.spec_hash AS spec_hash, row.concurrency_key AS concurrency_key, row.available_at AS available_at,
+        row.delay_seconds AS delay_seconds, row.place AS place
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, run_id UUID, queue TEXT, task_name
+        TEXT, params JSON, headers JSON, priority INTEGER, workflow_run_id UUID, parent_task_id UUID, step TEXT,
+        traceparent TEXT, max_attempts INTEGER, max_lost INTEGER, retry_strategy JSON, max_delay_seconds DOUBLE
+        PRECISION, max_duration_seconds DOUBLE PRECISION, idempotency_key TEXT, spec_hash BYTEA, concurrency_key TEXT,
+        available_at TIMESTAMP WITH TIME ZONE, delay_seconds FLOAT, place FLOAT)
+), made_queue AS (
+    INSERT INTO queues (queue)
+    SELECT DISTINCT item.queue AS queue
+    FROM item
+    ORDER BY item.queue
+    ON CONFLICT DO NOTHING
+), key AS (
+    SELECT row.scope AS scope, row.body AS body, row.answer AS answer
+    FROM json_to_recordset(CAST(%(keys)s::VARCHAR AS JSON)) AS row(scope BYTEA, body BYTEA, answer TEXT)
+), answered AS (
+    INSERT INTO idempotency_keys (scope, body, answer)
+    SELECT key.scope AS scope, key.body AS body, key.answer AS answer
+    FROM key
+), task AS (
+    INSERT INTO tasks (task_id, run_id, queue, task_name, params, headers, priority, workflow_run_id, parent_task_id,
+        step, traceparent, max_attempts, max_lost, retry_strategy, max_delay_seconds, max_duration_seconds,
+        idempotency_key, spec_hash, concurrency_key, status, available_at, ready_at, due_at, limit_at)
+    SELECT item.task_id AS task_id, item.run_id AS run_id, item.queue AS queue, item.task_name AS task_name, item.params
+        AS params, item.headers AS headers, item.priority AS priority, item.workflow_run_id AS workflow_run_id,
+        item.parent_task_id AS parent_task_id, item.step AS step, item.traceparent AS traceparent, item.max_attempts AS
+        max_attempts, item.max_lost AS max_lost, item.retry_strategy AS retry_strategy, item.max_delay_seconds AS
+        max_delay_seconds, item.max_duration_seconds AS max_duration_seconds, item.idempotency_key AS idempotency_key,
+        item.spec_hash AS spec_hash, item.concurrency_key AS concurrency_key, CAST(%(param_1)s::VARCHAR AS TEXT) AS
+        anon_1, coalesce(item.available_at, now() + item.delay_seconds * CAST(%(param_2)s::INTERVAL AS INTERVAL), now())
+        AS coalesce_1, CASE WHEN (coalesce(item.available_at, now() + item.delay_seconds * CAST(%(param_2)s::INTERVAL AS
+        INTERVAL), now()) > now()) THEN NULL ELSE now() END AS anon_2, CASE WHEN (coalesce(item.available_at, now() +
+        item.delay_seconds * CAST(%(param_2)s::INTERVAL AS INTERVAL), now()) > now()) THEN coalesce(item.available_at,
+        now() + item.delay_seconds * CAST(%(param_2)s::INTERVAL AS INTERVAL), now()) END AS anon_3, CASE WHEN
+        (item.max_delay_seconds IS NOT NULL) THEN least(greatest(coalesce(item.available_at, now() + item.delay_seconds
+        * CAST(%(param_2)s::INTERVAL AS INTERVAL), now()), now()) + item.max_delay_seconds * CAST(%(param_3)s::INTERVAL
+        AS INTERVAL), %(least_1)s::TIMESTAMP WITH TIME ZONE) END AS anon_4
+    FROM item
+    ORDER BY item.place
+    ON CONFLICT (queue, idempotency_key)
+    WHERE idempotency_key IS NOT NULL DO NOTHING
+    RETURNING tasks.task_id, tasks.ready_at, tasks.queue
+)
+SELECT task.queue, count(task.ready_at) AS ready
+FROM task
+GROUP BY task.queue;
+
 -- tasks._GET
 SELECT tasks.task_id, tasks.queue, tasks.task_name, tasks.params, tasks.headers, tasks.priority, tasks.workflow_run_id,
     tasks.parent_task_id, tasks.step, tasks.traceparent, tasks.max_attempts, tasks.max_lost, tasks.lost_count,

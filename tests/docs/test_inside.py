@@ -91,6 +91,8 @@ class Calls:
         claim = {"worker_id": "worker"}
         for _ in range(3):
             await self.post("spawn a task", "/v1/tasks", {"task_name": "work"})
+        many = {"tasks": [{"task_name": "work"}] * 2}
+        await self.post("spawn tasks, with an `Idempotency-Key` that is new", "/v1/tasks/batch", many, key="many")
         (held,) = (await self.post("claim", f"{QUEUES}/default/claim", claim))["tasks"]
         with asking() as asked:
             await reported(self._client, held, "heartbeat")

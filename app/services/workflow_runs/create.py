@@ -11,13 +11,12 @@ from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from app.access.callers import Caller
-from app.access.idempotency import IdempotencyKey, Reply, answer_once
+from app.access.idempotency import IdempotencyKey, Reply, answer_once, answered_keys, has_distinct_keys
 from app.db.batching import batched
 from app.db.engine import Parameters, Tx
 from app.domain.json_texts import JsonValue, Storable
 from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
-from app.domain.records import IdempotencyKeyRow
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
 from app.moves.new_runs import RunToCreate
@@ -59,7 +58,7 @@ _SHOWN = RunToCreate._fields[: RunToCreate._fields.index("tag_texts")]
 
 async def _create_runs(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
     """Create the runs of each request: all of its runs or none."""
-    if not tx.is_wary and _are_plain(creations):
+    if all(map(_is_plain, creations)) and has_distinct_keys(tx, creations):
         return await _create_at_once(tx, creations)
     return await answer_once(tx, creations, _create_new)
 
@@ -68,15 +67,10 @@ create_runs = batched(_create_runs)
 """Create the runs of a request: all of them or none."""
 
 
-def _are_plain(creations: Sequence[Creation]) -> bool:
-    """Return whether nothing of what is asked for has to be looked up, or is known by the database alone but for now.
-
-    One of two requests with the same key is a repeat: it has to wait for the other's answer.
-    """
-    keys = [creation.key.scope for creation in creations if creation.key]
-    bodies = (body for creation in creations for body in creation.bodies)
-    return len(set(keys)) == len(keys) and not any(
-        body.tasks or body.parent_workflow_run_id or body.deadline_seconds is not None for body in bodies
+def _is_plain(creation: Creation) -> bool:
+    """Return whether nothing has to be looked up, and nothing but the time is known by the database alone."""
+    return not any(
+        body.tasks or body.parent_workflow_run_id or body.deadline_seconds is not None for body in creation.bodies
     )
 
 
@@ -91,11 +85,7 @@ async def _create_at_once(tx: Tx, creations: Sequence[Creation]) -> Sequence[Rep
         _reply([_created_run(run, _PLACE_OF_NOW) for run in group], group[0].workflow_run_id, many=creation.many)
         for creation, group in zip(creations, groups, strict=True)
     ]
-    keys = [
-        IdempotencyKeyRow(creation.key.scope, creation.key.body, reply.body.decode())
-        for creation, reply in zip(creations, replies, strict=True)
-        if creation.key
-    ]
+    keys = answered_keys(creations, replies)
     rows = [run._asdict() for group in groups for run in group]
     now = await runs_store.insert_answered_runs(tx, rows, keys, _PLACE_OF_NOW)
     place, written = _PLACE_OF_NOW.encode(), now.encode()
