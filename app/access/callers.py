@@ -1,11 +1,9 @@
 """Who calls, and which request it is."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who calls, for histories and idempotency."""
 
     name: str

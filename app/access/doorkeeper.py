@@ -20,6 +20,7 @@ BELIEVE_SECONDS = 3600.0
 BELIEVED_AFTER_SECONDS = 1.0
 """How long such a call waits for a database that may be away."""
 REMEMBER_MOST = 10_000
+HEADER_MOST = 256
 ANONYMOUS = "anonymous"
 
 Known = TypeVar("Known")
@@ -41,11 +42,19 @@ class Doorkeeper:
         self._open_without_keys = open_without_keys
         self._keys: dict[bytes, _Seen[KnownKey | None]] = {}
         self._has_keys: _Seen[bool] | None = None
+        self._recent: dict[tuple[str | None, Scope], _Seen[str]] = {}
         self._changed_at = 0.0
 
     def forget(self) -> None:
         """Look everything up again: keys were made or revoked."""
         self._changed_at = monotonic()
+
+    def recall(self, authorization: str | None, scope: Scope) -> str | None:
+        """Return the name of a caller who was let in with the same header a moment ago; None: it has to be asked."""
+        seen = self._recent.get((authorization, scope))
+        if seen and seen.at > self._changed_at and monotonic() - seen.at < REMEMBER_SECONDS:
+            return seen.known
+        return None
 
     async def admit(self, authorization: str | None, scope: Scope, *, believes: bool = False) -> str:
         """Return the name of the caller. Raises Unauthenticated, Forbidden.
@@ -53,22 +62,30 @@ class Doorkeeper:
         Who ``believes`` what was known of keys before needs no database.
         """
         if self._open_without_keys and not await self.has_keys(believes=believes):
-            return ANONYMOUS
-        key = await self._find_key(authorization, believes=believes)
-        if key is None or key.revoked_at is not None:
+            return self._let_in(authorization, scope, ANONYMOUS, self._has_keys.at if self._has_keys else 0.0)
+        seen = await self._find_key(authorization, believes=believes)
+        if seen is None or (key := seen.known) is None or key.revoked_at is not None:
             raise Unauthenticated(
                 "send Authorization: Bearer KEY with a valid key", headers={"WWW-Authenticate": "Bearer"}
             )
         if not key.may(scope):
             raise Forbidden(f"this needs the scope {scope}; the key {key.name} has {', '.join(sorted(key.scopes))}")
-        return key.name
+        return self._let_in(authorization, scope, key.name, seen.at)
+
+    def _let_in(self, authorization: str | None, scope: Scope, name: str, at: float) -> str:
+        """Remember who has come in, for as long as what was seen ``at`` a time holds; long headers are not kept."""
+        if len(self._recent) >= REMEMBER_MOST:
+            self._recent.clear()
+        if len(authorization or "") <= HEADER_MOST:
+            self._recent[authorization, scope] = _Seen(name, at)
+        return name
 
     async def has_keys(self, *, believes: bool = False) -> bool:
         """Return whether a key was ever made."""
         self._has_keys = await self._see(self._has_keys, store.has_keys, believes=believes)
         return self._has_keys.known
 
-    async def _find_key(self, authorization: str | None, *, believes: bool) -> KnownKey | None:
+    async def _find_key(self, authorization: str | None, *, believes: bool) -> _Seen[KnownKey | None] | None:
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret:
             return None
@@ -82,7 +99,7 @@ class Doorkeeper:
         if len(self._keys) >= REMEMBER_MOST:
             self._keys.clear()
         self._keys[secret_hash] = seen
-        return seen.known
+        return seen
 
     async def _see(
         self, before: _Seen[Known] | None, look: Callable[[Tx], Awaitable[Known]], *, believes: bool

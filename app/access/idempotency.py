@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from app.access.callers import Caller
@@ -21,16 +20,14 @@ _ONE = re.compile(r'\{"(?:task_id|workflow_run_id|schedule_id)":"([0-9a-f-]{36})
 """How the answer begins that is one resource: with its id."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """One key of one caller on one address, and what it was sent with; both as SHA-256."""
 
     scope: bytes
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What is answered to a creating request: its JSON, and whether it was answered before."""
 
     body: bytes
@@ -158,7 +155,7 @@ def _stored_reply(key: IdempotencyKey, row: IdempotencyKeyRow) -> Reply | Refusa
         return key_reused()
     is_one = _ONE.match(row.answer)
     reply = Reply(row.answer.encode(), UUID(is_one[1]) if is_one else None)
-    return replace(reply, replayed=True)
+    return reply._replace(replayed=True)
 
 
 def key_reused() -> IdempotencyKeyReused:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from pydantic_core import from_json
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from app.domain.highway.document import texts
 from app.domain.highway.document.texts import DocumentUnreadable
@@ -119,18 +119,26 @@ def _media_type_of(request: Request) -> str:
 
 
 async def _read_body(request: Request, most_bytes: int) -> bytes:
-    too_large = PayloadTooLarge(f"at most {most_bytes} bytes are taken")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most_bytes:
-        raise too_large
+        raise _too_large(most_bytes)
     chunks = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most_bytes:
-            raise too_large
-        chunks.append(chunk)
+    left = most_bytes
+    is_over = False
+    while not is_over:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        left -= len(chunks[-1])
+        if left < 0:
+            raise _too_large(most_bytes)
+        is_over = not message.get("more_body", False)
     return b"".join(chunks)
+
+
+def _too_large(most_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"at most {most_bytes} bytes are taken")
 
 
 def parse_json(body: bytes) -> Any:

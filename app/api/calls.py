@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, Header, Query
 from starlette.requests import ClientDisconnect, Request
@@ -59,8 +59,7 @@ async def _reading(request: Request) -> AsyncIterator[Tx]:
         yield tx
 
 
-@dataclass(frozen=True, slots=True)
-class CreatingCall:
+class CreatingCall(NamedTuple):
     """Who calls to create something, and what repeats and traces of it are known by."""
 
     kernel: Kernel
@@ -117,7 +116,7 @@ async def _patience(
     request: Request,
     timeout_seconds: Annotated[float, Query(ge=0, le=60, description="How long to wait, in seconds.")] = 30,
 ) -> float:
-    return 0 if asks_for_head(request) else timeout_seconds
+    return 0 if asks_for_head(request.scope) else timeout_seconds
 
 
 async def _precondition(

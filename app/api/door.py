@@ -1,6 +1,6 @@
 """The door of every operation: who may come in, with which parameters, and with which body."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -166,9 +166,9 @@ class Entry:
 
     async def answer(self, request: Request, kernel: Kernel) -> Response:
         """Check the caller, then the parameters' names, then the body, and let the operation answer. Raises Refusal."""
-        _check_headers(request)
+        authorization = _check_headers(request.scope["headers"])
         if self._scope is not None:
-            await self._admit(request, kernel, self._scope)
+            await self._admit(request, kernel, self._scope, authorization)
         check_path(request)
         if request.scope["query_string"]:
             self._parameters.check(request)
@@ -177,10 +177,10 @@ class Entry:
         read = await self._read_body(request, kernel.settings.max_body_bytes)
         return await self._plan.call(read, read.value)
 
-    async def _admit(self, request: Request, kernel: Kernel, scope: Scope) -> None:
-        authorization = request.headers.get("authorization")
-        admit = partial(kernel.doorkeeper.admit, authorization, scope, believes=self._believes)
-        name, request.scope["admit"] = await admit(), admit
+    async def _admit(self, request: Request, kernel: Kernel, scope: Scope, authorization: str | None) -> None:
+        doorkeeper = kernel.doorkeeper
+        admit = request.scope["admit"] = partial(doorkeeper.admit, authorization, scope, believes=self._believes)
+        name = doorkeeper.recall(authorization, scope) or await admit()
         if name == ANONYMOUS:
             kernel.own_site.check(request.scope["headers"])
         request.scope["caller"] = Caller(name, request.scope["request_id"])
@@ -192,8 +192,13 @@ def _field_of(body: type[BaseModel]) -> ModelField:
     return create_model_field(name=body.__name__, type_=body, mode="serialization")
 
 
-def _check_headers(request: Request) -> None:
-    seen = [name for name, _ in request.scope["headers"] if name in _STAND_ONCE]
-    for name in _STAND_ONCE.intersection(seen):
-        if seen.count(name) > 1:
-            raise HeaderRepeated(f"{header_name(name.decode())} stands more than once in this request")
+def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return what `Authorization` says. Raises HeaderRepeated."""
+    seen = {}
+    for name, value in headers:
+        if name in _STAND_ONCE:
+            if name in seen:
+                raise HeaderRepeated(f"{header_name(name.decode())} stands more than once in this request")
+            seen[name] = value
+    authorization = seen.get(b"authorization")
+    return None if authorization is None else authorization.decode("latin-1")

@@ -1,6 +1,5 @@
 """HEAD wherever GET is: the same request, answered by its headers alone."""
 
-from starlette.requests import Request
 from starlette.types import Message, Scope, Send
 
 _ASKS_FOR_HEAD = "milepost.asks_for_head"
@@ -21,6 +20,6 @@ def as_get(scope: Scope, send: Send) -> tuple[Scope, Send]:
     return {**scope, "method": "GET", _ASKS_FOR_HEAD: True}, send_head
 
 
-def asks_for_head(request: Request) -> bool:
+def asks_for_head(scope: Scope) -> bool:
     """Return whether only the headers are wanted: what would wait for something answers at once."""
-    return _ASKS_FOR_HEAD in request.scope
+    return _ASKS_FOR_HEAD in scope

@@ -37,5 +37,5 @@ class Kernel:
 
 def kernel_of(request: Request) -> Kernel:
     """Return the parts of the service that answers ``request``."""
-    kernel: Kernel = request.app.state.kernel
+    kernel: Kernel = request.scope["kernel"]
     return kernel

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi._compat import ModelField
@@ -82,11 +82,9 @@ class Ingredient:
 
     async def make(self, stack: AsyncExitStack | None, values: Mapping[str, Any]) -> Any:
         """Return it, made of its parameters; one that has to be closed is closed with ``stack``."""
-        made: Awaitable[Any] | AbstractAsyncContextManager[Any] = self._make(**values)
-        if stack is not None and isinstance(made, AbstractAsyncContextManager):
-            return await stack.enter_async_context(made)
-        assert isinstance(made, Awaitable)  # noqa: S101 - what all are that are no blocks
-        return await made
+        if self.is_block and stack is not None:
+            return await stack.enter_async_context(self._make(**values))
+        return await self._make(**values)
 
 
 class CallPlan:

@@ -10,13 +10,14 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.addresses import Addresses
 from app.api.door import Door, Entry
-from app.api.heads import as_get
-from app.api.kernel import kernel_of
+from app.api.heads import as_get, asks_for_head
 from app.api.observe import record, take_request_id
 from app.api.problems import answer_problem, explain_failure_of, nothing_here
 from app.errors import InternalError
 
 NO_OPERATION = "none"
+ANSWER_AT_ONCE = "milepost.answer"
+"""An extension of our server: `write` writes a whole answer, and says whether it did."""
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 log = structlog.get_logger()
@@ -43,7 +44,8 @@ class WayIn:
             log.debug("client_gone", request_id=request_id, method=scope["method"], path=scope["path"])
             return
         response.raw_headers += ((b"x-request-id", request_id.encode()), _NOSNIFF)
-        await response(scope, receive, send)
+        if not _answer_at_once(scope, response):
+            await response(scope, receive, send)
         record(scope, scope.get("operation", NO_OPERATION), response.status_code, time.perf_counter() - started)
 
     async def _find_answer(self, request: Request) -> Response:
@@ -66,4 +68,14 @@ class WayIn:
             raise nothing_here(found.methods)
         scope["path_params"] = found.names
         scope["operation"] = found.entry.door.name
-        return await found.entry.answer(request, kernel_of(request))
+        kernel = scope["kernel"] = self._app.state.kernel
+        return await found.entry.answer(request, kernel)
+
+
+def _answer_at_once(scope: Scope, response: Response) -> bool:
+    """Return whether the server has taken the answer as a whole; not one that is streamed, nor one without its body."""
+    extension = scope.get("extensions", {}).get(ANSWER_AT_ONCE)
+    if extension is None or type(response).__call__ is not Response.__call__ or asks_for_head(scope):
+        return False
+    is_written: bool = extension["write"](response.status_code, response.raw_headers, response.body)
+    return is_written

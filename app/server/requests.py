@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.api.way_in import ANSWER_AT_ONCE
 from app.errors import HeadersTooLarge, MalformedRequest, Refusal
 from app.server.exchanges import HttpExchange
 from app.server.heads import END, LINE_END, check_part, check_size, without_upgrade
@@ -261,6 +262,7 @@ class RequestReader(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         self.cycle.may_go_on = self.may_go_on
+        self.scope["extensions"] = {ANSWER_AT_ONCE: {"write": self.cycle.answer}}
         self.phase = BODY
         self._is_answering = self._is_new = True
 

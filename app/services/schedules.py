@@ -1,7 +1,7 @@
 """Schedules: made, changed, paused, backfilled, and how their slots went."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from uuid import UUID
@@ -80,7 +80,7 @@ def _addressed(outcome: Reply | Refusal) -> Reply | Refusal:
     """Return a reply with the id of its schedule, also where it is the one that was given before."""
     if isinstance(outcome, Refusal) or outcome.resource_id is not None:
         return outcome
-    return replace(outcome, resource_id=UUID(from_json(outcome.body)["schedule_id"]))
+    return outcome._replace(resource_id=UUID(from_json(outcome.body)["schedule_id"]))
 
 
 async def _create_new(tx: Tx, creations: Sequence[ScheduleCreation]) -> Sequence[Reply | Refusal]:

@@ -1,10 +1,10 @@
 """Creating workflow runs, alone or many together, with their first tasks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from secrets import token_hex
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -37,8 +37,7 @@ _PLACE_OF_NOW = token_hex(16)
 """Stands for the time of creation until that is known; no caller knows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+class Creation(NamedTuple):
     """A request to create runs; ``many`` if it was sent as a batch, and is answered as one."""
 
     bodies: Sequence[WorkflowRunCreate]
@@ -89,7 +88,7 @@ async def _create_at_once(tx: Tx, creations: Sequence[Creation]) -> Sequence[Rep
     rows = [run._asdict() for group in groups for run in group]
     now = await runs_store.insert_answered_runs(tx, rows, keys, _PLACE_OF_NOW)
     place, written = _PLACE_OF_NOW.encode(), now.encode()
-    return [replace(reply, body=reply.body.replace(place, written)) for reply in replies]
+    return [reply._replace(body=reply.body.replace(place, written)) for reply in replies]
 
 
 async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
