@@ -25,6 +25,8 @@ _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|(?:^|[\[,:\s])-?\d[\d.]*[
 
 With an exponent of two digits a number needs more than 200 others to reach 1e308.
 """
+_EXPONENT = re.compile(rb"[eE]\+?\d{3}")
+_DIGITS = b"0123456789"
 
 
 _LARGE_BYTES = 65_536
@@ -147,11 +149,21 @@ def parse_json(body: bytes) -> Any:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise _explain(body, str(error)) from None
-    if _SUSPICIOUS.search(body) or not _is_shallow(body):
+    if _is_suspicious(body) or not _is_shallow(body):
         _refuse_unstorable(value)
     if (pointer := find_repeated_name(body, value)) is not None:
         raise ValidationFailed.at(pointer, "stands twice in this object")
     return value
+
+
+def _is_suspicious(body: bytes) -> bool:
+    """Return whether ``body`` is `_SUSPICIOUS`; what nearly none has is looked for first, for that costs a fifth.
+
+    Two hundred digits in a row cover one of the places that are two hundred apart.
+    """
+    places = body[199::200]
+    may_be = b"\\u" in body or len(places.translate(None, _DIGITS)) < len(places) or _EXPONENT.search(body)
+    return bool(may_be and _SUSPICIOUS.search(body))
 
 
 def _is_shallow(body: bytes) -> bool:

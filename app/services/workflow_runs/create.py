@@ -28,7 +28,7 @@ from milepost.schemas.tasks import TaskSpec
 from milepost.schemas.workflow_runs import RunStatus, WorkflowRun, WorkflowRunCreate
 
 _FRESH: Mapping[str, Storable] = dict.fromkeys(WorkflowRun.model_fields) | {
-    "status": RunStatus.pending,
+    "status": RunStatus.pending.value,
     "attempt": 1,
     "revision": 1,
 }
