@@ -8,8 +8,11 @@ from statistics import quantiles
 
 import uvloop
 
-NextRequest = Callable[[], bytes | None]
-"""Gives the bytes of the next request; None when there is nothing left to ask."""
+NextRequest = Callable[[bytes], bytes | None]
+"""Gives the bytes of the next request, to the body of the last answer on the same connection, at first an empty one.
+
+None when there is nothing left to ask.
+"""
 
 
 @dataclass(slots=True)
@@ -48,10 +51,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a stream's transport writes
-        self._send()
+        self._send(b"")
 
-    def _send(self) -> None:
-        request = self._next_request() if time.perf_counter() < self._ends_at else None
+    def _send(self, last_body: bytes) -> None:
+        request = self._next_request(last_body) if time.perf_counter() < self._ends_at else None
         if self._transport is None or request is None:
             self._finish()
             return
@@ -75,7 +78,7 @@ class _Connection(asyncio.Protocol):
             self._block.unexpected[status] = self._block.unexpected.get(status, 0) + 1
         self._block.last_body = self._received[head_end + 4 :]
         self._received = b""
-        self._send()
+        self._send(self._block.last_body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -87,7 +90,8 @@ def _content_length(received: bytes, head_end: int) -> int:
     return int(received[start : received.index(b"\r", start)])
 
 
-async def _drive(port: int, next_request: NextRequest, status: int, connections: int, seconds: float) -> Block:
+async def drive_here(port: int, next_request: NextRequest, *, status: int, connections: int, seconds: float) -> Block:
+    """Return what ``connections`` connections got in ``seconds``. Raises ValueError when a status is not ``status``."""
     loop = asyncio.get_running_loop()
     block = Block()
     started = time.perf_counter()
@@ -99,13 +103,12 @@ async def _drive(port: int, next_request: NextRequest, status: int, connections:
     ]
     await asyncio.gather(*(connection.done for _, connection in pairs))
     block.seconds = time.perf_counter() - started
+    if block.unexpected:
+        raise ValueError(f"expected only {status}, got {block.unexpected}; the last answer: {block.last_body!r}")
     return block
 
 
 def drive(port: int, next_request: NextRequest, *, status: int, connections: int, seconds: float) -> Block:
-    """Return what ``connections`` connections got in ``seconds``. Raises ValueError when a status is not ``status``."""
+    """Do what `drive_here` does, in an event loop of its own."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        block = runner.run(_drive(port, next_request, status, connections, seconds))
-    if block.unexpected:
-        raise ValueError(f"expected only {status}, got {block.unexpected}; the last answer: {block.last_body!r}")
-    return block
+        return runner.run(drive_here(port, next_request, status=status, connections=connections, seconds=seconds))

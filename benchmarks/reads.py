@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any
 
-from benchmarks.creates import ADDRESS
+from benchmarks.calls import RUNS as ADDRESS
+from benchmarks.calls import always
 from benchmarks.http import make_request
 from benchmarks.load import NextRequest, drive
 from benchmarks.postgres import connect, make_database, running_postgres
@@ -91,10 +92,10 @@ def _open_store(server_url: str, size: int, stack: ExitStack) -> Store:
     url = make_database(server_url, f"runs_{size}")
     with connect(url) as database:
         seed_runs(database, size)
-        ids = [row[0] for row in database.execute("SELECT workflow_run_id FROM workflow_runs TABLESAMPLE SYSTEM (10)")]
+        ids = [row[0] for row in database.execute("SELECT workflow_run_id FROM workflow_runs TABLESAMPLE BERNOULLI (10)")]
     gets = itertools.cycle([make_request("GET", f"{ADDRESS}/{run_id}") for run_id in random.Random(1).sample(ids, 50)])  # noqa: S311
     store = Store(size, stack.enter_context(running_service(url)))
-    store.questions["get one"] = lambda: next(gets)
+    store.questions["get one"] = lambda _last: next(gets)
     store.counts = {name: _always(ADDRESS + target) for name, target in _COUNTS.items()}
     return store
 
@@ -120,8 +121,7 @@ def _ask_once(store: Store, query: str) -> dict[str, Any]:
 
 
 def _always(target: str) -> NextRequest:
-    request = make_request("GET", target)
-    return lambda: request
+    return always(make_request("GET", target))
 
 
 def _percentile(latencies: Sequence[float], percent: int) -> float:

@@ -1,46 +1,62 @@
 """Where a process spends its CPU time: its Python stacks, sampled by the processor clock."""
 
 import json
+import os
 import signal
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
-SAMPLES_FILE = "BENCHMARK_SAMPLES_FILE"
-"""Names the environment variable with the file that samples are written to."""
 EVERY_SECONDS = 0.001
 """Of CPU time; the kernel rounds it up to its own tick, mostly 4 ms."""
+_WRITE_SECONDS = 30.0
 
+Result = TypeVar("Result")
 Stack = tuple[str, ...]
 """Frames as `file:function`, innermost first."""
 
 
-@contextmanager
-def sampling(file: Path) -> Iterator[None]:
-    """Sample the main thread during the block and write how often each stack was seen to ``file``.
+class Sampler:
+    """Samples the main thread between SIGUSR1 and SIGUSR2, and then writes how often each stack was seen.
 
     The handler runs between two bytecodes, so what a C function takes is told of the Python function that called it.
     """
-    seen: Counter[Stack] = Counter()
 
-    def take(_number: int, frame: FrameType | None) -> None:
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen: Counter[Stack] = Counter()
+        signal.signal(signal.SIGUSR1, self._begin)
+        signal.signal(signal.SIGUSR2, self._end)
+        signal.signal(signal.SIGPROF, self._take)
+
+    def _begin(self, _number: int, _frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
+
+    def _take(self, _number: int, frame: FrameType | None) -> None:
         stack = []
         while frame is not None:
             stack.append(f"{frame.f_code.co_filename}:{frame.f_code.co_qualname}")
             frame = frame.f_back
-        seen[tuple(stack)] += 1
+        self._seen[tuple(stack)] += 1
 
-    signal.signal(signal.SIGPROF, take)
-    signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
-    try:
-        yield
-    finally:
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        file.write_text(json.dumps(list(seen.items())))
+        written = self._file.with_suffix(".part")
+        written.write_text(json.dumps(list(self._seen.items())))
+        written.rename(self._file)
 
 
-def read_samples(file: Path) -> Counter[Stack]:
-    """Return what ``sampling`` wrote."""
-    return Counter({tuple(stack): count for stack, count in json.loads(file.read_text())})
+def sample(pid: int, file: Path, load: Callable[[], Result]) -> tuple[Result, Counter[Stack]]:
+    """Return what ``load`` returns, and the samples of a process that has a `Sampler` with this file meanwhile."""
+    os.kill(pid, signal.SIGUSR1)
+    result = load()
+    os.kill(pid, signal.SIGUSR2)
+    deadline = time.monotonic() + _WRITE_SECONDS
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the process has written no samples")
+        time.sleep(0.05)
+    return result, Counter({tuple(stack): count for stack, count in json.loads(file.read_text())})

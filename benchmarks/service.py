@@ -1,4 +1,4 @@
-"""The service under load: a real uvicorn process."""
+"""The servers under load, each a process of its own: the service as it is served, and a stock FastAPI application."""
 
 import os
 import signal
@@ -6,57 +6,77 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.http import API_KEY
-from benchmarks.sampling import SAMPLES_FILE
+from benchmarks.http import API_KEY, make_request
+from benchmarks.processes import cpu_seconds_of
 
-_START_SECONDS = 30.0
-_OPTIONS = (
-    "--factory",
-    "--no-access-log",
-    "--no-server-header",
-    "--log-level=warning",
-    "--lifespan=on",
-    "--ws=none",
-    "--timeout-keep-alive=75",
-)
+_START_SECONDS = 60.0
+_QUIET_SECONDS = 0.25
+_QUIET_SHARE = 0.2
+"""Of one core: a server that uses less than that has started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running service."""
+    """A running server."""
 
     port: int
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time the process has used. Source: proc(5); Linux only."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the CPU time that its processes have used."""
+        return cpu_seconds_of(self.pid)
 
 
 @contextmanager
-def running_service(database_url: str, samples_file: Path | None = None) -> Iterator[Service]:
-    """Give the service on this database; with ``samples_file`` it samples itself and writes there at its end."""
+def running_service(
+    database_url: str, *, workers: int = 1, samples_file: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """Give the service on this database, as `milepost serve` serves it; with ``samples_file`` it can be sampled."""
     port = _free_port()
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MILEPOST_")},
+        **_without_settings(os.environ),
         "MILEPOST_DATABASE_URL": database_url,
         "MILEPOST_API_KEY": API_KEY,
         "MILEPOST_LOG_LEVEL": "warning",
-        **({SAMPLES_FILE: str(samples_file)} if samples_file else {}),
+        "MILEPOST_WORKERS": str(workers),
+        "MILEPOST_DRAIN_SECONDS": "1",
+        **(settings or {}),
     }
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.validate_only_app:create_app", *_OPTIONS, f"--port={port}"]
-    process = subprocess.Popen(command, env=environment)
+    with _running(["app", "serve", f"--port={port}"], port, environment, samples_file) as service:
+        yield service
+
+
+@contextmanager
+def running_stock_app(samples_file: Path | None = None) -> Iterator[Service]:
+    """Give the stock application on plain uvicorn; it writes no log of its requests, as the service writes none."""
+    port = _free_port()
+    arguments = ["uvicorn", "benchmarks.stock_app:app", f"--port={port}", "--log-level=warning", "--no-access-log"]
+    with _running(arguments, port, os.environ, samples_file) as service:
+        yield service
+
+
+def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith("MILEPOST_")}
+
+
+@contextmanager
+def _running(
+    arguments: Sequence[str], port: int, environment: Mapping[str, str], samples_file: Path | None
+) -> Iterator[Service]:
+    sampled = ["benchmarks.sampled", str(samples_file)] if samples_file else []
+    process = subprocess.Popen([sys.executable, "-m", *sampled, *arguments], env=environment)
+    service = Service(port, process.pid)
     try:
-        _wait_until_open(process, port)
-        yield Service(port, process.pid)
+        _wait_for_answer(process, port)
+        _wait_until_quiet(service)
+        yield service
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         process.wait()
 
 
@@ -67,13 +87,25 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_open(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_for_answer(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            with socket.create_connection(("127.0.0.1", port), timeout=_START_SECONDS) as connection:
+                connection.sendall(make_request("GET", "/livez", headers="Connection: close\r\n"))
+                if connection.recv(1):
+                    return
         except OSError:
             time.sleep(0.05)
-        else:
+    raise RuntimeError("the server did not start")
+
+
+def _wait_until_quiet(service: Service) -> None:
+    """Wait until no process of it is starting any more: that takes much more CPU time than being there."""
+    used = service.cpu_seconds()
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(_QUIET_SECONDS)
+        used, before = service.cpu_seconds(), used
+        if used - before < _QUIET_SHARE * _QUIET_SECONDS:
             return
-    raise RuntimeError("the service did not start")

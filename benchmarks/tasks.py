@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.absurd import Absurd, running_absurd
+from benchmarks.filling import fill_queue
 from benchmarks.postgres import connect, make_database, running_postgres
 from benchmarks.service import Service, running_service
 from benchmarks.tables import Cell, render_table
@@ -22,13 +23,6 @@ SELECT gen_random_uuid(), gen_random_uuid(), 'bench', 'count', '{"n": 1}', '{}',
        moment, moment, moment, moment, 'seed', gen_random_uuid()
 FROM (SELECT now() - n * interval '1 second' AS moment FROM generate_series(1, %s) n) AS past
 """
-_FILL = """
-INSERT INTO tasks (task_id, run_id, queue, task_name, params, headers, priority, max_attempts, status, ready_at)
-SELECT gen_random_uuid(), gen_random_uuid(), 'bench', 'count', '{"n": 1}', '{}', 0, 1, 'pending', now()
-FROM generate_series(1, %s)
-"""
-_QUEUE = "INSERT INTO queues (queue) VALUES ('bench') ON CONFLICT DO NOTHING"
-_EMPTY = "DELETE FROM tasks WHERE completed_at IS NULL"
 
 
 @dataclass(slots=True)
@@ -77,7 +71,7 @@ def _kinds(service: Service, url: str, absurd: Absurd) -> Sequence[Kind]:
         for size in BATCHES:
 
             def work(seconds: float, size: int = size, connections: int = connections) -> float:
-                _fill(url, round(seconds * 30_000))
+                fill_queue(url, round(seconds * 30_000))
                 return work_over_http(service.port, size, connections, seconds)
 
             def work_there(seconds: float, size: int = size, connections: int = connections) -> float:
@@ -87,18 +81,9 @@ def _kinds(service: Service, url: str, absurd: Absurd) -> Sequence[Kind]:
     return kinds
 
 
-def _fill(url: str, tasks: int) -> None:
-    """Put as many tasks on the queue as can be worked in one block, and no others."""
-    with connect(url) as database:
-        database.execute(_QUEUE)
-        database.execute(_EMPTY)
-        database.execute(_FILL, [tasks])
-        database.execute("VACUUM (ANALYZE) tasks")
-
-
 def _seed_history(url: str) -> None:
+    fill_queue(url, 0)
     with connect(url) as database:
-        database.execute(_EMPTY)
         database.execute(_SEED, [HISTORY])
         database.execute("VACUUM (ANALYZE) tasks")
         database.execute("CHECKPOINT")

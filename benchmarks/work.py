@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from benchmarks.calls import TASK
 from benchmarks.http import make_request
-
-_SPEC = {"task_name": "count", "queue": "bench", "params": {"n": 1}}
 
 
 class Connection:
@@ -40,7 +39,7 @@ Turn = Callable[[Connection, float], Awaitable[int]]
 
 def spawn_over_http(port: int, size: int, connections: int, seconds: float) -> float:
     """Return how many tasks are spawned a second, ``size`` with each call."""
-    target, body = ("/v1/tasks", _SPEC) if size == 1 else ("/v1/tasks/batch", {"tasks": [_SPEC] * size})
+    target, body = ("/v1/tasks", TASK) if size == 1 else ("/v1/tasks/batch", {"tasks": [TASK] * size})
     sent = json.dumps(body).encode()
 
     async def spawn(connection: Connection, until: float) -> int:
