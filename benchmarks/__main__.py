@@ -1,40 +1,58 @@
-"""`python -m benchmarks`: measure, print, and after a full run write RESULTS.md."""
+"""`python -m benchmarks`: measure, print, and write the tables of a full run into RESULTS.md."""
 
 import argparse
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from benchmarks.alone import measure_alone
+from benchmarks.churn import measure_churn
 from benchmarks.creates import measure_creates
 from benchmarks.foreach import measure_foreach
 from benchmarks.machine import describe_machine
 from benchmarks.reads import measure_reads
-from benchmarks.results import write_results
+from benchmarks.results import write_result
 from benchmarks.stages import measure_stages
 from benchmarks.tasks import measure_tasks
 
-SECTIONS: Mapping[str, Callable[[float], str]] = {
-    "creates": measure_creates,
-    "stages": measure_stages,
-    "reads": measure_reads,
-    "tasks": measure_tasks,
-    "foreach": measure_foreach,
-}
+SECONDS = 1.0
+CYCLES = 200_000
+
+
+def find_sections(seconds: float, cycles: int) -> Mapping[str, Callable[[], str]]:
+    """Return what can be measured, by name; each gives its tables."""
+    return {
+        "machine": describe_machine,
+        "creates": partial(measure_creates, seconds),
+        "stages": partial(measure_stages, seconds),
+        "reads": partial(measure_reads, seconds),
+        "tasks": partial(measure_tasks, seconds),
+        "alone": partial(measure_alone, seconds),
+        "churn": partial(measure_churn, cycles),
+        "foreach": measure_foreach,
+    }
+
+
+OPTIONAL = {"prefect"}
+"""What is measured only when it is named."""
 
 
 def main() -> None:
     """Measure the sections that are named, or all."""
+    names = ", ".join(find_sections(SECONDS, CYCLES))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the service on this machine.")
-    parser.add_argument("sections", nargs="*", metavar="section", help=f"some of {', '.join(SECTIONS)}; all if none")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one block of load (3)")
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"some of {names}; all if none")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"length of one block of load ({SECONDS:g})")
+    parser.add_argument("--cycles", type=int, default=CYCLES, help=f"tasks of the churn ({CYCLES})")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md, as a full run does anyway")
     options = parser.parse_args()
-    if unknown := set(options.sections) - set(SECTIONS):
+    sections = find_sections(options.seconds, options.cycles)
+    if unknown := set(options.sections) - set(sections):
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
-    tables = {"machine": describe_machine()}
-    print(tables["machine"], flush=True)
-    for name in options.sections or SECTIONS:
-        tables[name] = SECTIONS[name](options.seconds)
-        print(f"\n{name}\n\n{tables[name]}", flush=True)
-    if not options.sections:
-        write_results(tables)
+    for name in options.sections or [name for name in sections if name not in OPTIONAL]:
+        table = sections[name]()
+        print(f"\n{name}\n\n{table}", flush=True)
+        if options.write or not options.sections:
+            write_result(name, table)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Size:
     rows: list[float] = field(default_factory=list)
 
 
-def measure_foreach(_seconds: float) -> str:
+def measure_foreach() -> str:
     """Return a table of milliseconds and rows of an item, for each number of items, in interleaved rounds."""
     with running_postgres() as server_url:
         url = make_database(server_url, "executions")

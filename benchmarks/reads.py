@@ -80,7 +80,7 @@ def measure_reads(seconds: float) -> str:
                     latencies.setdefault((name, store.size, connections), []).extend(asked)
         for name in stores[0].counts:
             for store in stores:
-                counts[name, store.size, 1] = _ask(store, store.counts[name], 1, seconds)
+                counts[name, store.size, 1] = _ask(store, store.counts[name], 1, max(1.0, seconds))
     return f"{_render_reads(list(stores[0].questions), latencies)}\n\n{_render_counts(list(_COUNTS), counts)}"
 
 
@@ -92,7 +92,9 @@ def _open_store(server_url: str, size: int, stack: ExitStack) -> Store:
     url = make_database(server_url, f"runs_{size}")
     with connect(url) as database:
         seed_runs(database, size)
-        ids = [row[0] for row in database.execute("SELECT workflow_run_id FROM workflow_runs TABLESAMPLE BERNOULLI (10)")]
+        ids = [
+            row[0] for row in database.execute("SELECT workflow_run_id FROM workflow_runs TABLESAMPLE BERNOULLI (10)")
+        ]
     gets = itertools.cycle([make_request("GET", f"{ADDRESS}/{run_id}") for run_id in random.Random(1).sample(ids, 50)])  # noqa: S311
     store = Store(size, stack.enter_context(running_service(url)))
     store.questions["get one"] = lambda _last: next(gets)
