@@ -188,7 +188,7 @@ class Tx:
         await self._say(f"SAVEPOINT {name}")
         try:
             yield
-        except BaseException:
+        except Exception:  # who is interrupted does not go on: all of it is undone, and nothing must hide that
             await self._say(f"ROLLBACK TO SAVEPOINT {name}")
             raise
         await self._say(f"RELEASE SAVEPOINT {name}")
@@ -351,19 +351,26 @@ def _driver_of(taken: PoolProxiedConnection) -> Connection:
 async def _give_back(engine: AsyncEngine, taken: PoolProxiedConnection) -> None:
     """Give a connection back without a transaction on it; one that does not let go is closed.
 
-    Where one is broken, the others are most likely, too: each is made anew before it is used again.
+    Where one is broken, the others are most likely, too: each is made anew before it is used again. Nobody is told that
+    it broke in a rollback: nothing was written, and what led to the rollback is what is to be told.
     """
     connection = _driver_of(taken)
     try:
-        if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
-            await connection.rollback()
+        if not _is_idle(connection):
+            with suppress(psycopg.Error):
+                await connection.rollback()
     except BaseException:
         await greenlet_spawn(taken.invalidate)
         raise
-    if connection.closed:
-        await greenlet_spawn(engine.pool._invalidate, taken)  # noqa: SLF001 - as SQLAlchemy itself does
-    else:
+    if _is_idle(connection):
         taken.close()
+    else:
+        await greenlet_spawn(engine.pool._invalidate, taken)  # noqa: SLF001 - as SQLAlchemy itself does
+
+
+def _is_idle(connection: Connection) -> bool:
+    """Return whether a connection is there, and on it nothing under way."""
+    return connection.info.transaction_status == TransactionStatus.IDLE
 
 
 @contextmanager

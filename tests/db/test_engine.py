@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,7 @@ from sqlalchemy import bindparam, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db import idling
-from app.db.engine import Database, read_url
+from app.db.engine import Database, Tx, read_url
 from app.db.failures import explain_failure
 from app.db.sessions import OldPrimaryError, Timelines
 from app.domain.json_texts import JsonText
@@ -121,6 +122,21 @@ class TestDatabase:
                 assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
         await pool.close()
 
+    @pytest.mark.parametrize("reason", [ZeroDivisionError, asyncio.CancelledError])
+    async def test_connection_that_breaks_in_a_rollback_hides_nothing(
+        self, database_url: str, reason: type[BaseException]
+    ) -> None:
+        pool = open_pool(database_url)
+        with pytest.raises(reason):  # noqa: PT012 - the block is what fails
+            async with pool.transaction() as tx, undoing(tx, reason):
+                pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                with connect(database_url) as connection:
+                    connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+                raise reason
+        async with pool.transaction() as tx:
+            assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+        await pool.close()
+
     async def test_idle_connections_are_given_back_and_others_come_when_needed(
         self, new_database: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -162,6 +178,11 @@ class TestDatabase:
         explained = explain_failure(failure.value)
         assert isinstance(explained, Unavailable)
         assert "no connection left" in explained.detail
+
+
+def undoing(tx: Tx, reason: type[BaseException]) -> AbstractAsyncContextManager[None]:
+    """Return a savepoint for who is interrupted: it would undo what is undone anyway."""
+    return tx.savepoint() if reason is asyncio.CancelledError else nullcontext()
 
 
 def sessions_of(url: str) -> int:
