@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from types import FrameType
 
 import structlog
@@ -44,10 +44,12 @@ from app.db.failures import DATABASE_FAILURES
 from app.db.migrations import start_upgraded
 from app.db.outages import Outage, describe_failure
 from app.db.wakeups import Wakeups
+from app.execution.dropped_children import cancel_dropped_children
 from app.greeting import write_greeting
 from app.logs import configure_logs, logs_as_text
 from app.services.operations import service_version
 from app.settings import Settings
+from app.store import dropped_children
 
 ROUTERS = (
     workflow_runs.router,
@@ -152,6 +154,7 @@ async def running_kernel(settings: Settings) -> AsyncIterator[Kernel]:
             stack.callback(making.cancel)
         sightings = Sightings()
         housekeeping = Housekeeping(database, make_chores(settings, sightings))
+        wakeups.on(dropped_children.TOPIC, partial(housekeeping.hurry, cancel_dropped_children.__name__))
         await wakeups.start()
         stack.push_async_callback(wakeups.stop)
         housekeeping.start()

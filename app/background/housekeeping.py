@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -27,6 +28,11 @@ class Housekeeping:
         self._places = asyncio.Semaphore(ROUNDS_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
         self._done_at: dict[str, float] = {}
+        self._news = {job.name: asyncio.Event() for job in jobs}
+
+    def hurry(self, name: str) -> None:
+        """End the pause of a chore: there is something for it to do."""
+        self._news[name].set()
 
     def start(self) -> None:
         """Begin."""
@@ -48,6 +54,7 @@ class Housekeeping:
     async def _repeat(self, job: Job) -> None:
         failures = 0
         while True:
+            self._news[job.name].clear()
             try:
                 async with self._turns.take(), self._places:
                     taken = await job.take_round(self._database)
@@ -61,7 +68,12 @@ class Housekeeping:
             HOUSEKEEPING_AT.labels(loop=job.name).set_to_current_time()
             HOUSEKEEPING_ROWS.labels(loop=job.name).inc(taken.rows)
             if not taken.is_full:
-                await asyncio.sleep(job.pause_seconds)
+                await self._rest(job)
+
+    async def _rest(self, job: Job) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(job.pause_seconds):
+                await self._news[job.name].wait()
 
     def _note_failure(self, job: Job, failure: Exception, failures: int) -> None:
         """Count a round that failed, and log the first of several in a row; that the database is away is told once."""

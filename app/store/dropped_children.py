@@ -11,6 +11,8 @@ from app.models import WorkflowExecution, WorkflowRun, WorkflowStep
 from app.store.locks import Rank
 from app.store.set_aside_rows import ids_set_aside_by
 
+TOPIC = "dropped_children"
+"""Has news when a run was marked."""
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOST = bindparam("most", type_=Integer)
 
@@ -26,6 +28,7 @@ async def mark_children_dropped(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Non
     """UPDATE locked runs whose ended steps may have open children."""
     if workflow_run_ids:
         await tx.execute(_MARK, {"ids": list(workflow_run_ids)})
+        tx.topics.add(TOPIC)
 
 
 _FIND = (

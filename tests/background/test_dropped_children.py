@@ -3,12 +3,15 @@
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
+from app.background.housekeeping import Housekeeping
 from app.db.engine import Database
 from tests.definitions import task
 from tests.executing import children_of, claim_steps, start, status_of, statuses_of
 from tests.factories import address, report
+from tests.replicas import replica
 from tests.waiting import eventually
 
 Json = dict[str, Any]
@@ -68,6 +71,15 @@ class TestDroppedChildren:
 
         await eventually(are_cancelled)
         assert (await statuses_of(client, run))["kin"] == "cancelled"
+
+    async def test_the_housekeeping_is_told_at_once(self, new_database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        told: list[str] = []
+        monkeypatch.setattr(Housekeeping, "hurry", lambda _, name: told.append(name))
+        async with replica(new_database()) as client:
+            run, *_ = await start_family(client)
+            told.clear()  # of what a replica is told when it begins to listen
+            await end(client, run)
+            assert told == ["cancel_dropped_children"]
 
     async def test_retry_cancels_what_the_attempt_before_has_left(
         self, client: httpx.AsyncClient, database: Database

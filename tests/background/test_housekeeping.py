@@ -101,6 +101,16 @@ class TestHousekeeping:
         await housekeeping.stop()
         assert chore.done == 1
 
+    async def test_pause_ends_when_there_is_something_to_do(self, database: Database) -> None:
+        chore = Rounds()
+        housekeeping = Housekeeping(database, [Sweep("resting", chore, 3600)])
+        housekeeping.start()
+        for rounds in range(1, 5):
+            async with asyncio.timeout(PROMPT_SECONDS):
+                await chore.reached(rounds)
+            housekeeping.hurry("resting")
+        await housekeeping.stop()
+
     async def test_few_chores_are_done_at_the_same_time(self, database: Database) -> None:
         under_way, most = 0, 0
 
