@@ -151,8 +151,9 @@ class OrderedTx(Tx):
         self.order = LockOrder()
 
     def commit_together(self) -> None:
+        if self.commits_each:
+            self.order = LockOrder()
         super().commit_together()
-        self.order = LockOrder()
 
     async def _run(self, statement: Executable, parameters: Mapping[str, Any], *, prepare: bool | None = None) -> Rows:
         if self.commits_each:

@@ -7,11 +7,22 @@ from uuid import UUID
 from app.db.engine import Parameters, Tx
 from app.domain.json_texts import JsonValue
 from app.domain.json_values import fingerprint
+from app.domain.lease_tokens import is_of_step
+from app.domain.records import TaskRow
 from app.errors import Refusal, ValidationFailed
 from app.execution.run_memory import MEMORY_MOST
 from app.execution.session import Executions
 from app.execution.work_reports import complete_work, keep_attempts, lock_runs_of_steps
-from app.moves.leases import Answered, Report, answer_without_lease, is_held, look_at, move_on, tasks_of_steps
+from app.moves.leases import (
+    Answered,
+    Report,
+    answer_without_lease,
+    answered_task,
+    is_held,
+    look_at,
+    move_on,
+    tasks_of_steps,
+)
 from app.moves.tasks import task_topic
 from app.store import claims as claims_store
 from app.store import tasks as tasks_store
@@ -24,10 +35,17 @@ _FULL = ValidationFailed.at("/memory", f"the memory of the run would have more t
 _NO_STEP = ValidationFailed.at("/memory", "the task is no step of an executed run, which has no memory")
 
 
-async def complete_each(tx: Tx, reports: Sequence[Report[Completion]]) -> Sequence[Answered | Refusal]:
+def are_plain(reports: Sequence[Report[Completion]]) -> bool:
+    """Return whether none of the reports is about a step of an executed run, or brings what only those take."""
+    return not any(is_of_step(report.token) or _memory_of(report) for report in reports)
+
+
+async def complete_each(
+    tx: Tx, reports: Sequence[Report[Completion]], *, is_shown: bool = False
+) -> Sequence[Answered | Refusal]:
     """Complete the tasks of those who hold them, and tell the others why theirs are not.
 
-    The runs whose steps they were go on as their definitions say.
+    The runs whose steps they were go on as their definitions say. Tasks that are not shown are answered with nothing.
     """
     if not reports:
         return []
@@ -39,17 +57,33 @@ async def complete_each(tx: Tx, reports: Sequence[Report[Completion]]) -> Sequen
     settled, held = await _complete_steps(tx, executions, first, work) if work else ({}, set())
     settled |= await _refuse_memory(tx, {key: r for key, r in first.items() if _memory_of(r) and key[0] not in work})
     plain = [_completed_row(report, is_held=key in held) for key, report in first.items() if key not in settled]
-    done = await claims_store.complete_tasks(tx, plain)
-    for row in done:
-        tx.topics.add(task_topic(row.task_id))
-        tx.ready[row.queue] += 1
+    done = await _complete_plain(tx, plain, is_shown=is_shown) if plain else {}
     await executions.write()
     answers = {places[key]: answer for key, answer in settled.items() if answer is not None}
-    answers |= {places[row.task_id, row.lease_token]: Answered(b"") for row in done}
+    answers |= {place: done[key] for key, place in places.items() if key in done}
     left = [place for place in range(len(reports)) if place not in answers]
+    if left:
+        tx.commit_together()
     others = [reports[place] for place in left]
     answers |= zip(left, await answer_without_lease(tx, others, await look_at(tx, others)), strict=True)
     return [answers[place] for place in range(len(reports))]
+
+
+async def _complete_plain(
+    tx: Tx, rows: Sequence[Parameters], *, is_shown: bool
+) -> dict[tuple[UUID, UUID | None], Answered]:
+    """Complete tasks by their leases, and return what is answered of each."""
+    done: Sequence[claims_store.CompletedTask | TaskRow]
+    if is_shown:
+        done = await claims_store.complete_shown_tasks(tx, rows)
+    else:
+        done = await claims_store.complete_tasks(tx, rows)
+    tx.topics |= {task_topic(row.task_id) for row in done}
+    tx.ready.update(row.queue for row in done)
+    return {
+        (row.task_id, row.lease_token): answered_task(row) if isinstance(row, TaskRow) else Answered(b"")
+        for row in done
+    }
 
 
 async def _complete_steps(

@@ -1,7 +1,7 @@
 """Leases: who holds a task, and what is answered to reports of those who hold theirs or have lost it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from app.domain.records import SpentLeaseRow, TaskRow
 from app.errors import AttemptFailed, Conflict, LeaseLost, Refusal, TaskCancelled
 from app.moves.event_waits import withhold_work
 from app.moves.runs import pin_runs_of_steps
-from app.moves.tasks import read_task, store_ended, task_not_found
+from app.moves.tasks import read_task, show_task, store_ended, task_not_found
 from app.store import leases as leases_store
 from app.store import tasks as tasks_store
 from app.store.recordsets import as_bytes
@@ -32,6 +32,13 @@ Sent_co = TypeVar("Sent_co", bound=LeaseBody, covariant=True)
 Body = TypeVar("Body", bound=LeaseBody)
 
 
+def _read_token(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        return _NO_TOKEN
+
+
 @dataclass(frozen=True, slots=True)
 class Report(Generic[Sent_co]):
     """A call about a task by a worker that names its lease."""
@@ -41,14 +48,11 @@ class Report(Generic[Sent_co]):
     call: str
     name: str = ""
     """Of the checkpoint, where one is written."""
+    token: UUID = field(init=False)
+    """The lease token; one that is no token of ours is one that nobody holds."""
 
-    @property
-    def token(self) -> UUID:
-        """The lease token; one that is no token of ours is one that nobody holds."""
-        try:
-            return UUID(self.body.lease_token)
-        except ValueError:
-            return _NO_TOKEN
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token", _read_token(self.body.lease_token))
 
     def content(self) -> dict[str, JsonValue]:
         """Return what was sent, without the token."""
@@ -82,6 +86,11 @@ async def pin_runs_of_reports(tx: Tx, reports: Sequence[Report[LeaseBody]]) -> N
 def answered(model: BaseModel) -> Answered:
     """Return ``model`` as an answer."""
     return Answered(write_json(model), getattr(model, "revision", None))
+
+
+def answered_task(task: TaskRow) -> Answered:
+    """Return a task as an answer."""
+    return Answered(write_json(show_task(task)), task.revision)
 
 
 def is_held(task: TaskRow, token: UUID) -> bool:
@@ -150,7 +159,7 @@ def _find_answer(report: Report[LeaseBody], task: TaskRow | None, spent: SpentLe
         if spent.body == fingerprint(report.content()):
             return Answered(write_json(spent.answer), read_json(spent.answer).get("revision"))
     elif _has_completed(report, task):
-        return answered(read_task(task))
+        return answered_task(task)
     return _refuse(report, task, spent)
 
 

@@ -1,11 +1,13 @@
 """Tasks that are moved: spawned, ended, cancelled, opened again; and how they are shown."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from app.db.engine import Tx
+from app.db.engine import Parameters, Tx
+from app.domain.json_texts import Storable
 from app.domain.moves import allowed_for_task
 from app.domain.records import IdempotencyKeyRow, TaskRow
 from app.domain.task_moves import end, past_attempt, reopen
@@ -45,6 +47,17 @@ def read_task(row: TaskRow) -> Task:
     shown["status"] = TaskStatus(row.status)
     shown["reason"] = row.reason and Reason(row.reason)
     return Task.model_construct(None, **shown, cancellation=given or None)
+
+
+_MEMBERS: Mapping[str, Storable] = dict.fromkeys(Task.model_fields)
+_values_of = attrgetter(*_SHOWN)
+
+
+def show_task(row: TaskRow) -> Parameters:
+    """Return what `Task` says of a stored task; plain, for where it is only written."""
+    given = {"max_delay": row.max_delay_seconds, "max_duration": row.max_duration_seconds}
+    limits = {name: limit for name, limit in given.items() if limit is not None}
+    return {**_MEMBERS, **dict(zip(_SHOWN, _values_of(row), strict=True)), "cancellation": limits or None}
 
 
 def refuse_move(task: TaskRow, detail: str) -> MoveNotAllowed:

@@ -21,7 +21,7 @@ from app.db.outages import describe_failure
 from app.db.wakeups import Wakeups, queue_topic
 from app.domain.json_texts import JsonValue
 from app.errors import Refusal
-from app.execution.completions import complete_each
+from app.execution.completions import are_plain, complete_each
 from app.moves.attempts import expire_leases
 from app.moves.event_waits import wake_due_tasks
 from app.moves.leases import Answered, Report
@@ -29,7 +29,7 @@ from app.store import checkpoints as checkpoints_store
 from app.store import claims as claims_store
 from app.store import due_tasks as due_tasks_store
 from app.store import queues as queues_store
-from app.store.claims import HandedTask
+from app.store.claims import HandedTask, QueueLimits, TakenTasks
 from app.store.sizes import BYTES_MOST
 from milepost.schemas.tasks import Claim, CompletedItem, TaskCompletions, TaskStatus
 
@@ -74,6 +74,8 @@ class Exchange:
 async def _exchange(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | Refusal]:
     """Take all results in, then hand tasks out to all who claim."""
     keys = {place: wish.key for place, wish in enumerate(wishes) if wish.claim and wish.key}
+    if not keys and _is_one_statement(wishes):
+        tx.commit_each()
     recalled = await recall_claims(tx, keys)
     accepted = {place: wish for place, wish in enumerate(wishes) if place not in recalled.refused}
     reports = [_report_of(item) for wish in accepted.values() for item in wish.done]
@@ -86,7 +88,8 @@ async def _exchange(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | 
     for queue in sorted({wish.queue for wish in accepted.values() if wish.claim}):
         of_queue = {place: wish.claim for place, wish in accepted.items() if wish.claim and wish.queue == queue}
         unserved = {place: claim for place, claim in of_queue.items() if place not in served}
-        handed |= await _hand_out(tx, this, queue, unserved)
+        if unserved:
+            handed |= await _hand_out(tx, this, queue, unserved)
     await remember_claims(tx, keys, handed)
     tx.is_promise = tx.is_promise and bool(reports or handed or again)
     given = await _show(tx, handed | again)
@@ -101,6 +104,21 @@ async def _exchange(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | 
 
 exchange = batched(_exchange)
 """Take the results of a worker in, and hand tasks out to it."""
+
+
+def _is_one_statement(wishes: Sequence[Exchange]) -> bool:
+    """Return whether there are only results of plain tasks, or only claims for the same.
+
+    What one claim hands out must not depend on whether another one fails. Both together commit together: that waits
+    once for the disk, and not twice.
+    """
+    claims = {(wish.queue, _names_of(wish.claim)) for wish in wishes if wish.claim}
+    reports = [_report_of(item) for wish in wishes for item in wish.done]
+    return len(claims) == 1 if not reports else not claims and are_plain(reports)
+
+
+def _names_of(claim: Claim) -> frozenset[str] | None:
+    return None if claim.task_names is None else frozenset(claim.task_names)
 
 
 def _report_of(item: CompletedItem) -> Report[CompletedItem]:
@@ -118,31 +136,54 @@ def _outcome_of(report: Report[CompletedItem], outcome: Answered | Refusal) -> P
 
 async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[HandedTask]]:
     """Hand tasks of ``queue`` out to ``claims``, by their place in the batch."""
-    if not claims:
+    if this.room <= 0:
+        this.put_off |= claims.keys()
         return {}
-    limits = (await claims_store.read_queues(tx, [queue])).get(queue)
-    if limits is None and await queues_store.revive_queue(tx, queue):
-        limits = (await claims_store.read_queues(tx, [queue])).get(queue)
-    if limits is None or limits.paused:
+    groups = _by_names(claims)
+    first = await _claim_at_once(tx, this, queue, *groups[0])
+    if first.limits is None or first.limits.paused:
         return {}
-    if limits.has_expired:
-        await _clear_away(tx, due_tasks_store.find_expired_tasks, expire_leases)
-    if limits.has_due:
-        await _clear_away(tx, due_tasks_store.find_due_tasks, wake_due_tasks)
-    free = None if limits.max_concurrency is None else await _free_places(tx, queue)
-    groups: dict[frozenset[str] | None, dict[int, Claim]] = {}
-    for place, claim in claims.items():
-        names = None if claim.task_names is None else frozenset(claim.task_names)
-        groups.setdefault(names, {})[place] = claim
+    free = None if first.is_free else await _make_way(tx, first.limits)
+    found = first if first.is_free else None
     handed: dict[int, list[HandedTask]] = {}
-    for names, group in groups.items():
-        wanted = sorted(names) if names else None
-        rows = await _claim(tx, this, queue, wanted, free, group, limits.default_lease_seconds)
+    for names, group in groups:
+        rows = await _claim(tx, this, queue, names, free, group, found)
+        found = None
         free = None if free is None else free - len(rows)
         handed |= _by_claim(rows)
         if this.room <= 0:
             this.put_off |= group.keys() - handed.keys()
     return handed
+
+
+def _by_names(claims: Mapping[int, Claim]) -> list[tuple[Sequence[str] | None, dict[int, Claim]]]:
+    """Return the claims of a batch, by their places, with the names of tasks that they want; None: any."""
+    groups: dict[frozenset[str] | None, dict[int, Claim]] = {}
+    for place, claim in claims.items():
+        groups.setdefault(_names_of(claim), {})[place] = claim
+    return [(None if names is None else sorted(names), group) for names, group in groups.items()]
+
+
+async def _claim_at_once(
+    tx: Tx, this: Round, queue: str, names: Sequence[str] | None, claims: Mapping[int, Claim]
+) -> TakenTasks:
+    """Claim for all ``claims`` by one statement, if nothing has to be done on the queue before."""
+    left = {place: claim.limit for place, claim in claims.items()}
+    claimers, most = _claimers(claims, left), sum(left.values())
+    found = await claims_store.claim_tasks(tx, queue, names, most, this.room, claimers, regardless=False)
+    if found.limits is None and await queues_store.revive_queue(tx, queue):
+        found = await claims_store.claim_tasks(tx, queue, names, most, this.room, claimers, regardless=False)
+    return found
+
+
+async def _make_way(tx: Tx, limits: QueueLimits) -> int | None:
+    """Do what has to be done before tasks of a queue are handed out; how many it may run more, None: without limit."""
+    tx.commit_together()
+    if limits.has_expired:
+        await _clear_away(tx, due_tasks_store.find_expired_tasks, expire_leases)
+    if limits.has_due:
+        await _clear_away(tx, due_tasks_store.find_due_tasks, wake_due_tasks)
+    return None if limits.max_concurrency is None else await _free_places(tx, limits.queue)
 
 
 async def _clear_away(
@@ -168,29 +209,32 @@ async def _claim(
     names: Sequence[str] | None,
     free: int | None,
     claims: Mapping[int, Claim],
-    default_lease_seconds: float,
+    found: TakenTasks | None,
 ) -> Sequence[HandedTask]:
     """Claim for all ``claims``; again where tasks of a key, of which only one can run, stood in the way of others.
 
-    Whoever waits is told of tasks that are left because there is no room for them.
+    ``found`` is what was claimed for them already. Whoever waits is told of tasks that are left because there is no
+    room for them.
     """
     taken: list[HandedTask] = []
     left = {place: claim.limit for place, claim in claims.items()}
     while True:
-        wanted = sum(left.values())
-        most = wanted if free is None else min(wanted, free - len(taken))
-        if most <= 0 or this.room <= 0:
-            return taken
-        found = await claims_store.claim_tasks(
-            tx, queue, names, most, this.room, _claimers(claims, left, default_lease_seconds)
-        )
+        if found is None:
+            wanted = sum(left.values())
+            most = wanted if free is None else min(wanted, free - len(taken))
+            if most <= 0 or this.room <= 0:
+                return taken
+            claimers = _claimers(claims, left)
+            found = await claims_store.claim_tasks(tx, queue, names, most, this.room, claimers, regardless=True)
         taken += found.tasks
         for task in found.tasks:
             left[task.claimer] -= 1
         this.room -= found.size
-        tx.ready[queue] += found.left_over
+        if found.left_over:
+            tx.ready[queue] += found.left_over
         if not found.passed_over:
             return taken
+        found = None
 
 
 async def _free_places(tx: Tx, queue: str) -> int | None:
@@ -199,14 +243,14 @@ async def _free_places(tx: Tx, queue: str) -> int | None:
     return None if most is None else max(0, most - await claims_store.count_running(tx, queue))
 
 
-def _claimers(claims: Mapping[int, Claim], left: Mapping[int, int], default_lease_seconds: float) -> list[Parameters]:
+def _claimers(claims: Mapping[int, Claim], left: Mapping[int, int]) -> list[Parameters]:
     """Return which places in the line of ready tasks each claim gets for what is ``left`` to it, from 1."""
     claimers: list[Parameters] = []
     first = 1
     for place, claim in claims.items():
         last = first + left[place] - 1
-        lease = claim.lease_seconds or default_lease_seconds
-        claimers.append({"claimer": place, "first": first, "last": last, "worker": claim.worker_id, "lease": lease})
+        lasting = {"worker": claim.worker_id, "lease": claim.lease_seconds}
+        claimers.append({"claimer": place, "first": first, "last": last, **lasting})
         first = last + 1
     return claimers
 

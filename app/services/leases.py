@@ -13,7 +13,7 @@ from app.domain.records import TaskRow
 from app.domain.retries import Failure
 from app.domain.task_moves import put_to_sleep, release, suspend
 from app.errors import Refusal, ValidationFailed
-from app.execution.completions import complete_each
+from app.execution.completions import are_plain, complete_each
 from app.execution.work_reports import Ended, fail_work, keep_attempts, lock_runs_of_steps
 from app.moves.attempts import end_attempts
 from app.moves.event_waits import NO_ROOM, look, outcome_row
@@ -29,7 +29,6 @@ from app.moves.leases import (
     spend,
     tasks_of_steps,
 )
-from app.moves.tasks import read_task
 from app.store import checkpoints as checkpoints_store
 from app.store import claims as claims_store
 from app.store import events as events_store
@@ -49,6 +48,8 @@ from milepost.schemas.tasks import (
 
 async def _heartbeat_tasks(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> Sequence[Answered | Refusal]:
     """Extend leases, from now."""
+    if len(reports) == 1 or not tasks_of_steps(reports):
+        tx.commit_each()
     await pin_runs_of_reports(tx, reports)
     rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
     has_beaten = [_beats(rows.get(report.task_id), report) for report in reports]
@@ -171,13 +172,9 @@ async def _suspend(tx: Tx, report: Report[EventAwait], task: TaskRow, names: lis
 
 async def _complete_tasks(tx: Tx, reports: Sequence[Report[TaskCompletion]]) -> Sequence[Answered | Refusal]:
     """Complete tasks and answer with each as it stands then."""
-    outcomes = await complete_each(tx, reports)
-    done = [r.task_id for r, o in zip(reports, outcomes, strict=True) if isinstance(o, Answered) and not o.body]
-    rows = await tasks_store.get_tasks(tx, done) if done else {}
-    return [
-        answered(read_task(rows[report.task_id])) if isinstance(outcome, Answered) and not outcome.body else outcome
-        for report, outcome in zip(reports, outcomes, strict=True)
-    ]
+    if are_plain(reports):
+        tx.commit_each()
+    return await complete_each(tx, reports, is_shown=True)
 
 
 complete_task = batched(_complete_tasks)

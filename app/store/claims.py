@@ -34,6 +34,7 @@ from sqlalchemy.orm import aliased
 from app.db.engine import Parameters, Tx
 from app.domain.json_texts import JsonValue, Storable
 from app.domain.lease_tokens import STEP_VERSION
+from app.domain.records import TaskRow
 from app.models import Checkpoint, Queue, Task
 from app.models.base import constant
 from app.store.advisory_locks import KEYS_OF_CLAIMS
@@ -41,6 +42,7 @@ from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
 from app.store.sizes import size_of
+from app.store.tasks import MOMENT, TASK_COLUMNS
 from milepost.schemas.tasks import TaskStatus
 
 _RUNNING: ColumnElement[str] = constant(TaskStatus.running)
@@ -107,31 +109,35 @@ class QueueLimits(NamedTuple):
     has_expired: bool
     has_due: bool
 
+    @property
+    def is_free(self) -> bool:
+        """Return whether tasks may be handed out with nothing done before that."""
+        return not (self.paused or self.has_expired or self.has_due) and self.max_concurrency is None
 
-_QUEUE_NAMES = bindparam("queues", type_=ARRAY(Text))
+
+_OF_QUEUE = bindparam("of_queue", type_=Text)
 _late = aliased(Task)
 _due = aliased(Task)
-_READ_QUEUES = select(
-    Queue.queue,
-    Queue.paused,
-    Queue.max_concurrency,
-    Queue.default_lease_seconds,
-    select(1)
-    .where(_late.lease_expires_at <= func.statement_timestamp(), _late.queue == Queue.queue, _late.step.is_(None))
-    .exists()
-    .label("has_expired"),
-    select(1).where(_due.due_at <= func.statement_timestamp(), _due.queue == Queue.queue).exists().label("has_due"),
-).where(Queue.queue == any_(_QUEUE_NAMES))
-
-
-async def read_queues(tx: Tx, queues: Sequence[str]) -> dict[str, QueueLimits]:
-    """SELECT the limits of queues, and whether there are expired leases or tasks whose time has come on them."""
-    return {row.queue: row for row in await tx.fetch(QueueLimits, _READ_QUEUES, {"queues": queues})}
-
-
+_limits = (
+    select(
+        Queue.queue,
+        Queue.paused,
+        Queue.max_concurrency,
+        Queue.default_lease_seconds,
+        select(1)
+        .where(_late.lease_expires_at <= func.statement_timestamp(), _late.queue == Queue.queue, _late.step.is_(None))
+        .exists()
+        .label("has_expired"),
+        select(1).where(_due.due_at <= func.statement_timestamp(), _due.queue == Queue.queue).exists().label("has_due"),
+    )
+    .where(Queue.queue == _OF_QUEUE)
+    .cte("limits")
+)
+_IS_FREE = ~or_(_limits.c.paused, _limits.c.has_expired, _limits.c.has_due) & _limits.c.max_concurrency.is_(None)
+_MAY_CLAIM = select(_IS_FREE | (bindparam("regardless", type_=Boolean) & ~_limits.c.paused)).scalar_subquery()
 _LOCK_QUEUE = (
     select(Queue.max_concurrency)
-    .where(Queue.queue == bindparam("of_queue", type_=Text))
+    .where(Queue.queue == _OF_QUEUE)
     .with_for_update(key_share=True)
     .execution_options(locks=Rank.queues)
 )
@@ -142,7 +148,7 @@ async def lock_places(tx: Tx, queue: str) -> int | None:
     return await tx.find_value(_LOCK_QUEUE, {"of_queue": queue})
 
 
-_COUNT_RUNNING = select(func.count()).where(Task.queue == bindparam("of_queue", type_=Text), Task.status == _RUNNING)
+_COUNT_RUNNING = select(func.count()).where(Task.queue == _OF_QUEUE, Task.status == _RUNNING)
 
 
 async def count_running(tx: Tx, queue: str) -> int:
@@ -153,6 +159,8 @@ async def count_running(tx: Tx, queue: str) -> int:
 class TakenTasks(NamedTuple):
     """What a claim has taken."""
 
+    limits: QueueLimits | None
+    """None: there is no such queue."""
     tasks: Sequence[HandedTask]
     size: int
     """How many bytes of JSON they are together."""
@@ -160,6 +168,11 @@ class TakenTasks(NamedTuple):
     """How many were left because only one task of their concurrency key may run."""
     left_over: int
     """How many were left because there was no room for them."""
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether nothing had to be done before, or stood in the way."""
+        return bool(self.limits and self.limits.is_free and not self.passed_over)
 
 
 _TAKE_KEY = func.pg_try_advisory_xact_lock(
@@ -169,7 +182,7 @@ _TAKE_KEY = func.pg_try_advisory_xact_lock(
 
 Two that did would wait for each other at the unique index. A thousand hashes: more locks would fill Postgres's table.
 """
-_MEMBERS = len(HandedTask._fields)
+_LIMITS, _MEMBERS = len(QueueLimits._fields), len(HandedTask._fields)
 _random = cast(func.gen_random_uuid(), Text)
 _STEP_TOKEN = cast(func.concat(func.left(_random, 14), str(STEP_VERSION), func.substr(_random, 16)), Uuid)
 """A random UUID whose version is that of the leases of work items."""
@@ -196,7 +209,7 @@ def _ready_tasks(*, named: bool) -> CTE:
     was_started, size = _was_started.label("was_started"), _SIZE.label("size")
     ready = (
         select(Task.task_id, Task.priority, Task.sequence, Task.concurrency_key, was_started, size)
-        .where(Task.queue == bindparam("of_queue", type_=Text), Task.ready_at.is_not(None))
+        .where(_MAY_CLAIM, Task.queue == _OF_QUEUE, Task.ready_at.is_not(None))
         .where(case((Task.concurrency_key.is_(None), true()), (is_taken.exists(), false()), else_=_TAKE_KEY))
         .order_by(Task.priority.desc(), Task.sequence)
         .limit(bindparam("most"))
@@ -226,6 +239,9 @@ def _in_places(ready: CTE) -> CTE:
     ).cte("ranked")
 
 
+_DEFAULT_LEASE = select(_limits.c.default_lease_seconds).scalar_subquery()
+
+
 def _begin_attempt(at: ColumnElement[datetime]) -> dict[str, Expression | None]:
     """Return what changes on a task that is claimed ``at`` a moment: the end of the attempt before is no later."""
     started_at = func.greatest(at, Task.updated_at)
@@ -235,7 +251,7 @@ def _begin_attempt(at: ColumnElement[datetime]) -> dict[str, Expression | None]:
         "reason": None,
         "claimed_by": _claimer.c.worker,
         "lease_token": case((Task.step.is_(None), func.gen_random_uuid()), else_=_STEP_TOKEN),
-        "lease_expires_at": at + seconds(_claimer.c.lease),
+        "lease_expires_at": at + seconds(func.coalesce(_claimer.c.lease, _DEFAULT_LEASE)),
         "ready_at": None,
         "wake_at": None,
         "started_at": func.coalesce(Task.started_at, started_at),
@@ -255,9 +271,12 @@ def _claim(*, named: bool) -> Query:
     """
     ranked = _in_places(_ready_tasks(named=named))
     has_room = ranked.c.bytes_before < bindparam("room", type_=BigInteger)
+    passed_over = select(func.count()).select_from(ranked).where(ranked.c.of_key > 1).scalar_subquery()
+    left_over = select(func.count()).select_from(ranked).where(~has_room).scalar_subquery()
     task = (
         update(Task)
         .where(Task.task_id == ranked.c.task_id, ranked.c.of_key == 1)
+        .where(bindparam("regardless", type_=Boolean) | (passed_over == 0))
         .where(ranked.c.place.between(_claimer.c.first, _claimer.c.last), has_room)
         .values(_begin_attempt(ranked.c.at))
         .returning(
@@ -267,27 +286,43 @@ def _claim(*, named: bool) -> Query:
             _claimer.c.claimer,
             ranked.c.place,
             ranked.c.size,
-            select(func.count()).where(ranked.c.of_key > 1).scalar_subquery().label("passed_over"),
-            select(func.count()).where(~has_room).scalar_subquery().label("left_over"),
         )
         .cte("task")
     )
-    return select(task).order_by(task.c.place).execution_options(locks=Rank.tasks.skipped)
+    return (
+        select(_limits, task, passed_over.label("passed_over"), left_over.label("left_over"))
+        .select_from(_limits.outerjoin(task, true()))
+        .order_by(task.c.place)
+        .execution_options(locks=Rank.tasks.skipped)
+    )
 
 
 async def claim_tasks(
-    tx: Tx, queue: str, names: Sequence[str] | None, most: int, room: int, claimers: Sequence[Parameters]
+    tx: Tx,
+    queue: str,
+    names: Sequence[str] | None,
+    most: int,
+    room: int,
+    claimers: Sequence[Parameters],
+    *,
+    regardless: bool,
 ) -> TakenTasks:
     """UPDATE up to ``most`` ready tasks to running, for the claimers in whose range of places they fall.
 
-    The last is the one that brings them to ``room`` bytes.
+    The last is the one that brings them to ``room`` bytes. Unless it is ``regardless``, none are taken where something
+    has to be done before, or again afterwards: where the queue is not free, or tasks of one concurrency key meet.
     """
-    parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": room, **as_rows(claimers)}
+    parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": room, "regardless": regardless}
     if names is not None:
         parameters["names"] = list(names)
-    rows = (await tx.execute(_claim(named=names is not None), parameters)).all()
-    tasks = [HandedTask._make(row[:_MEMBERS]) for row in rows]
-    return TakenTasks(tasks, sum(row.size for row in rows), *(rows[0][-2:] if rows else (0, 0)))
+    rows = (await tx.execute(_claim(named=names is not None), parameters | as_rows(claimers))).all()
+    if not rows:
+        return TakenTasks(None, (), 0, 0, 0)
+    tasks = [HandedTask._make(row[_LIMITS : _LIMITS + _MEMBERS]) for row in rows if row.task_id]
+    tx.has_written = tx.has_written or bool(tasks)
+    size = sum(row.size for row in rows) if tasks else 0
+    limits = QueueLimits._make(rows[0][:_LIMITS])
+    return TakenTasks(limits, tasks, size, rows[0].passed_over, rows[0].left_over)
 
 
 _GET_CLAIMED = (
@@ -331,7 +366,7 @@ class CompletedTask(NamedTuple):
 
 _completed = rows_like(Task, ("task_id", "lease_token", "result", "final_body"), column("is_held", Boolean))
 _held = _hold_leased(_completed)
-_COMPLETE = (
+_completion = (
     update(Task)
     .where(Task.task_id == _held.c.task_id, Task.lease_token == _held.c.lease_token)
     .where(_completed.c.task_id == _held.c.task_id, _completed.c.lease_token == _held.c.lease_token)
@@ -348,14 +383,22 @@ _COMPLETE = (
         updated_at=func.greatest(_held.c.at, Task.updated_at),
         revision=Task.revision + 1,
     )
-    .returning(Task.task_id, Task.queue, Task.lease_token)
     .execution_options(locks=Rank.tasks)
 )
+_COMPLETE = _completion.returning(Task.task_id, Task.queue, Task.lease_token)
 
 
 async def complete_tasks(tx: Tx, rows: Sequence[Parameters]) -> Sequence[CompletedTask]:
     """UPDATE to completed those tasks whose current lease is named and lasts, or was found to last in ``tx``."""
     return await tx.fetch(CompletedTask, _COMPLETE, as_rows(rows))
+
+
+_COMPLETE_SHOWN = _completion.returning(*TASK_COLUMNS, MOMENT)
+
+
+async def complete_shown_tasks(tx: Tx, rows: Sequence[Parameters]) -> Sequence[TaskRow]:
+    """UPDATE as ``complete_tasks`` does, and give all that is stored of the tasks."""
+    return await tx.fetch(TaskRow, _COMPLETE_SHOWN, as_rows(rows))
 
 
 class KeptLease(NamedTuple):

@@ -110,19 +110,6 @@ FROM checkpoints
 WHERE checkpoints.task_id = ANY (%(tasks)s::UUID[])
 ORDER BY checkpoints.position;
 
--- claims._READ_QUEUES
-SELECT queues.queue, queues.paused, queues.max_concurrency, queues.default_lease_seconds, EXISTS (
-    SELECT 1
-    FROM tasks AS tasks_1
-    WHERE tasks_1.lease_expires_at <= statement_timestamp() AND tasks_1.queue = queues.queue AND tasks_1.step IS NULL
-) AS has_expired, EXISTS (
-    SELECT 1
-    FROM tasks AS tasks_2
-    WHERE tasks_2.due_at <= statement_timestamp() AND tasks_2.queue = queues.queue
-) AS has_due
-FROM queues
-WHERE queues.queue = ANY (%(queues)s::TEXT[]);
-
 -- claims._LOCK_QUEUE
 SELECT queues.max_concurrency
 FROM queues
@@ -198,6 +185,41 @@ WHERE tasks.task_id = held.task_id AND tasks.lease_token = held.lease_token AND 
     held.lease_token = item.lease_token AND tasks.status = 'running' AND (item.is_held OR tasks.lease_expires_at >
     held.at)
 RETURNING tasks.task_id, tasks.queue, tasks.lease_token;
+
+-- claims._COMPLETE_SHOWN
+WITH item AS (
+    SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.result AS result, row.final_body AS final_body,
+        row.is_held AS is_held
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, result JSON,
+        final_body BYTEA, is_held BOOLEAN)
+), locked AS (
+    SELECT tasks.task_id AS task_id, tasks.lease_token AS lease_token
+    FROM tasks, item
+    WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token AND tasks.status = 'running'
+    ORDER BY tasks.task_id
+    FOR NO KEY UPDATE OF tasks
+), held AS (
+    SELECT locked.task_id AS task_id, locked.lease_token AS lease_token, clock_timestamp() AS at
+    FROM locked
+)
+UPDATE tasks
+SET status=CAST(%(param_1)s::VARCHAR AS TEXT), reason=%(reason)s::VARCHAR, result=item.result, error=%(error)s::JSON,
+    limit_at=%(limit_at)s::TIMESTAMP WITH TIME ZONE, lease_expires_at=%(lease_expires_at)s::TIMESTAMP WITH TIME ZONE,
+    final_body=item.final_body, completed_at=greatest(held.at, tasks.started_at), updated_at=greatest(held.at,
+    tasks.updated_at), revision=(tasks.revision + %(revision_1)s::BIGINT)
+FROM held, item
+WHERE tasks.task_id = held.task_id AND tasks.lease_token = held.lease_token AND held.task_id = item.task_id AND
+    held.lease_token = item.lease_token AND tasks.status = 'running' AND (item.is_held OR tasks.lease_expires_at >
+    held.at)
+RETURNING tasks.task_id, tasks.queue, tasks.task_name, tasks.params, tasks.headers, tasks.priority,
+    tasks.workflow_run_id, tasks.parent_task_id, tasks.step, tasks.traceparent, tasks.max_attempts, tasks.max_lost,
+    tasks.lost_count, tasks.forgiven_count, tasks.retry_strategy, tasks.max_delay_seconds, tasks.max_duration_seconds,
+    tasks.idempotency_key, tasks.concurrency_key, tasks.status, tasks.reason, tasks.run_id, tasks.attempt, tasks.result,
+    tasks.error, tasks.progress, tasks.available_at, tasks.ready_at, tasks.due_at, tasks.limit_at, tasks.wake_at,
+    tasks.wake_event, tasks.event_payload, tasks.wait_step, tasks.wait_all, tasks.claimed_by, tasks.lease_token,
+    tasks.lease_expires_at, tasks.final_body, tasks.created_at, tasks.first_started_at, tasks.started_at,
+    tasks.completed_at, tasks.cancelled_at, tasks.cancel_requested_at, tasks.updated_at, tasks.revision,
+    clock_timestamp() AS now;
 
 -- claims._BEAT
 WITH item AS (

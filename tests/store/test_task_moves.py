@@ -21,6 +21,7 @@ MOVES = {
     "claims._claim(named=False)": (set(TASK_WAITING), TaskStatus.running),
     "claims._claim(named=True)": (set(TASK_WAITING), TaskStatus.running),
     "claims._COMPLETE": ({TaskStatus.running}, TaskStatus.completed),
+    "claims._COMPLETE_SHOWN": ({TaskStatus.running}, TaskStatus.completed),
     "due_tasks._FAIL": (set(TASK_OPEN), TaskStatus.failed),
     "due_tasks._CANCEL_OF_RUN": (set(TASK_OPEN), TaskStatus.cancelled),
     "tasks._CANCEL_OF_RUNS": (set(TASK_OPEN), TaskStatus.cancelled),

@@ -16,6 +16,7 @@ from milepost.schemas.workflow_runs import RunHeartbeat, RunStatus
 
 async def _beat_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[RunHeartbeat | Refusal]:
     """Set the clocks of running runs back, and return where each run stands."""
+    tx.commit_each()
     ids = list(set(workflow_run_ids))
     beaten = {row.workflow_run_id: row for row in await runs_store.beat_runs(tx, ids)}
     others = [workflow_run_id for workflow_run_id in ids if workflow_run_id not in beaten]
