@@ -6,6 +6,7 @@ from functools import partial
 
 from benchmarks.alone import measure_alone
 from benchmarks.churn import measure_churn
+from benchmarks.cores import measure_cores
 from benchmarks.creates import measure_creates
 from benchmarks.foreach import measure_foreach
 from benchmarks.machine import describe_machine
@@ -13,6 +14,7 @@ from benchmarks.reads import measure_reads
 from benchmarks.results import write_result
 from benchmarks.stages import measure_stages
 from benchmarks.tasks import measure_tasks
+from benchmarks.waiting import measure_waiting
 
 SECONDS = 1.0
 CYCLES = 200_000
@@ -27,6 +29,8 @@ def find_sections(seconds: float, cycles: int) -> Mapping[str, Callable[[], str]
         "reads": partial(measure_reads, seconds),
         "tasks": partial(measure_tasks, seconds),
         "alone": partial(measure_alone, seconds),
+        "waiting": partial(measure_waiting, seconds),
+        "cores": partial(measure_cores, seconds),
         "churn": partial(measure_churn, cycles),
         "foreach": measure_foreach,
     }

@@ -20,7 +20,11 @@ class Connection:
 
     async def post(self, target: str, body: bytes) -> bytes:
         """Return the body of the answer. Raises ValueError if it is a refusal."""
-        self._writer.write(make_request("POST", target, body))
+        return await self.ask(make_request("POST", target, body))
+
+    async def ask(self, request: bytes) -> bytes:
+        """Return the body of the answer to a whole request. Raises ValueError if it is a refusal."""
+        self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
         answer = await self._reader.readexactly(length)
