@@ -26,8 +26,11 @@ def write_json_text(value: Any) -> str:
 DIALECT = PGDialectAsync_psycopg(  # type: ignore[no-untyped-call]
     json_serializer=write_json_text, json_deserializer=JsonText
 )
-KEPT_MOST = 2_000
-"""Statements are constants, or built once by shape: fewer than this."""
+KEPT_MOST = 512
+"""Some 200 statements are constants. The others are built by shape, and callers can ask for very many shapes.
+
+Each of those costs about 0.3 MB here, so only those are kept that are used.
+"""
 
 
 class Rows:

@@ -23,7 +23,7 @@ class Page(Generic[R]):
     has_more: bool
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def _bounded(statement: Query) -> Query:
     """Return ``statement`` without the rows that come after 16 MiB of JSON; ``found`` counts these too.
 

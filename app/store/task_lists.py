@@ -40,7 +40,7 @@ _FILTERS: Mapping[str, ColumnElement[bool]] = {
 _NOT_COMPLETED: ColumnElement[bool] = Task.status != constant(TaskStatus.completed)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bool) -> Query:
     """Return the statement of a page; several statuses are read one by one and merged, so that a rare one is cheap."""
     several = "statuses" in filters
@@ -79,7 +79,7 @@ def _leaves_completed_out(filters: Parameters) -> bool:
     )
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def _count(filters: frozenset[str], *, open_only: bool) -> Select[int]:
     conditions = [_FILTERS[name] for name in sorted(filters - {"statuses"})]
     if "statuses" in filters:

@@ -88,7 +88,7 @@ class Shape:
     """Whether only runs that have not ended are wanted."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _page(shape: Shape) -> Query:
     """Return the statement of a page.
 
@@ -184,7 +184,7 @@ class Counted(NamedTuple):
     amount: int
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _count(groups: tuple[str, ...], filters: frozenset[str]) -> Query:
     columns = [WorkflowRun.__table__.c[name] for name in groups]
     counted = select(*columns, func.count().label("amount")).select_from(WorkflowRun)
