@@ -45,10 +45,12 @@ def allowed_for(run: RunRow) -> list[str]:
 
 def _check_executed(run: RunRow, change: WorkflowRunUpdate) -> None:
     """Raise MoveNotAllowed if ``change`` reports what only the execution of ``run`` can bring about."""
+    if not is_executed(run):
+        return
     reported = ("status", "result", "error", "started_at", "completed_at")
     given = [name for name in reported if getattr(change, name) is not MISSING]
     news = [name for name in given if not _is_same(getattr(run, name), getattr(change, name))]
-    if news and is_executed(run):
+    if news:
         raise move_refused(run, f"the service executes this run; its {news[0]} cannot be reported")
 
 

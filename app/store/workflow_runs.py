@@ -251,13 +251,16 @@ async def begin_runs(tx: Tx, rows: Sequence[Parameters]) -> None:
 _WHAT = (column("from_status", Text), column("verb", Text), column("why", Text))
 
 
-def _update_runs() -> Query:
-    item = rows_like(WorkflowRun, ("workflow_run_id", *CHANGED_BY_UPDATE, "cancel_due_at"), *_WHAT, *_WHO)
+_CHANGED = ("workflow_run_id", *CHANGED_BY_UPDATE, "cancel_due_at")
+
+
+def _changes(item: CTE, *conditions: ColumnElement[bool]) -> Query:
+    """Return the update of runs to what ``item`` says, and the insertion of their histories."""
     ended = item.c.completed_at.is_not(None)
     cancel_due_at = case((ended, None), else_=func.least(item.c.cancel_due_at, WorkflowRun.cancel_due_at))
     run = (
         update(WorkflowRun)
-        .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id, WorkflowRun.revision < item.c.revision)
+        .where(WorkflowRun.workflow_run_id == item.c.workflow_run_id, *conditions)
         .values({name: item.c[name] for name in CHANGED_BY_UPDATE} | {"cancel_due_at": cancel_due_at})
         .returning(WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
         .cte("run")
@@ -275,7 +278,8 @@ def _update_runs() -> Query:
     return select(run.c.workflow_run_id).add_cte(history)
 
 
-_UPDATE = _update_runs().execution_options(locks=Rank.runs.held)
+_change = rows_like(WorkflowRun, _CHANGED, *_WHAT, *_WHO)
+_UPDATE = _changes(_change, WorkflowRun.revision < _change.c.revision).execution_options(locks=Rank.runs.held)
 
 
 async def update_runs(tx: Tx, changes: Sequence[RunChange]) -> None:
@@ -289,6 +293,34 @@ def _changed_row(change: RunChange) -> Parameters:
     row = {name: getattr(run, name) for name in kept if name != "tag_texts"}
     history = {name: getattr(change, name) for name in ("from_status", "verb", "why", "actor", "request_id")}
     return row | history | {"tag_texts": tag_texts(run.tags)}
+
+
+_change_of_read = rows_like(
+    WorkflowRun, _CHANGED, *_WHAT, *_WHO, column("seen_heartbeat", WorkflowRun.__table__.c.heartbeat_expires_at.type)
+)
+_unmoved = (
+    select(WorkflowRun.workflow_run_id)
+    .where(
+        WorkflowRun.workflow_run_id == _change_of_read.c.workflow_run_id,
+        WorkflowRun.revision == _change_of_read.c.revision - 1,
+        WorkflowRun.heartbeat_expires_at.is_not_distinct_from(_change_of_read.c.seen_heartbeat),
+    )
+    .order_by(WorkflowRun.workflow_run_id)
+    .with_for_update(key_share=True, of=WorkflowRun)
+    .cte("unmoved")
+)
+_UPDATE_READ = _changes(_change_of_read, WorkflowRun.workflow_run_id == _unmoved.c.workflow_run_id).execution_options(
+    locks=Rank.runs
+)
+
+
+async def update_read_runs(tx: Tx, changes: Sequence[tuple[RunRow, RunChange]]) -> set[UUID]:
+    """UPDATE those of the runs, each as it was read and how it changes, that still are so; which ones they are.
+
+    They are locked in the order of their ids. A heartbeat makes no revision, but must not be taken back.
+    """
+    rows = [{**_changed_row(change), "seen_heartbeat": before.heartbeat_expires_at} for before, change in changes]
+    return {*await tx.fetch_values(_UPDATE_READ, as_rows(rows))}
 
 
 _GET = select(*RUN_COLUMNS).where(WorkflowRun.workflow_run_id == bindparam("workflow_run_id", type_=Uuid))

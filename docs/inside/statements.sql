@@ -2235,6 +2235,54 @@ WITH item AS (
 SELECT run.workflow_run_id
 FROM run;
 
+-- workflow_runs._UPDATE_READ
+WITH item AS (
+    SELECT row.workflow_run_id AS workflow_run_id, row.status AS status, row.reason AS reason, row.result AS result,
+        row.error AS error, row.tags AS tags, row.tag_texts AS tag_texts, row.task_count AS task_count, row.attempt AS
+        attempt, row.cancel_requested_at AS cancel_requested_at, row.paused_at AS paused_at, row.deadline_at AS
+        deadline_at, row.heartbeat_expires_at AS heartbeat_expires_at, row.started_at AS started_at, row.completed_at AS
+        completed_at, row.updated_at AS updated_at, row.revision AS revision, row.cancel_due_at AS cancel_due_at,
+        row.from_status AS from_status, row.verb AS verb, row.why AS why, row.actor AS actor, row.request_id AS
+        request_id, row.seen_heartbeat AS seen_heartbeat
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, status TEXT, reason TEXT,
+        result JSON, error JSON, tags JSON, tag_texts JSONB, task_count INTEGER, attempt INTEGER, cancel_requested_at
+        TIMESTAMP WITH TIME ZONE, paused_at TIMESTAMP WITH TIME ZONE, deadline_at TIMESTAMP WITH TIME ZONE,
+        heartbeat_expires_at TIMESTAMP WITH TIME ZONE, started_at TIMESTAMP WITH TIME ZONE, completed_at TIMESTAMP WITH
+        TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE, revision BIGINT, cancel_due_at TIMESTAMP WITH TIME ZONE,
+        from_status TEXT, verb TEXT, why TEXT, actor TEXT, request_id TEXT, seen_heartbeat TIMESTAMP WITH TIME ZONE)
+), unmoved AS (
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id
+    FROM workflow_runs, item
+    WHERE workflow_runs.workflow_run_id = item.workflow_run_id AND workflow_runs.revision = item.revision -
+        %(revision_1)s::BIGINT AND workflow_runs.heartbeat_expires_at IS NOT DISTINCT FROM item.seen_heartbeat
+    ORDER BY workflow_runs.workflow_run_id
+    FOR NO KEY UPDATE OF workflow_runs
+), run AS (
+    UPDATE workflow_runs
+    SET status=item.status, reason=item.reason, result=item.result, error=item.error, tags=item.tags,
+        tag_texts=item.tag_texts, task_count=item.task_count, attempt=item.attempt, revision=item.revision,
+        cancel_requested_at=item.cancel_requested_at, cancel_due_at=CASE WHEN (item.completed_at IS NOT NULL) THEN NULL
+        ELSE least(item.cancel_due_at, workflow_runs.cancel_due_at) END, paused_at=item.paused_at,
+        deadline_at=item.deadline_at, heartbeat_expires_at=item.heartbeat_expires_at, started_at=item.started_at,
+        completed_at=item.completed_at, updated_at=item.updated_at
+    FROM item, unmoved
+    WHERE workflow_runs.workflow_run_id = item.workflow_run_id AND workflow_runs.workflow_run_id =
+        unmoved.workflow_run_id
+    RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt
+), history AS (
+    INSERT INTO workflow_run_history (workflow_run_id, to_status, attempt, at, verb, from_status, actor, reason,
+        request_id)
+    SELECT run.workflow_run_id AS workflow_run_id, run.status AS status, run.attempt AS attempt, item.updated_at AS
+        updated_at, item.verb AS verb, item.from_status AS from_status, item.actor AS actor, coalesce(item.why,
+        item.reason) AS coalesce_1, item.request_id AS request_id
+    FROM run
+    JOIN item ON run.workflow_run_id = item.workflow_run_id
+    WHERE item.from_status IS DISTINCT FROM run.status OR item.verb != %(verb_1)s::VARCHAR
+    ORDER BY run.workflow_run_id
+)
+SELECT run.workflow_run_id
+FROM run;
+
 -- workflow_runs._GET
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,

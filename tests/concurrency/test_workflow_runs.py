@@ -12,6 +12,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from app.db.engine import Database
+from app.db.sessions import Connection
 from tests.conftest import connect, make_client
 from tests.factories import (
     RUNS,
@@ -29,6 +30,7 @@ from tests.factories import (
     run_body,
     run_in,
 )
+from tests.lock_order import watching
 from tests.replicas import replica
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -397,3 +399,33 @@ class TestCallersWhoHangUp:
         assert {answer.status_code for answer in kept} == {201}
         found = await list_runs(clients[0], limit=200)
         assert {answer.json()["workflow_run_id"] for answer in kept} <= set(found)
+
+
+class TestChangesBetween:
+    """What comes between the moment a run is read and the moment its change is written is kept."""
+
+    @pytest.mark.parametrize(
+        ("between", "shown"),
+        [
+            ("task_count = 7, revision = revision + 1", {"task_count": 7, "revision": 4}),
+            ("heartbeat_expires_at = '2099-01-01Z'", {"heartbeat_expires_at": "2099-01-01T00:00:00Z", "revision": 3}),
+        ],
+        ids=["change", "heartbeat"],
+    )
+    async def test_it_is_kept(
+        self, client: httpx.AsyncClient, database_url: str, between: str, shown: dict[str, Any]
+    ) -> None:
+        run = await run_in(client, "running", heartbeat_seconds=60)
+        left = [f"UPDATE workflow_runs SET {between} WHERE workflow_run_id = '{run['workflow_run_id']}'"]
+
+        def come_between(_connection: Connection, statement: str) -> None:
+            if "seen_heartbeat" in statement and left:
+                with connect(database_url) as connection:
+                    connection.execute(left.pop().encode())
+
+        with watching(come_between):
+            answer = (await patch_run(client, run, tags={"by": "patch"})).json()
+        assert not left
+        assert answer == await get_run(client, run)
+        assert answer["tags"] == {"by": "patch"}
+        assert {name: answer[name] for name in shown} == shown

@@ -81,8 +81,11 @@ class Calls:
 
     async def change(self, run: dict[str, Any]) -> None:
         with asking() as asked:
-            await patch_run(self._client, run, status="completed")
+            await patch_run(self._client, run, tags={"env": "prod"})
         self.costs["change a run"] = asked
+        with asking() as asked:
+            await patch_run(self._client, run, status="completed")
+        self.costs["end a run"] = asked
         with asking() as asked:
             await get_run(self._client, run)
         self.costs["read a run"] = asked

@@ -1,6 +1,6 @@
 """Changing workflow runs: a new status, result, error, times, task count or tags."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -34,6 +34,44 @@ class Update:
 
 async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun | Refusal]:
     """Apply each change to its run, in the order they came, and return how it stands then."""
+    outcomes = await (_update_as_read if _are_plain(updates) else _update_locked)(tx, updates)
+    return [outcome if isinstance(outcome, Refusal) else show_run(outcome) for outcome in outcomes]
+
+
+def _are_plain(updates: Sequence[Update]) -> bool:
+    """Return whether each change is of another run, and can be made whatever becomes of its tasks meanwhile."""
+    is_distinct = len({update.workflow_run_id for update in updates}) == len(updates)
+    return is_distinct and not any(update.change.status in FINAL for update in updates)
+
+
+async def _update_as_read(tx: Tx, updates: Sequence[Update]) -> Sequence[RunRow | Refusal]:
+    """Apply each change to its run as it is read, without a lock; where another one comes between, again with one."""
+    tx.commit_each()
+    rows = await runs_store.get_runs(tx, [update.workflow_run_id for update in updates])
+    runs = {row.workflow_run_id: row for row in rows}
+    outcomes = [_apply(runs.get(update.workflow_run_id), update, {}) for update in updates]
+    changes = [
+        (before, change_of(before, after, update.caller, HistoryVerb.update))
+        for update, after in zip(updates, outcomes, strict=True)
+        if isinstance(after, RunRow) and (before := runs[after.workflow_run_id]) is not after
+    ]
+    if not changes:
+        return outcomes
+    stored = await runs_store.update_read_runs(tx, changes)
+    losers = {before.workflow_run_id for before, _ in changes} - stored
+    lost = [update for update in updates if update.workflow_run_id in losers]
+    if not lost:
+        return outcomes
+    tx.commit_together()
+    again = iter(await _update_locked(tx, lost))
+    return [
+        next(again) if update.workflow_run_id in losers else outcome
+        for update, outcome in zip(updates, outcomes, strict=True)
+    ]
+
+
+async def _update_locked(tx: Tx, updates: Sequence[Update]) -> Sequence[RunRow | Refusal]:
+    """Apply each change to its run, which nobody else can change meanwhile."""
     rows = await runs_store.lock_runs(tx, list({update.workflow_run_id for update in updates}))
     runs = {row.workflow_run_id: row for row in rows}
     open_tasks = await tasks_store.count_open_tasks(tx, list(runs))
@@ -42,13 +80,9 @@ async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRu
     bereft: set[UUID] = set()
     for update in updates:
         before = runs.get(update.workflow_run_id)
-        try:
-            after = _apply(before, update, open_tasks)
-        except Refusal as refusal:
-            outcomes.append(refusal)
-            continue
+        after = _apply(before, update, open_tasks)
         outcomes.append(after)
-        if before is not None and after is not before:
+        if before is not None and isinstance(after, RunRow) and after is not before:
             if after.workflow_run_id in unwritten:
                 await runs_store.update_runs(tx, list(unwritten.values()))
                 unwritten.clear()
@@ -59,22 +93,25 @@ async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRu
     if unwritten:
         await runs_store.update_runs(tx, list(unwritten.values()))
     tx.topics |= {topic_of(run.workflow_run_id) for run in runs.values() if run.status in FINAL}
-    outcomes = await _cancel_tasks_of(tx, bereft & open_tasks.keys(), outcomes)
-    return [outcome if isinstance(outcome, Refusal) else show_run(outcome) for outcome in outcomes]
+    return await _cancel_tasks_of(tx, bereft & open_tasks.keys(), outcomes)
 
 
 update_run = batched(_update_runs)
 """Change a run, and return how it stands then. Raises NotFound, PreconditionFailed, MoveNotAllowed, OpenTasks."""
 
 
-def _apply(run: RunRow | None, update: Update, open_tasks: dict[UUID, int]) -> RunRow:
+def _apply(run: RunRow | None, update: Update, open_tasks: Mapping[UUID, int]) -> RunRow | Refusal:
+    """Return the run as a change leaves it, ``run`` itself where it changes nothing, or why it is refused."""
     if run is None:
-        raise run_not_found(update.workflow_run_id)
-    check_precondition(run, update.precondition)
-    after = apply_update(run, update.change, run.now)
+        return run_not_found(update.workflow_run_id)
+    try:
+        check_precondition(run, update.precondition)
+        after = apply_update(run, update.change, run.now)
+    except Refusal as refusal:
+        return refusal
     refuses = update.change.open_tasks is OpenTasksChoice.refuse and after.status is RunStatus.completed
     if refuses and run.status not in FINAL and (count := open_tasks.get(run.workflow_run_id)):
-        raise OpenTasks(f"the run has {count} open tasks", current=show_run(run), allowed=allowed_for(run))
+        return OpenTasks(f"the run has {count} open tasks", current=show_run(run), allowed=allowed_for(run))
     return after
 
 
