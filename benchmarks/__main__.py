@@ -10,6 +10,7 @@ from benchmarks.cores import measure_cores
 from benchmarks.creates import measure_creates
 from benchmarks.foreach import measure_foreach
 from benchmarks.machine import describe_machine
+from benchmarks.prefect import measure_prefect
 from benchmarks.reads import measure_reads
 from benchmarks.results import write_result
 from benchmarks.stages import measure_stages
@@ -33,18 +34,19 @@ def find_sections(seconds: float, cycles: int) -> Mapping[str, Callable[[], str]
         "cores": partial(measure_cores, seconds),
         "churn": partial(measure_churn, cycles),
         "foreach": measure_foreach,
+        "prefect": partial(measure_prefect, seconds),
     }
 
 
 OPTIONAL = {"prefect"}
-"""What is measured only when it is named."""
+"""What is measured only when it is named: it needs the package index."""
 
 
 def main() -> None:
     """Measure the sections that are named, or all."""
     names = ", ".join(find_sections(SECONDS, CYCLES))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the service on this machine.")
-    parser.add_argument("sections", nargs="*", metavar="section", help=f"some of {names}; all if none")
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"some of {names}; all but prefect if none")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"length of one block of load ({SECONDS:g})")
     parser.add_argument("--cycles", type=int, default=CYCLES, help=f"tasks of the churn ({CYCLES})")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md, as a full run does anyway")

@@ -14,7 +14,7 @@ from benchmarks.tables import Cell, render_table
 
 CONNECTIONS = 32
 ROUNDS = 7
-_HEADER = ["what", "per second", "p50 ms", "p99 ms", "CPU us each", "rate / stock", "CPU / stock"]
+HEADER = ["what", "per second", "p50 ms", "p99 ms", "CPU us each", "rate / stock", "CPU / stock"]
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ def measure_creates(seconds: float) -> str:
             for _ in range(ROUNDS):
                 for contender in contenders:
                     contender.take_turn(seconds)
-    return render_table(_HEADER, [_row(contender, contenders[0]) for contender in contenders])
+    return render_table(HEADER, [describe_contender(contender, contenders[0]) for contender in contenders])
 
 
 def _contenders(service: Service, stock: Service, url: str) -> Sequence[Contender]:
@@ -83,7 +83,8 @@ def _start_runs(service: Service, url: str, seconds: float) -> Block:
     return drive(service.port, start_each(runs), status=200, connections=CONNECTIONS, seconds=seconds)
 
 
-def _row(contender: Contender, ceiling: Contender) -> list[Cell]:
+def describe_contender(contender: Contender, ceiling: Contender) -> list[Cell]:
+    """Return the row of a contender, its ratios to the ``ceiling``."""
     rates = [block.rate for block in contender.blocks]
     speed = median(rate / other.rate for rate, other in zip(rates, ceiling.blocks, strict=True))
     effort = median(one / other for one, other in zip(contender.cpu_seconds, ceiling.cpu_seconds, strict=True))

@@ -37,7 +37,7 @@ def running_service(
     database_url: str, *, workers: int = 1, samples_file: Path | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[Service]:
     """Give the service on this database, as `milepost serve` serves it; with ``samples_file`` it can be sampled."""
-    port = _free_port()
+    port = find_free_port()
     environment = {
         **_without_settings(os.environ),
         "MILEPOST_DATABASE_URL": database_url,
@@ -47,17 +47,25 @@ def running_service(
         "MILEPOST_DRAIN_SECONDS": "1",
         **(settings or {}),
     }
-    with _running(["app", "serve", f"--port={port}"], port, environment, samples_file) as service:
+    command = [*_python(samples_file), "app", "serve", f"--port={port}"]
+    with running_process(command, port, environment) as service:
         yield service
 
 
 @contextmanager
 def running_stock_app(samples_file: Path | None = None) -> Iterator[Service]:
     """Give the stock application on plain uvicorn; it writes no log of its requests, as the service writes none."""
-    port = _free_port()
-    arguments = ["uvicorn", "benchmarks.stock_app:app", f"--port={port}", "--log-level=warning", "--no-access-log"]
-    with _running(arguments, port, os.environ, samples_file) as service:
+    port = find_free_port()
+    options = [f"--port={port}", "--log-level=warning", "--no-access-log"]
+    command = [*_python(samples_file), "uvicorn", "benchmarks.stock_app:app", *options]
+    with running_process(command, port, os.environ) as service:
         yield service
+
+
+def _python(samples_file: Path | None) -> Sequence[str]:
+    """Return how a module is run that follows, so that it can be sampled where that is wanted."""
+    sampled = ["benchmarks.sampled", str(samples_file)] if samples_file else []
+    return [sys.executable, "-m", *sampled]
 
 
 def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
@@ -65,11 +73,9 @@ def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _running(
-    arguments: Sequence[str], port: int, environment: Mapping[str, str], samples_file: Path | None
-) -> Iterator[Service]:
-    sampled = ["benchmarks.sampled", str(samples_file)] if samples_file else []
-    process = subprocess.Popen([sys.executable, "-m", *sampled, *arguments], env=environment)
+def running_process(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[Service]:
+    """Give a server from its first answer on, once it is no longer busy with its start; Ctrl-C stops it."""
+    process = subprocess.Popen(command, env=environment)
     service = Service(port, process.pid)
     try:
         _wait_for_answer(process, port)
@@ -80,7 +86,8 @@ def _running(
         process.wait()
 
 
-def _free_port() -> int:
+def find_free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
