@@ -72,6 +72,7 @@ class Tx:
         "_has_begun",
         "_savepoints",
         "commits_each",
+        "has_committed",
         "has_written",
         "is_promise",
         "is_wary",
@@ -87,6 +88,8 @@ class Tx:
         self._savepoints = 0
         self.commits_each = commits_each
         """Whether each statement is a transaction of its own."""
+        self.has_committed = False
+        """Whether statements have committed by themselves: what follows does not undo them, and they are to be told."""
         self.is_promise = is_promise
         """Whether what is answered of it must outlive this server."""
         self.has_written = False
@@ -106,6 +109,7 @@ class Tx:
         work, tried again, must find it done.
         """
         self.commits_each = not self._has_begun
+        self.has_committed = self.commits_each
 
     def commit_together(self) -> None:
         """Let what follows commit as a whole: work that turned out to be more than one statement."""
@@ -240,7 +244,7 @@ class Database:
                 yield tx
                 await tx.commit()
             except BaseException:
-                if tx.commits_each:
+                if tx.has_committed:
                     self._tell(tx)
                 raise
         if is_promise and (tx.is_promise or tx.has_written):

@@ -25,6 +25,17 @@ from tests.conftest import connect, make_settings
 from tests.waiting import PROMPT_SECONDS, eventually
 
 
+class Told:
+    """Knows what was told."""
+
+    def __init__(self) -> None:
+        self.topics: set[str] = set()
+
+    def publish(self, topics: set[str], ready: Any = None) -> None:
+        """Take note of it."""
+        self.topics |= topics
+
+
 class Silent:
     """Tells nobody."""
 
@@ -135,6 +146,23 @@ class TestDatabase:
                 raise reason
         async with pool.transaction() as tx:
             assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+        await pool.close()
+
+    @pytest.mark.parametrize(("commits", "told"), [(True, {"committed"}), (False, set())])
+    async def test_what_was_committed_is_told_also_when_what_follows_fails(
+        self, database_url: str, commits: bool, told: set[str]
+    ) -> None:
+        publisher = Told()
+        pool = Database(make_settings(database_url), database_url, publisher)
+        with pytest.raises(SQLAlchemyError):  # noqa: PT012 - the block is what fails
+            async with pool.transaction() as tx:
+                if commits:
+                    tx.commit_each()
+                await tx.execute(text("SELECT 1"))
+                tx.topics.add("committed")
+                tx.commit_together()
+                await tx.execute(text("SELECT 1 / 0"))
+        assert publisher.topics == told
         await pool.close()
 
     async def test_idle_connections_are_given_back_and_others_come_when_needed(
