@@ -66,12 +66,12 @@ async def list_tasks(request: Request, query: Annotated[TaskQuery, Query()], tx:
 
 @router.get("/{task_id}", response_model=Task, responses=problems(NotFound))
 @needs(Scope.read)
-async def get_task(request: Request, task_id: UUID, tx: ReadTx) -> Response:
+async def get_task(request: Request, task_id: UUID, kernel: InKernel) -> Response:
     """Return one task with its newest attempt.
 
     With `Accept: text/plain` it is written one fact a line for a terminal.
     """
-    return answer_revision(await service.get_task(tx, task_id), request=request, text=task_facts)
+    return answer_revision(await service.fetch_task(kernel.batching, task_id), request=request, text=task_facts)
 
 
 @router.get("/{task_id}/attempts", response_model=TaskAttempts, responses=problems(NotFound))

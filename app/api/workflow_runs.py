@@ -87,12 +87,13 @@ async def count_workflow_runs(query: Annotated[RunCountQuery, Query()], tx: Read
 
 @router.get("/{workflow_run_id}", response_model=WorkflowRun, responses=problems(NotFound))
 @needs(Scope.read)
-async def get_workflow_run(request: Request, workflow_run_id: UUID, tx: ReadTx) -> Response:
+async def get_workflow_run(request: Request, workflow_run_id: UUID, kernel: InKernel) -> Response:
     """Return one workflow run with its progress.
 
     With `Accept: text/plain` it is written one fact a line for a terminal.
     """
-    return answer_revision(await read.get_run(tx, workflow_run_id), request=request, text=run_facts)
+    run = await read.fetch_run(kernel.batching, workflow_run_id)
+    return answer_revision(run, request=request, text=run_facts)
 
 
 @router.patch(

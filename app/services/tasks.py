@@ -213,6 +213,18 @@ async def get_task(tx: Tx, task_id: UUID) -> Task:
     return read_task(row)
 
 
+async def _fetch_tasks(tx: Tx, task_ids: Sequence[UUID]) -> Sequence[Task | Refusal]:
+    """Return each task as it stands."""
+    tx.is_promise = False
+    tx.commit_each()
+    rows = await tasks_store.get_tasks(tx, list(set(task_ids)))
+    return [read_task(rows[task_id]) if task_id in rows else task_not_found(task_id) for task_id in task_ids]
+
+
+fetch_task = batched(_fetch_tasks)
+"""Return one task as it stands, read together with what others ask for. Raises NotFound."""
+
+
 async def wait_until_ended(
     database: Database, wakeups: Wakeups, task_id: UUID, timeout_seconds: float, visit: Visit
 ) -> Task:

@@ -12,7 +12,18 @@ from app.db.engine import Tx
 from tests.docs import generate
 from tests.docs.rooms import PACKAGES
 from tests.docs.statements import asking, execute
-from tests.factories import QUEUES, RUNS, claim_task, get_run, patch_run, reported, run_body, run_in, spawn_task
+from tests.factories import (
+    QUEUES,
+    RUNS,
+    claim_task,
+    get_run,
+    get_task,
+    patch_run,
+    reported,
+    run_body,
+    run_in,
+    spawn_task,
+)
 from tests.processes import ROOT
 
 INSIDE = ROOT / "docs" / "inside"
@@ -103,6 +114,9 @@ class Calls:
         with asking() as asked:
             await reported(self._client, held, "complete")
         self.costs["complete a task"] = asked
+        with asking() as asked:
+            await get_task(self._client, held)
+        self.costs["read a task"] = asked
         named = "claim, with an `Idempotency-Key`"
         (held,) = (await self.post(named, f"{QUEUES}/default/claim", claim, key="claim"))["tasks"]
         done = {"tasks": [{name: held[name] for name in ("task_id", "lease_token")}], "claim": claim}

@@ -1,9 +1,11 @@
 """Reading workflow runs: one, many, counts, and what belongs to one."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from app.access.callers import Visit
 from app.access.watching import watch
+from app.db.batching import batched
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
@@ -12,6 +14,7 @@ from app.domain.moves import FINAL
 from app.domain.records import HistoryRow, WarningRow
 from app.domain.run_filters import read_filters
 from app.domain.shown_runs import show_run
+from app.errors import Refusal
 from app.moves.runs import run_not_found, topic_of
 from app.services.tasks import list_page, read_statuses
 from app.store import steps as steps_store
@@ -42,6 +45,19 @@ async def get_run(tx: Tx, workflow_run_id: UUID) -> WorkflowRun:
     if row is None:
         raise run_not_found(workflow_run_id)
     return show_run(row)
+
+
+async def _fetch_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[WorkflowRun | Refusal]:
+    """Return each run as it stands."""
+    tx.is_promise = False
+    tx.commit_each()
+    rows = await runs_store.get_runs(tx, list(set(workflow_run_ids)))
+    runs = {row.workflow_run_id: show_run(row) for row in rows}
+    return [runs.get(workflow_run_id) or run_not_found(workflow_run_id) for workflow_run_id in workflow_run_ids]
+
+
+fetch_run = batched(_fetch_runs)
+"""Return one run as it stands, read together with what others ask for. Raises NotFound."""
 
 
 async def wait_until_ended(
