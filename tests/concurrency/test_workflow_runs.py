@@ -2,17 +2,25 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from itertools import chain
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from app.db.engine import Database
+from app.access.callers import HOUSEKEEPING
+from app.db.batching import Batcher
+from app.db.engine import Database, Tx
 from app.db.sessions import Connection
+from app.domain.preconditions import Precondition
+from app.domain.records import RunChange, RunRow
+from app.services.workflow_runs.update import Update, update_run
+from app.store import workflow_runs as runs_store
+from milepost.schemas.workflow_runs import WorkflowRunUpdate
 from tests.conftest import connect, make_client
 from tests.factories import (
     RUNS,
@@ -63,6 +71,31 @@ def statuses(answers: list[httpx.Response]) -> Counter[int]:
 
 
 class TestPatchAtOnce:
+    async def test_change_that_is_stored_is_not_refused_because_another_one_is_made_again(
+        self, client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody else changes the other run in between; then the batch loses to a third transaction, once."""
+        runs = [UUID((await create_run(client))["workflow_run_id"]) for _ in range(2)]
+        change, only_first = WorkflowRunUpdate(tags={"a": "b"}), Precondition(frozenset({'"1"'}))
+        really_write, really_lock = runs_store.update_read_runs, runs_store.lock_runs
+        failures = iter(["40001"])
+
+        async def write(tx: Tx, changes: Sequence[tuple[RunRow, RunChange]]) -> set[UUID]:
+            return await really_write(tx, changes[:1])
+
+        async def lock(tx: Tx, ids: Sequence[UUID]) -> Sequence[RunRow]:
+            for state in failures:
+                await tx.execute(text(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$"))
+            return await really_lock(tx, ids)
+
+        monkeypatch.setattr(runs_store, "update_read_runs", write)
+        monkeypatch.setattr(runs_store, "lock_runs", lock)
+        batcher = Batcher(database, update_run.work)
+        outcomes = await asyncio.gather(
+            *(batcher(Update(run, change, HOUSEKEEPING, only_first)) for run in runs), return_exceptions=True
+        )
+        assert [getattr(outcome, "revision", outcome) for outcome in outcomes] == [2, 2]
+
     @pytest.mark.parametrize("before", ["pending", "running"])
     async def test_of_forty_ends_one_wins_and_the_history_tells_the_same(self, clients: Clients, before: str) -> None:
         run = await run_in(clients[0], before)

@@ -39,9 +39,13 @@ async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRu
 
 
 def _are_plain(updates: Sequence[Update]) -> bool:
-    """Return whether each change is of another run, and can be made whatever becomes of its tasks meanwhile."""
+    """Return whether each change is of another run, can be made whatever becomes of its tasks meanwhile, and repeated.
+
+    One that is stored is made again where another one of the batch has to be: it must not find its own revision then.
+    """
     is_distinct = len({update.workflow_run_id for update in updates}) == len(updates)
-    return is_distinct and not any(update.change.status in FINAL for update in updates)
+    is_repeatable = len(updates) == 1 or not any(update.precondition for update in updates)
+    return is_distinct and is_repeatable and not any(update.change.status in FINAL for update in updates)
 
 
 async def _update_as_read(tx: Tx, updates: Sequence[Update]) -> Sequence[RunRow | Refusal]:
