@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
 from app.access.callers import Caller
@@ -16,7 +17,6 @@ from app.access.idempotency import IdempotencyKey
 from app.services.claims import Exchange, Exchanged, exchange
 from app.services.tasks import Spawn, spawn_tasks
 from app.services.workflow_runs.create import Creation, create_runs
-from app.store.claims import CLAIMED
 from benchmarks.calls import QUEUE, RUN, TASK, complete_and_claim, create_with_key, spawn
 from benchmarks.filling import fill_queue
 from benchmarks.load import NextRequest, drive
@@ -32,7 +32,6 @@ _TASKS_PER_SECOND = 4_000
 """More than one client works."""
 _CALLER = Caller("benchmark", "benchmark")
 _CLAIM = Claim(worker_id="bench", lease_seconds=600)
-_TASK_ID, _TOKEN = CLAIMED.index("task_id"), CLAIMED.index("lease_token")
 Database = psycopg.Connection[Any]
 
 
@@ -52,6 +51,7 @@ def measure_alone(seconds: float) -> str:
     with running_postgres() as server_url:
         url = make_database(server_url, "alone")
         with running_service(url) as service, connect(url) as database:
+            database.row_factory = dict_row
             pairs = asyncio.run(_make_pairs(service, url, database))
             for _ in range(ROUNDS):
                 for pair in pairs:
@@ -134,7 +134,7 @@ async def _record_exchange(url: str, database: Database) -> Callable[[float], fl
             about = script.about(dict(zip(reported.values(), (task_id, token), strict=True)))
             took, rows = _time(about, database)
             latencies.append(took)
-            task_id, token = str(rows[0][_TASK_ID]), str(rows[0][_TOKEN])
+            task_id, token = (str(rows[0][name]) for name in reported)
         return median(latencies)
 
     return execute
