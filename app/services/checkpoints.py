@@ -10,7 +10,7 @@ from app.domain.records import CheckpointRow, TaskRow
 from app.domain.task_moves import checkpoint_row
 from app.errors import NotFound, Refusal, ValidationFailed
 from app.moves.event_waits import NO_ROOM
-from app.moves.leases import Answered, Report, answered, pin_runs_of_reports, settle_each
+from app.moves.leases import Answered, Report, answered, pin_runs_of_reports, settle_each, tasks_of_steps
 from app.services.tasks import get_task
 from app.store import checkpoints as checkpoints_store
 from app.store import claims as claims_store
@@ -26,6 +26,31 @@ def read_checkpoint(row: CheckpointRow) -> Checkpoint:
 
 async def _put_checkpoints(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequence[Answered | Refusal]:
     """Store results of steps of tasks that are held, and extend their leases where that is asked."""
+    if not _are_plain(reports):
+        return await _put_locked(tx, reports)
+    tx.commit_each()
+    rows = await checkpoints_store.put_checkpoints_of_held(tx, [_row_of(report) for report in reports])
+    written = {report.task_id: rows.get((report.task_id, report.name)) for report in reports}
+    left = [report for report in reports if written[report.task_id] is None]
+    if left:
+        tx.commit_together()
+    others = iter(await _put_locked(tx, left) if left else [])
+    return [answered(read_checkpoint(row)) if (row := written[r.task_id]) else next(others) for r in reports]
+
+
+def _are_plain(reports: Sequence[Report[CheckpointWrite]]) -> bool:
+    """Return whether the checkpoints are all that is written, one of each task, and no run has to be pinned."""
+    is_distinct = len({report.task_id for report in reports}) == len(reports)
+    has_to_pin = len(reports) > 1 and tasks_of_steps(reports)
+    return is_distinct and not has_to_pin and all(report.body.lease_seconds is None for report in reports)
+
+
+def _row_of(report: Report[CheckpointWrite]) -> Parameters:
+    lease: Parameters = {"task_id": report.task_id, "lease_token": report.token}
+    return {**lease, "name": report.name, "state": report.body.state}
+
+
+async def _put_locked(tx: Tx, reports: Sequence[Report[CheckpointWrite]]) -> Sequence[Answered | Refusal]:
     await pin_runs_of_reports(tx, reports)
     return await settle_each(tx, reports, _put)
 

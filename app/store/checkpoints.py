@@ -3,18 +3,35 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Integer, Text, Uuid, any_, bindparam, func, select, true
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    column,
+    false,
+    func,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from app.db.engine import Parameters, Tx
 from app.domain.json_texts import JsonValue
 from app.domain.records import CheckpointRow
-from app.models import Checkpoint
+from app.models import Checkpoint, Task
+from app.models.base import constant
 from app.store.locks import Rank
 from app.store.pages import Page, read_page
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import BYTES_MOST, size_of
+from milepost.schemas.tasks import TaskStatus
 
 NAMES_MOST = 10_000
 """How many checkpoints a task has at most; their states are `BYTES_MOST` together."""
@@ -25,6 +42,16 @@ def _others_of(task_id: ColumnElement[UUID], name: ColumnElement[str]) -> Latera
     """Return how many checkpoints a task has under other names, and how many bytes their states are."""
     totals = select(func.count().label("names"), func.coalesce(func.sum(size_of(Checkpoint.state)), 0).label("bytes"))
     return totals.where(Checkpoint.task_id == task_id, Checkpoint.name != name).lateral("others")
+
+
+def _overwriting(insertion: Insert) -> ReturningInsert[CheckpointRow]:
+    """Return the insertion of checkpoints that overwrites those of the same names, but no outcome of an await."""
+    changed = {name: insertion.excluded[name] for name in ("state", "attempt", "run_id")}
+    return insertion.on_conflict_do_update(
+        index_elements=["task_id", "name"],
+        set_={**changed, "updated_at": func.now()},
+        where=~Checkpoint.is_outcome,
+    ).returning(*_COLUMNS)
 
 
 _OF_TASK = Checkpoint.task_id == bindparam("of_task", type_=Uuid)
@@ -38,20 +65,7 @@ _insert = insert(Checkpoint).from_select(
     .where(_others.c.names < NAMES_MOST, _others.c.bytes + size_of(_item.c.state) <= BYTES_MOST)
     .order_by(_item.c.task_id, _item.c.name),
 )
-_PUT = (
-    _insert.on_conflict_do_update(
-        index_elements=["task_id", "name"],
-        set_={
-            "state": _insert.excluded.state,
-            "attempt": _insert.excluded.attempt,
-            "run_id": _insert.excluded.run_id,
-            "updated_at": func.now(),
-        },
-        where=~Checkpoint.is_outcome,
-    )
-    .returning(*_COLUMNS)
-    .execution_options(locks=Rank.tasks.held)
-)
+_PUT = _overwriting(_insert).execution_options(locks=Rank.tasks.held)
 
 
 async def put_checkpoints(tx: Tx, rows: Sequence[Parameters]) -> dict[tuple[UUID, str], CheckpointRow]:
@@ -60,6 +74,39 @@ async def put_checkpoints(tx: Tx, rows: Sequence[Parameters]) -> dict[tuple[UUID
     Left out are those that would overwrite the outcome of an await, and those for which the task has no room.
     """
     return {(row.task_id, row.name): row for row in await tx.fetch(CheckpointRow, _PUT, as_rows(rows))}
+
+
+ROOM_SHARE = 2
+"""A checkpoint that is put at once sees none that others put at this moment: it takes only this part of the room."""
+_sent = rows_like(Checkpoint, ("task_id", "name", "state"), column("lease_token", Uuid))
+_held = (
+    select(Task.task_id, Task.lease_expires_at, Task.attempt, Task.run_id)
+    .where(Task.task_id == _sent.c.task_id, Task.lease_token == _sent.c.lease_token)
+    .where(Task.status == constant(TaskStatus.running))
+    .order_by(Task.task_id)
+    .with_for_update(key_share=True, of=Task)
+    .cte("held")
+)
+_others_of_sent = _others_of(_sent.c.task_id, _sent.c.name)
+_insert_of_held = insert(Checkpoint).from_select(
+    _WRITTEN,
+    select(_sent.c.task_id, _sent.c.name, _sent.c.state, false(), _held.c.attempt, _held.c.run_id)
+    .join_from(_sent, _held, _held.c.task_id == _sent.c.task_id)
+    .join(_others_of_sent, true())
+    .where(_held.c.lease_expires_at > func.clock_timestamp())
+    .where(_others_of_sent.c.names < NAMES_MOST // ROOM_SHARE)
+    .where(_others_of_sent.c.bytes + size_of(_sent.c.state) <= BYTES_MOST // ROOM_SHARE)
+    .order_by(_sent.c.task_id),
+)
+_PUT_OF_HELD = _overwriting(_insert_of_held).execution_options(locks=Rank.tasks)
+
+
+async def put_checkpoints_of_held(tx: Tx, rows: Sequence[Parameters]) -> dict[tuple[UUID, str], CheckpointRow]:
+    """INSERT or overwrite checkpoints, one of a task, of those whose current lease is named and lasts, as (task, name).
+
+    Left out are those that ``put_checkpoints`` leaves out, and those for which the task may have no room.
+    """
+    return {(row.task_id, row.name): row for row in await tx.fetch(CheckpointRow, _PUT_OF_HELD, as_rows(rows))}
 
 
 _GET = select(*_COLUMNS).where(_OF_TASK, Checkpoint.name == bindparam("of_name", type_=Text))

@@ -80,6 +80,40 @@ WHERE NOT checkpoints.is_outcome
 RETURNING checkpoints.task_id, checkpoints.name, checkpoints.position, checkpoints.state, checkpoints.is_outcome,
     checkpoints.attempt, checkpoints.run_id, checkpoints.updated_at;
 
+-- checkpoints._PUT_OF_HELD
+WITH item AS (
+    SELECT row.task_id AS task_id, row.name AS name, row.state AS state, row.lease_token AS lease_token
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, name TEXT, state JSON, lease_token
+        UUID)
+), held AS (
+    SELECT tasks.task_id AS task_id, tasks.lease_expires_at AS lease_expires_at, tasks.attempt AS attempt, tasks.run_id
+        AS run_id
+    FROM tasks, item
+    WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token AND tasks.status = 'running'
+    ORDER BY tasks.task_id
+    FOR NO KEY UPDATE OF tasks
+)
+INSERT INTO checkpoints (task_id, name, state, is_outcome, attempt, run_id)
+SELECT item.task_id, item.name, item.state, false AS anon_1, held.attempt, held.run_id
+FROM item
+JOIN held ON held.task_id = item.task_id
+JOIN LATERAL (
+    SELECT count(*) AS names, coalesce(sum(coalesce(CASE WHEN (pg_column_compression(checkpoints.state) IS NULL) THEN
+        pg_column_size(checkpoints.state) ELSE octet_length(CAST(checkpoints.state AS TEXT)) END,
+        %(coalesce_1)s::INTEGER)), %(coalesce_2)s::INTEGER) AS bytes
+    FROM checkpoints
+    WHERE checkpoints.task_id = item.task_id AND checkpoints.name != item.name
+) AS others ON true
+WHERE held.lease_expires_at > clock_timestamp() AND others.names < %(names_1)s::INTEGER AND others.bytes + coalesce(CASE
+    WHEN (pg_column_compression(item.state) IS NULL) THEN pg_column_size(item.state) ELSE octet_length(CAST(item.state
+    AS TEXT)) END, %(coalesce_3)s::INTEGER) <= %(param_1)s::INTEGER
+ORDER BY item.task_id
+ON CONFLICT (task_id, name) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, run_id = excluded.run_id,
+    updated_at = now()
+WHERE NOT checkpoints.is_outcome
+RETURNING checkpoints.task_id, checkpoints.name, checkpoints.position, checkpoints.state, checkpoints.is_outcome,
+    checkpoints.attempt, checkpoints.run_id, checkpoints.updated_at;
+
 -- checkpoints._GET
 SELECT checkpoints.task_id, checkpoints.name, checkpoints.position, checkpoints.state, checkpoints.is_outcome,
     checkpoints.attempt, checkpoints.run_id, checkpoints.updated_at

@@ -19,6 +19,7 @@ from tests.factories import (
     get_run,
     get_task,
     patch_run,
+    put_checkpoint,
     reported,
     run_body,
     run_in,
@@ -111,6 +112,9 @@ class Calls:
         with asking() as asked:
             await reported(self._client, held, "heartbeat")
         self.costs["heartbeat"] = asked
+        with asking() as asked:
+            assert (await put_checkpoint(self._client, held, "step", state=1)).status_code == 200
+        self.costs["write a checkpoint"] = asked
         with asking() as asked:
             await reported(self._client, held, "complete")
         self.costs["complete a task"] = asked

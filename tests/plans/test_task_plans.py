@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Executable
 
 from app.db.engine import Parameters
-from app.store import claims, due_tasks, events, leases, queues, run_ends, task_lists, tasks, workflow_runs
+from app.store import checkpoints, claims, due_tasks, events, leases, queues, run_ends, task_lists, tasks, workflow_runs
 from app.store.pages import _bounded
 from app.store.recordsets import as_rows
 from app.store.sizes import BYTES_MOST
@@ -108,6 +108,14 @@ class TestWorkerCalls:
             {"task_id": t, "lease_token": token, "lease": 30, "has_progress": False} for t, token in held
         ]
         cheap(task_probe.explain(claims._BEAT, as_rows(rows), generic=generic), 3 * len(held))
+
+    def test_checkpoint_reads_its_own_task(
+        self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
+    ) -> None:
+        rows: list[Parameters] = [
+            {"task_id": task_id, "lease_token": token, "name": "step", "state": 1} for task_id, token in held
+        ]
+        cheap(task_probe.explain(checkpoints._PUT_OF_HELD, as_rows(rows), generic=generic), 3 * len(held))
 
     def test_locks_and_looks_read_their_own_tasks(
         self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
