@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measure, print, and write the tables of a full run into RESULTS.md."""
 
 import argparse
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -55,8 +56,9 @@ def main() -> None:
     if unknown := set(options.sections) - set(sections):
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
     for name in options.sections or [name for name in sections if name not in OPTIONAL]:
+        began = time.monotonic()
         table = sections[name]()
-        print(f"\n{name}\n\n{table}", flush=True)
+        print(f"\n{name}, in {time.monotonic() - began:.0f} s\n\n{table}", flush=True)
         if options.write or not options.sections:
             write_result(name, table)
 

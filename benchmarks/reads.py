@@ -20,7 +20,7 @@ from benchmarks.tables import Cell, render_table
 
 SIZES = (1_000, 1_000_000)
 CONNECTIONS = (1, 8)
-ROUNDS = 5
+ROUNDS = 3
 BLOCK_PART = 6
 """A block of reads takes one part in so many of a block of writes; there are many."""
 

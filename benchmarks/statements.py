@@ -12,7 +12,7 @@ _BY_STATEMENT = """
     FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
     WHERE datname = %s AND calls > 5
     ORDER BY total_exec_time DESC LIMIT 6"""
-_HEADER = ["call", "statement", "calls", "rows each", "ms each", "WAL bytes each", "us an answer"]
+_HEADER = ["statement", "calls", "rows each", "ms each", "WAL bytes each", "us an answer"]
 
 
 def measure_statements(server_url: str, database: str, loads: Mapping[str, Callable[[], Block]]) -> str:
@@ -25,5 +25,5 @@ def measure_statements(server_url: str, database: str, loads: Mapping[str, Calla
             server.execute("SELECT pg_stat_statements_reset()")
             answers = len(load().latencies)
             found = server.execute(_BY_STATEMENT, [answers, database]).fetchall()
-            rows += [[name, f"`{text}`", *figures] for text, *figures in found]
+            rows += [[f"{name}: `{text}`", *figures] for text, *figures in found]
     return render_table(_HEADER, rows)

@@ -16,6 +16,8 @@ BATCHES = (1, 10, 100)
 SPAWNS = (1, 100)
 ROUNDS = 3
 HISTORY = 1_000_000
+_TASKS_PER_SECOND = 15_000
+"""More than are worked."""
 _SEED = """
 INSERT INTO tasks (task_id, run_id, queue, task_name, params, headers, priority, max_attempts, status, result,
                    created_at, first_started_at, started_at, completed_at, claimed_by, lease_token)
@@ -71,7 +73,7 @@ def _kinds(service: Service, url: str, absurd: Absurd) -> Sequence[Kind]:
         for size in BATCHES:
 
             def work(seconds: float, size: int = size, connections: int = connections) -> float:
-                fill_queue(url, round(seconds * 30_000))
+                fill_queue(url, round(seconds * _TASKS_PER_SECOND))
                 return work_over_http(service.port, size, connections, seconds)
 
             def work_there(seconds: float, size: int = size, connections: int = connections) -> float:
