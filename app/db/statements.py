@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.sql import SQL
 from sqlalchemy import Executable, Row
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
@@ -88,7 +87,7 @@ class Prepared:
         compiled: Any = statement.compile(dialect=DIALECT, column_keys=list(names))  # type: ignore[attr-defined]
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - what a statement is compiled by
         assert not compiled.post_compile_params, "lists go in as arrays"  # noqa: S101 - seen by the first test
-        self.sql = SQL(compiled.string)
+        self.sql = compiled.string.encode()
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         self._required = [name for name, bind in binds.items() if bind.required]
         self._defaults = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
