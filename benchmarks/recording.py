@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
-from psycopg.sql import SQL
 from sqlalchemy import Executable
 
 from app.db.batching import Work
@@ -23,7 +22,7 @@ Outcome = TypeVar("Outcome")
 class Said(NamedTuple):
     """A statement as the driver got it."""
 
-    sql: SQL
+    sql: bytes
     values: Mapping[str, Any]
 
 
