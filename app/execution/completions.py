@@ -56,7 +56,7 @@ async def complete_each(
     first = {key: reports[place] for key, place in places.items()}
     settled, held = await _complete_steps(tx, executions, first, work) if work else ({}, set())
     settled |= await _refuse_memory(tx, {key: r for key, r in first.items() if _memory_of(r) and key[0] not in work})
-    plain = [_completed_row(report, is_held=key in held) for key, report in first.items() if key not in settled]
+    plain = [completed_row(report, is_held=key in held) for key, report in first.items() if key not in settled]
     done = await _complete_plain(tx, plain, is_shown=is_shown) if plain else {}
     await executions.write()
     answers = {places[key]: answer for key, answer in settled.items() if answer is not None}
@@ -127,7 +127,8 @@ def _memory_of(report: Report[Completion]) -> Mapping[str, JsonValue]:
     return (report.body.memory or {}) if isinstance(report.body, TaskCompletion) else {}
 
 
-def _completed_row(report: Report[Completion], *, is_held: bool) -> Parameters:
+def completed_row(report: Report[Completion], *, is_held: bool) -> Parameters:
+    """Return what is stored of a report; ``is_held`` if its lease was found to last before."""
     return {
         "is_held": is_held,
         "task_id": report.task_id,

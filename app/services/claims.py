@@ -21,10 +21,11 @@ from app.db.outages import describe_failure
 from app.db.wakeups import Wakeups, queue_topic
 from app.domain.json_texts import JsonValue
 from app.errors import Refusal
-from app.execution.completions import are_plain, complete_each
+from app.execution.completions import are_plain, complete_each, completed_row
 from app.moves.attempts import expire_leases
 from app.moves.event_waits import wake_due_tasks
 from app.moves.leases import Answered, Report
+from app.moves.tasks import task_topic
 from app.store import checkpoints as checkpoints_store
 from app.store import claims as claims_store
 from app.store import due_tasks as due_tasks_store
@@ -79,7 +80,9 @@ async def _exchange(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | 
     recalled = await recall_claims(tx, keys)
     accepted = {place: wish for place, wish in enumerate(wishes) if place not in recalled.refused}
     reports = [_report_of(item) for wish in accepted.values() for item in wish.done]
-    outcomes = iter([_outcome_of(r, o) for r, o in zip(reports, await complete_each(tx, reports), strict=True)])
+    first = await _exchange_at_once(tx, wishes, reports) if not keys else None
+    answers = await complete_each(tx, reports) if first is None or not first.is_done else [Answered(b"")] * len(reports)
+    outcomes = iter([_outcome_of(report, answer) for report, answer in zip(reports, answers, strict=True)])
     taken = {place: [next(outcomes) for _ in wish.done] for place, wish in accepted.items()}
     again = _by_claim(recalled.held)
     served = {*again, *recalled.followers, *recalled.put_off}
@@ -89,7 +92,7 @@ async def _exchange(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | 
         of_queue = {place: wish.claim for place, wish in accepted.items() if wish.claim and wish.queue == queue}
         unserved = {place: claim for place, claim in of_queue.items() if place not in served}
         if unserved:
-            handed |= await _hand_out(tx, this, queue, unserved)
+            handed |= await _hand_out(tx, this, queue, unserved, first)
     await remember_claims(tx, keys, handed)
     tx.is_promise = tx.is_promise and bool(reports or handed or again)
     given = await _show(tx, handed | again)
@@ -104,6 +107,44 @@ async def _exchange(tx: Tx, wishes: Sequence[Exchange]) -> Sequence[Exchanged | 
 
 exchange = batched(_exchange)
 """Take the results of a worker in, and hand tasks out to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """What came of one statement for a whole batch."""
+
+    is_done: bool
+    """Whether all results were taken in."""
+    found: TakenTasks | None
+    """What was claimed, or that something has to be done before; None: it is not known."""
+
+
+async def _exchange_at_once(
+    tx: Tx, wishes: Sequence[Exchange], reports: Sequence[Report[CompletedItem]]
+) -> First | None:
+    """Take all results in and claim for all by one statement; None if there is more than it can do.
+
+    Nothing is done where a lease has ended, or the queue is not free.
+    """
+    claims = {place: wish.claim for place, wish in enumerate(wishes) if wish.claim}
+    queues = {wish.queue for wish in wishes if wish.claim}
+    groups = _by_names(claims)
+    is_distinct = len({report.task_id for report in reports}) == len(reports)
+    if not reports or len(queues) != 1 or len(groups) != 1 or not is_distinct or not are_plain(reports):
+        return None
+    tx.commit_each()
+    ((names, group),) = groups
+    (queue,) = queues
+    left = {place: claim.limit for place, claim in group.items()}
+    rows = [completed_row(report, is_held=False) for report in reports]
+    claimers = _claimers(group, left)
+    is_done, found = await claims_store.exchange_tasks(tx, rows, queue, names, sum(left.values()), claimers)
+    if not is_done:
+        tx.commit_together()
+        return First(False, found if found.limits and not found.limits.is_free else None)
+    tx.topics |= {task_topic(report.task_id) for report in reports}
+    tx.ready[queue] += len(reports)
+    return First(True, found)
 
 
 def _is_one_statement(wishes: Sequence[Exchange]) -> bool:
@@ -134,13 +175,15 @@ def _outcome_of(report: Report[CompletedItem], outcome: Answered | Refusal) -> P
     return {"task_id": report.task_id, "status": outcome.status, "code": outcome.code, "task_status": where}
 
 
-async def _hand_out(tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim]) -> dict[int, list[HandedTask]]:
+async def _hand_out(
+    tx: Tx, this: Round, queue: str, claims: Mapping[int, Claim], known: First | None
+) -> dict[int, list[HandedTask]]:
     """Hand tasks of ``queue`` out to ``claims``, by their place in the batch."""
     if this.room <= 0:
         this.put_off |= claims.keys()
         return {}
     groups = _by_names(claims)
-    first = await _claim_at_once(tx, this, queue, *groups[0])
+    first = (known and known.found) or await _claim_at_once(tx, this, queue, *groups[0])
     if first.limits is None or first.limits.paused:
         return {}
     free = None if first.is_free else await _make_way(tx, first.limits)

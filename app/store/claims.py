@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,6 +15,8 @@ from sqlalchemy import (
     DateTime,
     Float,
     Integer,
+    Row,
+    Select,
     Text,
     Uuid,
     any_,
@@ -41,7 +43,7 @@ from app.store.advisory_locks import KEYS_OF_CLAIMS
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
-from app.store.sizes import size_of
+from app.store.sizes import BYTES_MOST, size_of
 from app.store.tasks import MOMENT, TASK_COLUMNS
 from milepost.schemas.tasks import TaskStatus
 
@@ -83,13 +85,13 @@ _SIZE = size_of(Task.params, Task.headers, Task.event_payload) + _kept
 """How many bytes of JSON a task is to its claimer."""
 
 
-def _hold_leased(item: CTE) -> CTE:
+def _hold_leased(item: CTE, *extra: Expression) -> CTE:
     """Return the tasks whose lease ``item`` names, locked; with the moment.
 
     An update alone locks in the order of its plan, and not of ids as `locks.py` wants it. Who has waited for a lock is
     dated by the moment after it.
     """
-    held = select(Task.task_id, Task.lease_token).where(
+    held = select(Task.task_id, Task.lease_token, *extra).where(
         Task.task_id == item.c.task_id, Task.lease_token == item.c.lease_token, Task.status == _RUNNING
     )
     locked = held.order_by(Task.task_id).with_for_update(key_share=True, of=Task).cte("locked")
@@ -134,7 +136,8 @@ _limits = (
     .cte("limits")
 )
 _IS_FREE = ~or_(_limits.c.paused, _limits.c.has_expired, _limits.c.has_due) & _limits.c.max_concurrency.is_(None)
-_MAY_CLAIM = select(_IS_FREE | (bindparam("regardless", type_=Boolean) & ~_limits.c.paused)).scalar_subquery()
+_REGARDLESS = bindparam("regardless", type_=Boolean)
+_MAY_CLAIM = select(_IS_FREE | (_REGARDLESS & ~_limits.c.paused)).scalar_subquery()
 _LOCK_QUEUE = (
     select(Queue.max_concurrency)
     .where(Queue.queue == _OF_QUEUE)
@@ -197,7 +200,7 @@ _claimer = rows_like(
 )
 
 
-def _ready_tasks(*, named: bool) -> CTE:
+def _ready_tasks(may_claim: ColumnElement[bool], *, named: bool) -> CTE:
     """Return the next tasks of a queue, locked, without those whose concurrency key is taken.
 
     The order is the index's own, so nothing is sorted.
@@ -209,7 +212,7 @@ def _ready_tasks(*, named: bool) -> CTE:
     was_started, size = _was_started.label("was_started"), _SIZE.label("size")
     ready = (
         select(Task.task_id, Task.priority, Task.sequence, Task.concurrency_key, was_started, size)
-        .where(_MAY_CLAIM, Task.queue == _OF_QUEUE, Task.ready_at.is_not(None))
+        .where(may_claim, Task.queue == _OF_QUEUE, Task.ready_at.is_not(None))
         .where(case((Task.concurrency_key.is_(None), true()), (is_taken.exists(), false()), else_=_TAKE_KEY))
         .order_by(Task.priority.desc(), Task.sequence)
         .limit(bindparam("most"))
@@ -262,21 +265,20 @@ def _begin_attempt(at: ColumnElement[datetime]) -> dict[str, Expression | None]:
     }
 
 
-@lru_cache(maxsize=2)
-def _claim(*, named: bool) -> Query:
+def _hand_out(may_claim: ColumnElement[bool], *, named: bool) -> Select[Any]:
     """Return the statement that hands the ready tasks of one queue to claimers, each of whom has a range of places.
 
     Guarantee 2: a task is taken by exactly one of any number of claims, for its row is locked and not ready any more
     afterwards; those being taken just now are skipped. The one that brings all to ``room`` bytes is the last.
     """
-    ranked = _in_places(_ready_tasks(named=named))
+    ranked = _in_places(_ready_tasks(may_claim, named=named))
     has_room = ranked.c.bytes_before < bindparam("room", type_=BigInteger)
     passed_over = select(func.count()).select_from(ranked).where(ranked.c.of_key > 1).scalar_subquery()
     left_over = select(func.count()).select_from(ranked).where(~has_room).scalar_subquery()
     task = (
         update(Task)
         .where(Task.task_id == ranked.c.task_id, ranked.c.of_key == 1)
-        .where(bindparam("regardless", type_=Boolean) | (passed_over == 0))
+        .where(_REGARDLESS | (passed_over == 0))
         .where(ranked.c.place.between(_claimer.c.first, _claimer.c.last), has_room)
         .values(_begin_attempt(ranked.c.at))
         .returning(
@@ -293,8 +295,12 @@ def _claim(*, named: bool) -> Query:
         select(_limits, task, passed_over.label("passed_over"), left_over.label("left_over"))
         .select_from(_limits.outerjoin(task, true()))
         .order_by(task.c.place)
-        .execution_options(locks=Rank.tasks.skipped)
     )
+
+
+@lru_cache(maxsize=2)
+def _claim(*, named: bool) -> Query:
+    return _hand_out(_MAY_CLAIM, named=named).execution_options(locks=Rank.tasks.skipped)
 
 
 async def claim_tasks(
@@ -315,7 +321,10 @@ async def claim_tasks(
     parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": room, "regardless": regardless}
     if names is not None:
         parameters["names"] = list(names)
-    rows = (await tx.execute(_claim(named=names is not None), parameters | as_rows(claimers))).all()
+    return _read_taken(tx, (await tx.execute(_claim(named=names is not None), parameters | as_rows(claimers))).all())
+
+
+def _read_taken(tx: Tx, rows: Sequence[Row[Any]]) -> TakenTasks:
     if not rows:
         return TakenTasks(None, (), 0, 0, 0)
     tasks = [HandedTask._make(row[_LIMITS : _LIMITS + _MEMBERS]) for row in rows if row.task_id]
@@ -366,23 +375,30 @@ class CompletedTask(NamedTuple):
 
 _completed = rows_like(Task, ("task_id", "lease_token", "result", "final_body"), column("is_held", Boolean))
 _held = _hold_leased(_completed)
+
+
+def _completed_by(item: CTE, at: ColumnElement[datetime]) -> dict[str, Expression | None]:
+    """Return what changes on a task that is completed ``at`` a moment, as ``item`` says."""
+    return {
+        "status": cast(TaskStatus.completed, Text),
+        "reason": None,
+        "result": item.c.result,
+        "error": None,
+        "final_body": item.c.final_body,
+        "lease_expires_at": None,
+        "limit_at": None,
+        "completed_at": func.greatest(at, Task.started_at),
+        "updated_at": func.greatest(at, Task.updated_at),
+        "revision": Task.revision + 1,
+    }
+
+
 _completion = (
     update(Task)
     .where(Task.task_id == _held.c.task_id, Task.lease_token == _held.c.lease_token)
     .where(_completed.c.task_id == _held.c.task_id, _completed.c.lease_token == _held.c.lease_token)
     .where(Task.status == _RUNNING, or_(_completed.c.is_held, Task.lease_expires_at > _held.c.at))
-    .values(
-        status=cast(TaskStatus.completed, Text),
-        reason=None,
-        result=_completed.c.result,
-        error=None,
-        final_body=_completed.c.final_body,
-        lease_expires_at=None,
-        limit_at=None,
-        completed_at=func.greatest(_held.c.at, Task.started_at),
-        updated_at=func.greatest(_held.c.at, Task.updated_at),
-        revision=Task.revision + 1,
-    )
+    .values(_completed_by(_completed, _held.c.at))
     .execution_options(locks=Rank.tasks)
 )
 _COMPLETE = _completion.returning(Task.task_id, Task.queue, Task.lease_token)
@@ -399,6 +415,55 @@ _COMPLETE_SHOWN = _completion.returning(*TASK_COLUMNS, MOMENT)
 async def complete_shown_tasks(tx: Tx, rows: Sequence[Parameters]) -> Sequence[TaskRow]:
     """UPDATE as ``complete_tasks`` does, and give all that is stored of the tasks."""
     return await tx.fetch(TaskRow, _COMPLETE_SHOWN, as_rows(rows))
+
+
+_done = rows_like(Task, ("task_id", "lease_token", "result", "final_body"), parameter="done", name="done")
+_leased = _hold_leased(_done, Task.lease_expires_at, Task.queue, Task.concurrency_key)
+_are_plain = select(func.count() == bindparam("many", type_=Integer)).where(
+    _leased.c.lease_expires_at > _leased.c.at, _leased.c.queue == _OF_QUEUE, _leased.c.concurrency_key.is_(None)
+)
+_MAY_EXCHANGE = _are_plain.scalar_subquery() & select(_IS_FREE).scalar_subquery()
+_exchanged = (
+    update(Task)
+    .where(_MAY_EXCHANGE, Task.task_id == _leased.c.task_id, _done.c.task_id == _leased.c.task_id)
+    .values(_completed_by(_done, _leased.c.at))
+    .returning(Task.task_id)
+    .cte("exchanged")
+)
+
+
+@lru_cache(maxsize=2)
+def _exchange(*, named: bool) -> Query:
+    """Return the statement that completes tasks, and hands others out once those are locked that are completed.
+
+    What is handed out is locked without waiting, so it comes last: nobody can wait for that, and be waited for.
+    """
+    claim = _hand_out(_MAY_EXCHANGE, named=named).add_columns(_MAY_EXCHANGE.label("is_done"))
+    return claim.add_cte(_exchanged).execution_options(locks=Rank.tasks)
+
+
+async def exchange_tasks(
+    tx: Tx,
+    done: Sequence[Parameters],
+    queue: str,
+    names: Sequence[str] | None,
+    most: int,
+    claimers: Sequence[Parameters],
+) -> tuple[bool, TakenTasks]:
+    """UPDATE tasks of a queue to completed and others to running, as ``complete_tasks`` and ``claim_tasks`` do.
+
+    Nothing is done unless all of the leases last, nothing has to be done on the queue before, and no task frees a
+    concurrency key, which a claim does not see before that is committed.
+    """
+    parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": BYTES_MOST, "regardless": False}
+    if names is not None:
+        parameters["names"] = list(names)
+    parameters |= as_rows(claimers) | as_rows(done, "done") | {"many": len(done)}
+    rows = (await tx.execute(_exchange(named=names is not None), parameters)).all()
+    found = _read_taken(tx, rows)
+    is_done = bool(rows and rows[0].is_done)
+    tx.has_written = tx.has_written or is_done
+    return is_done, found
 
 
 class KeptLease(NamedTuple):

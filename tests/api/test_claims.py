@@ -476,6 +476,35 @@ class TestCompleteTasks:
         assert (await get_task(client, good))["result"] == {"n": 0}
         assert (await get_task(client, stale))["status"] == "running"
 
+    async def test_next_task_of_a_key_comes_with_the_result_of_the_one_before(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client, concurrency_key="k")
+        spawned = await spawn_task(client, concurrency_key="k")
+        answer = await complete_tasks(client, tasks=[done(held)], claim={"worker_id": "w"})
+        assert [task["task_id"] for task in answer["tasks"]] == [spawned["task_id"]]
+
+    async def test_result_frees_the_place_of_the_next_task(self, client: httpx.AsyncClient) -> None:
+        await set_queue(client, max_concurrency=1)
+        held = await start_task(client)
+        spawned = await spawn_task(client)
+        answer = await complete_tasks(client, tasks=[done(held)], claim={"worker_id": "w"})
+        assert [task["task_id"] for task in answer["tasks"]] == [spawned["task_id"]]
+
+    async def test_result_is_taken_in_where_the_queue_is_paused(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client)
+        await spawn_task(client)
+        await set_queue(client, paused=True)
+        answer = await complete_tasks(client, tasks=[done(held)], claim={"worker_id": "w"})
+        assert ([outcome["status"] for outcome in answer["outcomes"]], answer["tasks"]) == ([200], [])
+
+    async def test_tasks_are_handed_out_beside_a_late_result(self, client: httpx.AsyncClient) -> None:
+        held, other = await start_task(client), await start_task(client)
+        spawned = await spawn_task(client)
+        sent = [done(held), done(other, lease_token=str(uuid4()))]
+        answer = await complete_tasks(client, tasks=sent, claim={"worker_id": "w"})
+        assert [outcome["status"] for outcome in answer["outcomes"]] == [200, 409]
+        assert [task["task_id"] for task in answer["tasks"]] == [spawned["task_id"]]
+        assert [(await get_task(client, task))["status"] for task in (held, other)] == ["completed", "running"]
+
     async def test_next_tasks_come_along(self, client: httpx.AsyncClient) -> None:
         await spawn_tasks(client, *({"params": n} for n in range(4)))
         held = await claim_tasks(client, limit=2)

@@ -101,6 +101,17 @@ class TestWorkerCalls:
         for statement in (claims._COMPLETE, claims._COMPLETE_SHOWN):
             cheap(task_probe.explain(statement, as_rows(rows), generic=generic), 3 * len(held))
 
+    def test_exchange_reads_its_own_tasks_and_what_it_takes(
+        self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
+    ) -> None:
+        reports: list[Parameters] = [
+            {"task_id": task_id, "lease_token": token, "result": 1, "final_body": "\\x00"} for task_id, token in held
+        ]
+        claimers: list[Parameters] = [{"claimer": 0, "first": 1, "last": 20, "worker": "w", "lease": 30}]
+        values: dict[str, Any] = {"of_queue": "default", "most": 20, "room": BYTES_MOST, "regardless": False}
+        values |= {"many": len(held), **as_rows(claimers), **as_rows(reports, "done")}
+        cheap(task_probe.explain(claims._exchange(named=False), values, generic=generic), 2 * OPEN)
+
     def test_heartbeat_reads_its_own_tasks(
         self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
     ) -> None:
