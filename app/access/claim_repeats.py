@@ -10,7 +10,7 @@ from app.access.idempotency import IdempotencyKey, key_reused
 from app.db.engine import Parameters, Tx
 from app.domain.records import IdempotencyKeyRow
 from app.errors import IdempotencyKeyReused
-from app.store import claims as claims_store
+from app.store import claim_repeats as repeats_store
 from app.store import idempotency_keys as keys_store
 from app.store.claims import HandedTask
 from app.store.sizes import BYTES_MOST
@@ -57,7 +57,7 @@ async def recall_claims(tx: Tx, keys: Mapping[int, IdempotencyKey]) -> Recalled:
     leases = {place: from_json(stored[scope].answer) for scope, place in firsts.items() if scope in stored}
     if not leases:
         return Recalled(refused, followers, ())
-    sizes, put_off, total = await claims_store.measure_claimed(tx, _as_leases(leases)), set(), 0
+    sizes, put_off, total = await repeats_store.measure_claimed(tx, _as_leases(leases)), set(), 0
     for place, size in sizes.items():
         if total >= BYTES_MOST:
             put_off.add(place)
@@ -65,7 +65,7 @@ async def recall_claims(tx: Tx, keys: Mapping[int, IdempotencyKey]) -> Recalled:
             total += size
     wanted = {place: pairs for place, pairs in leases.items() if place not in put_off}
     return Recalled(
-        refused, followers, await claims_store.get_claimed(tx, _as_leases(wanted)), total, frozenset(put_off)
+        refused, followers, await repeats_store.get_claimed(tx, _as_leases(wanted)), total, frozenset(put_off)
     )
 
 

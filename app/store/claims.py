@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,8 +15,6 @@ from sqlalchemy import (
     DateTime,
     Float,
     Integer,
-    Row,
-    Select,
     Text,
     Uuid,
     any_,
@@ -34,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from app.db.engine import Parameters, Tx
+from app.db.statements import Rows
 from app.domain.json_texts import JsonValue, Storable
 from app.domain.lease_tokens import STEP_VERSION
 from app.domain.records import TaskRow
@@ -77,11 +76,11 @@ class HandedTask(NamedTuple):
 
 CLAIMED = HandedTask._fields[: HandedTask._fields.index("was_started")]
 """What the first members of a task that is handed out are, as `ClaimedTask` has them."""
-_CLAIMED_COLUMNS = tuple(Task.__table__.c[name] for name in CLAIMED if name in Task.__table__.c)
+CLAIMED_COLUMNS = tuple(Task.__table__.c[name] for name in CLAIMED if name in Task.__table__.c)
 _was_started = or_(Task.first_started_at.is_not(None), Task.attempt > 1)
 _states = select(func.coalesce(func.sum(size_of(Checkpoint.state)), 0)).where(Checkpoint.task_id == Task.task_id)
 _kept = case((_was_started, _states.scalar_subquery()), else_=0)
-_SIZE = size_of(Task.params, Task.headers, Task.event_payload) + _kept
+SIZE = size_of(Task.params, Task.headers, Task.event_payload) + _kept
 """How many bytes of JSON a task is to its claimer."""
 
 
@@ -96,9 +95,6 @@ def _hold_leased(item: CTE, *extra: Expression) -> CTE:
     )
     locked = held.order_by(Task.task_id).with_for_update(key_share=True, of=Task).cte("locked")
     return select(locked, func.clock_timestamp(type_=DateTime(timezone=True)).label("at")).cte("held")
-
-
-_lease = rows_like(Task, ("task_id", "lease_token"), column("claimer", Integer), column("place", Integer))
 
 
 class QueueLimits(NamedTuple):
@@ -209,7 +205,7 @@ def _ready_tasks(may_claim: ColumnElement[bool], *, named: bool) -> CTE:
     is_taken = select(1).where(
         rival.queue == Task.queue, rival.concurrency_key == Task.concurrency_key, rival.status == _RUNNING
     )
-    was_started, size = _was_started.label("was_started"), _SIZE.label("size")
+    was_started, size = _was_started.label("was_started"), SIZE.label("size")
     ready = (
         select(Task.task_id, Task.priority, Task.sequence, Task.concurrency_key, was_started, size)
         .where(may_claim, Task.queue == _OF_QUEUE, Task.ready_at.is_not(None))
@@ -265,7 +261,7 @@ def _begin_attempt(at: ColumnElement[datetime]) -> dict[str, Expression | None]:
     }
 
 
-def _hand_out(may_claim: ColumnElement[bool], *, named: bool) -> Select[Any]:
+def _hand_out(may_claim: ColumnElement[bool], *more: Expression, named: bool) -> Query:
     """Return the statement that hands the ready tasks of one queue to claimers, each of whom has a range of places.
 
     Guarantee 2: a task is taken by exactly one of any number of claims, for its row is locked and not ready any more
@@ -282,7 +278,7 @@ def _hand_out(may_claim: ColumnElement[bool], *, named: bool) -> Select[Any]:
         .where(ranked.c.place.between(_claimer.c.first, _claimer.c.last), has_room)
         .values(_begin_attempt(ranked.c.at))
         .returning(
-            *_CLAIMED_COLUMNS,
+            *CLAIMED_COLUMNS,
             ranked.c.at.label("server_time"),
             ranked.c.was_started,
             _claimer.c.claimer,
@@ -292,7 +288,7 @@ def _hand_out(may_claim: ColumnElement[bool], *, named: bool) -> Select[Any]:
         .cte("task")
     )
     return (
-        select(_limits, task, passed_over.label("passed_over"), left_over.label("left_over"))
+        select(_limits, task, passed_over.label("passed_over"), left_over.label("left_over"), *more)
         .select_from(_limits.outerjoin(task, true()))
         .order_by(task.c.place)
     )
@@ -321,10 +317,11 @@ async def claim_tasks(
     parameters: dict[str, Storable] = {"of_queue": queue, "most": most, "room": room, "regardless": regardless}
     if names is not None:
         parameters["names"] = list(names)
-    return _read_taken(tx, (await tx.execute(_claim(named=names is not None), parameters | as_rows(claimers))).all())
+    return _read_taken(tx, await tx.execute(_claim(named=names is not None), parameters | as_rows(claimers)))
 
 
-def _read_taken(tx: Tx, rows: Sequence[Row[Any]]) -> TakenTasks:
+def _read_taken(tx: Tx, found: Rows) -> TakenTasks:
+    rows = found.all()
     if not rows:
         return TakenTasks(None, (), 0, 0, 0)
     tasks = [HandedTask._make(row[_LIMITS : _LIMITS + _MEMBERS]) for row in rows if row.task_id]
@@ -332,37 +329,6 @@ def _read_taken(tx: Tx, rows: Sequence[Row[Any]]) -> TakenTasks:
     size = sum(row.size for row in rows) if tasks else 0
     limits = QueueLimits._make(rows[0][:_LIMITS])
     return TakenTasks(limits, tasks, size, rows[0].passed_over, rows[0].left_over)
-
-
-_GET_CLAIMED = (
-    select(
-        *_CLAIMED_COLUMNS,
-        func.clock_timestamp().label("server_time"),
-        true().label("was_started"),
-        _lease.c.claimer,
-        _lease.c.place,
-    )
-    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
-    .where(Task.status == _RUNNING, Task.lease_expires_at > func.clock_timestamp())
-    .order_by(_lease.c.claimer, _lease.c.place)
-)
-
-
-async def get_claimed(tx: Tx, leases: Sequence[Parameters]) -> Sequence[HandedTask]:
-    """SELECT what ``claim_tasks`` gave, of those leases that last."""
-    return await tx.fetch(HandedTask, _GET_CLAIMED, as_rows(leases))
-
-
-_SIZES_OF_CLAIMED = (
-    select(_lease.c.claimer, func.sum(_SIZE).label("size"))
-    .where(Task.task_id == _lease.c.task_id, Task.lease_token == _lease.c.lease_token)
-    .group_by(_lease.c.claimer)
-)
-
-
-async def measure_claimed(tx: Tx, leases: Sequence[Parameters]) -> dict[int, int]:
-    """SELECT how many bytes of JSON ``get_claimed`` would give of ``leases``, by claimer."""
-    return {row.claimer: int(row.size) for row in await tx.execute(_SIZES_OF_CLAIMED, as_rows(leases))}
 
 
 class CompletedTask(NamedTuple):
@@ -438,7 +404,7 @@ def _exchange(*, named: bool) -> Query:
 
     What is handed out is locked without waiting, so it comes last: nobody can wait for that, and be waited for.
     """
-    claim = _hand_out(_MAY_EXCHANGE, named=named).add_columns(_MAY_EXCHANGE.label("is_done"))
+    claim = _hand_out(_MAY_EXCHANGE, _MAY_EXCHANGE.label("is_done"), named=named)
     return claim.add_cte(_exchanged).execution_options(locks=Rank.tasks)
 
 
@@ -459,9 +425,9 @@ async def exchange_tasks(
     if names is not None:
         parameters["names"] = list(names)
     parameters |= as_rows(claimers) | as_rows(done, "done") | {"many": len(done)}
-    rows = (await tx.execute(_exchange(named=names is not None), parameters)).all()
+    rows = await tx.execute(_exchange(named=names is not None), parameters)
+    is_done = any(row.is_done for row in rows)
     found = _read_taken(tx, rows)
-    is_done = bool(rows and rows[0].is_done)
     tx.has_written = tx.has_written or is_done
     return is_done, found
 

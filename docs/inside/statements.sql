@@ -144,18 +144,7 @@ FROM checkpoints
 WHERE checkpoints.task_id = ANY (%(tasks)s::UUID[])
 ORDER BY checkpoints.position;
 
--- claims._LOCK_QUEUE
-SELECT queues.max_concurrency
-FROM queues
-WHERE queues.queue = %(of_queue)s::VARCHAR
-FOR NO KEY UPDATE;
-
--- claims._COUNT_RUNNING
-SELECT count(*) AS count_1
-FROM tasks
-WHERE tasks.queue = %(of_queue)s::VARCHAR AND tasks.status = 'running';
-
--- claims._GET_CLAIMED
+-- claim_repeats._GET_CLAIMED
 WITH item AS (
     SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.claimer AS claimer, row.place AS place
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, claimer INTEGER,
@@ -170,7 +159,7 @@ WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token AND 
     tasks.lease_expires_at > clock_timestamp()
 ORDER BY item.claimer, item.place;
 
--- claims._SIZES_OF_CLAIMED
+-- claim_repeats._SIZES_OF_CLAIMED
 WITH item AS (
     SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.claimer AS claimer, row.place AS place
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, claimer INTEGER,
@@ -192,6 +181,17 @@ SELECT item.claimer, sum(coalesce(CASE WHEN (pg_column_compression(tasks.params)
 FROM tasks, item
 WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token
 GROUP BY item.claimer;
+
+-- claims._LOCK_QUEUE
+SELECT queues.max_concurrency
+FROM queues
+WHERE queues.queue = %(of_queue)s::VARCHAR
+FOR NO KEY UPDATE;
+
+-- claims._COUNT_RUNNING
+SELECT count(*) AS count_1
+FROM tasks
+WHERE tasks.queue = %(of_queue)s::VARCHAR AND tasks.status = 'running';
 
 -- claims._COMPLETE
 WITH item AS (
