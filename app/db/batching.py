@@ -20,6 +20,8 @@ Entry = tuple[Item, asyncio.Future[Outcome]]
 """What a caller asked for, and where it waits for the answer."""
 
 ITEMS_MOST = 200
+WHOLE_MOST = 16
+"""How many are read as a whole by one batch: each may come to some MB, and all are in memory at once."""
 WARY_BATCHES = 100
 """How many batches look before they leap after one that lost to another transaction: it will not be the last."""
 TRIES_MOST = 5
@@ -34,9 +36,10 @@ class Batcher(Generic[Item, Outcome]):
     when the database is away or full, for then each try would only take its time.
     """
 
-    def __init__(self, database: Database, work: Work[Item, Outcome]) -> None:
+    def __init__(self, database: Database, work: Work[Item, Outcome], most: int = ITEMS_MOST) -> None:
         self._database = database
         self._work = work
+        self._most = most
         self._waiting: deque[Entry[Item, Outcome]] = deque()
         self._flusher: asyncio.Task[None] | None = None
         self._wary_batches = 0
@@ -61,7 +64,7 @@ class Batcher(Generic[Item, Outcome]):
     async def _flush_all(self) -> None:
         try:
             while self._waiting:
-                size = min(len(self._waiting), ITEMS_MOST)
+                size = min(len(self._waiting), self._most)
                 taken = (self._waiting.popleft() for _ in range(size))
                 if entries := [entry for entry in taken if not entry[1].done()]:
                     self._sizes.observe(len(entries))
@@ -140,11 +143,11 @@ class Batching:
         self._database = database
         self._batchers: dict[Work[Any, Any], Batcher[Any, Any]] = {}
 
-    def batcher_of(self, work: Work[Item, Outcome]) -> Batcher[Item, Outcome]:
-        """Return what collects the calls of ``work``."""
+    def batcher_of(self, work: Work[Item, Outcome], most: int) -> Batcher[Item, Outcome]:
+        """Return what collects the calls of ``work``, up to ``most`` at a time."""
         batcher: Batcher[Item, Outcome] | None = self._batchers.get(work)
         if batcher is None:
-            batcher = self._batchers[work] = Batcher(self._database, work)
+            batcher = self._batchers[work] = Batcher(self._database, work, most)
         return batcher
 
 
@@ -154,12 +157,14 @@ class Batched(Generic[Item, Outcome]):
 
     work: Work[Item, Outcome]
     """Does it for all of them."""
+    most: int
+    """How many are done together."""
 
     def __call__(self, batching: Batching, item: Item) -> Awaitable[Outcome]:
         """Return the outcome of ``item``, committed. Raises its Refusal."""
-        return batching.batcher_of(self.work)(item)
+        return batching.batcher_of(self.work, self.most)(item)
 
 
-def batched(work: Work[Item, Outcome]) -> Batched[Item, Outcome]:
-    """Return the function for one caller that lets ``work`` do what many ask for at the same time."""
-    return Batched(work)
+def batched(work: Work[Item, Outcome], most: int = ITEMS_MOST) -> Batched[Item, Outcome]:
+    """Return the function for one caller that lets ``work`` do what up to ``most`` ask for at the same time."""
+    return Batched(work, most)

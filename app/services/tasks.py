@@ -17,7 +17,7 @@ from app.access.idempotency import (
     has_distinct_keys,
 )
 from app.access.watching import watch
-from app.db.batching import batched
+from app.db.batching import WHOLE_MOST, batched
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
@@ -221,7 +221,7 @@ async def _fetch_tasks(tx: Tx, task_ids: Sequence[UUID]) -> Sequence[Task | Refu
     return [read_task(rows[task_id]) if task_id in rows else task_not_found(task_id) for task_id in task_ids]
 
 
-fetch_task = batched(_fetch_tasks)
+fetch_task = batched(_fetch_tasks, WHOLE_MOST)
 """Return one task as it stands, read together with what others ask for. Raises NotFound."""
 
 

@@ -2,13 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from app.db.engine import Tx
+from app.store import tasks as tasks_store
+from app.store import workflow_runs as runs_store
 from tests.factories import (
     RUNS,
     address,
@@ -156,3 +161,24 @@ class TestClaims:
             tokens = [[task["lease_token"] for task in answer.json()["tasks"]] for answer in (before, after)]
             assert tokens[0] == tokens[1]
             assert after.headers["Idempotency-Replayed"] == "true"
+
+
+class TestReadsAtOnce:
+    """Each of those who read a whole run or task at the same moment may be answered some MB."""
+
+    @pytest.mark.parametrize(("store", "name"), [(runs_store, "get_runs"), (tasks_store, "get_tasks")])
+    async def test_only_few_are_in_memory(
+        self, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, store: ModuleType, name: str
+    ) -> None:
+        sizes: list[int] = []
+        really_get = getattr(store, name)
+
+        async def get(tx: Tx, ids: Sequence[UUID]) -> Any:
+            sizes.append(len(ids))
+            return await really_get(tx, ids)
+
+        monkeypatch.setattr(store, name, get)
+        place = RUNS if store is runs_store else "/v1/tasks"
+        answers = await asyncio.gather(*(client.get(f"{place}/{uuid4()}") for _ in range(40)))
+        assert {answer.status_code for answer in answers} == {404}
+        assert (sum(sizes), max(sizes) <= MOST // MIB) == (40, True)

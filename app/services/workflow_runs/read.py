@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.access.callers import Visit
 from app.access.watching import watch
-from app.db.batching import batched
+from app.db.batching import WHOLE_MOST, batched
 from app.db.engine import Database, Tx
 from app.db.wakeups import Wakeups
 from app.domain.cursors import Position, read_cursor, read_offset, write_cursor, write_offset
@@ -56,7 +56,7 @@ async def _fetch_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> Sequence[Work
     return [runs.get(workflow_run_id) or run_not_found(workflow_run_id) for workflow_run_id in workflow_run_ids]
 
 
-fetch_run = batched(_fetch_runs)
+fetch_run = batched(_fetch_runs, WHOLE_MOST)
 """Return one run as it stands, read together with what others ask for. Raises NotFound."""
 
 
