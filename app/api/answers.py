@@ -46,7 +46,7 @@ def answer_json(text: bytes, *, headers: Mapping[str, str] | None = None) -> Res
 
 
 def answer_report(answered: Answered) -> Response:
-    """Return what a worker's report was answered, with the ETag where that is the task."""
+    """Return what a report was answered, with the ETag where that is a resource which has a revision."""
     headers = {} if answered.revision is None else {"ETag": entity_tag(answered.revision)}
     return Response(answered.body, 200, headers, "application/json")
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import answer, answer_created, answer_page, answer_revision, answer_verb
+from app.api.answers import answer, answer_created, answer_page, answer_report, answer_revision, answer_verb
 from app.api.calls import Creating, CurrentCaller, CurrentVisit, IfMatch, InKernel, OnceKey, Patience, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
@@ -115,7 +115,7 @@ async def update_workflow_run_status(
     saying again what it already holds is answered 200 and changes nothing.
     """
     change = update.Update(workflow_run_id, body, caller, if_match)
-    return answer_revision(await update.update_run(kernel.batching, change))
+    return answer_report(await update.update_run(kernel.batching, change))
 
 
 @router.post(

@@ -1,5 +1,10 @@
 """Workflow runs as they are shown."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+from operator import attrgetter
+
+from app.domain.json_texts import JsonValue, Storable
 from app.domain.progress import make_progress
 from app.domain.records import RunRow
 from milepost.schemas.reasons import Reason
@@ -15,3 +20,22 @@ def show_run(row: RunRow) -> WorkflowRun:
     shown["display_name"] = f"{row.workflow_name}__{row.workflow_version}"
     shown["progress"] = make_progress(row.task_count, row.task_counts)
     return WorkflowRun.model_construct(None, **shown)
+
+
+_MEMBERS: Mapping[str, Storable] = dict.fromkeys(WorkflowRun.model_fields)
+_values_of = attrgetter(*_SHOWN)
+
+
+def run_members(row: RunRow) -> Mapping[str, Storable]:
+    """Return what `WorkflowRun` says of a stored run; plain, for where it is only written."""
+    return {
+        **_MEMBERS,
+        **dict(zip(_SHOWN, _values_of(row), strict=True)),
+        "display_name": f"{row.workflow_name}__{row.workflow_version}",
+        "progress": _progress(row.task_count, tuple(row.task_counts.items())),
+    }
+
+
+@lru_cache(maxsize=1024)
+def _progress(task_count: int | None, counts: tuple[tuple[str, int], ...]) -> Mapping[str, JsonValue]:
+    return make_progress(task_count, dict(counts)).model_dump()

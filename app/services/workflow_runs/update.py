@@ -7,18 +7,20 @@ from uuid import UUID
 from app.access.callers import Caller
 from app.db.batching import batched
 from app.db.engine import Tx
+from app.domain.json_texts import write_json
 from app.domain.moves import FINAL
 from app.domain.preconditions import Precondition
 from app.domain.records import RunChange, RunRow
 from app.domain.run_changes import allowed_for, apply_update
-from app.domain.shown_runs import show_run
+from app.domain.shown_runs import run_members, show_run
 from app.errors import OpenTasks, Refusal
+from app.moves.leases import Answered
 from app.moves.runs import change_of, check_precondition, run_not_found, topic_of
 from app.moves.tasks import cancel_open_tasks
 from app.store import tasks as tasks_store
 from app.store import workflow_runs as runs_store
 from milepost.schemas.reasons import Reason
-from milepost.schemas.workflow_runs import HistoryVerb, RunStatus, WorkflowRun, WorkflowRunUpdate
+from milepost.schemas.workflow_runs import HistoryVerb, RunStatus, WorkflowRunUpdate
 from milepost.schemas.workflow_runs import OpenTasks as OpenTasksChoice
 
 
@@ -32,10 +34,14 @@ class Update:
     precondition: Precondition | None = None
 
 
-async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[WorkflowRun | Refusal]:
-    """Apply each change to its run, in the order they came, and return how it stands then."""
+async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[Answered | Refusal]:
+    """Apply each change to its run, in the order they came, and answer how it stands then."""
     outcomes = await (_update_as_read if _are_plain(updates) else _update_locked)(tx, updates)
-    return [outcome if isinstance(outcome, Refusal) else show_run(outcome) for outcome in outcomes]
+    return [outcome if isinstance(outcome, Refusal) else _answer(outcome) for outcome in outcomes]
+
+
+def _answer(run: RunRow) -> Answered:
+    return Answered(write_json(run_members(run)), run.revision)
 
 
 def _are_plain(updates: Sequence[Update]) -> bool:
@@ -101,7 +107,7 @@ async def _update_locked(tx: Tx, updates: Sequence[Update]) -> Sequence[RunRow |
 
 
 update_run = batched(_update_runs)
-"""Change a run, and return how it stands then. Raises NotFound, PreconditionFailed, MoveNotAllowed, OpenTasks."""
+"""Change a run, and answer how it stands then. Raises NotFound, PreconditionFailed, MoveNotAllowed, OpenTasks."""
 
 
 def _apply(run: RunRow | None, update: Update, open_tasks: Mapping[UUID, int]) -> RunRow | Refusal:
