@@ -109,7 +109,7 @@ class Tx:
         work, tried again, must find it done.
         """
         self.commits_each = not self._has_begun
-        self.has_committed = self.commits_each
+        self.has_committed = self.has_committed or self.commits_each
 
     def commit_together(self) -> None:
         """Let what follows commit as a whole: work that turned out to be more than one statement."""

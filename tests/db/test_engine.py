@@ -161,6 +161,8 @@ class TestDatabase:
                 await tx.execute(text("SELECT 1"))
                 tx.topics.add("committed")
                 tx.commit_together()
+                await tx.execute(text("SELECT 1"))
+                tx.commit_each()  # too late: a transaction has begun
                 await tx.execute(text("SELECT 1 / 0"))
         assert publisher.topics == told
         await pool.close()
