@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,9 @@ from app.db.failures import explain_failure
 from app.db.sessions import OldPrimaryError, Timelines
 from app.domain.json_texts import JsonText
 from app.errors import Unavailable
+from app.models import Queue
 from app.models.base import KeptJson, ReadJson
+from app.store import queues
 from tests.conftest import connect, make_settings
 from tests.waiting import PROMPT_SECONDS, eventually
 
@@ -274,3 +276,55 @@ class TestExplainFailure:
             async with database.transaction() as tx:
                 await tx.execute(text("SELECT CAST(:value AS text)"), {"value": "a\0b"})
         assert explain_failure(failure.value) is None
+
+
+class Listening:
+    """Keeps the topics that it is told of."""
+
+    def __init__(self) -> None:
+        self.heard: set[str] = set()
+
+    def publish(self, topics: set[str], ready: Any = None) -> None:
+        """Keep them."""
+        self.heard |= topics
+
+
+async def fail_after(pool: Database, *, alone: Sequence[str] = (), together: Sequence[str] = ()) -> None:
+    """Make queues that commit each by itself, and then some that commit together, tell of it, and fail."""
+    async with pool.transaction() as tx:
+        if alone:
+            tx.commit_each()
+        for name in alone:
+            await queues.insert_queue(tx, name)
+        if together:
+            tx.commit_together()
+        for name in together:
+            await queues.insert_queue(tx, name)
+        tx.topics.add("topic")
+        raise ZeroDivisionError
+
+
+async def queues_of(pool: Database) -> set[str]:
+    """Return the queues that there are."""
+    async with pool.transaction() as tx:
+        return {*await tx.fetch_values(select(Queue.queue))}
+
+
+class TestCommits:
+    @pytest.mark.parametrize("ways", [("alone",), ("together",), ("alone", "together")], ids="-".join)
+    async def test_failure_undoes_what_has_not_committed(self, database: Database, ways: Sequence[str]) -> None:
+        names = {way: [str(uuid4()), str(uuid4())] for way in ways}
+        with pytest.raises(ZeroDivisionError):
+            await fail_after(database, **names)
+        stored = await queues_of(database)
+        assert stored.issuperset(names.get("alone", ()))
+        assert stored.isdisjoint(names.get("together", ()))
+
+    async def test_what_was_committed_is_told_though_more_failed(self, database_url: str) -> None:
+        publisher = Listening()
+        pool = Database(make_settings(database_url), database_url, publisher)
+        for way, heard in (("together", set()), ("alone", {"topic"})):
+            with pytest.raises(ZeroDivisionError):
+                await fail_after(pool, **{way: [str(uuid4())]})
+            assert publisher.heard == heard
+        await pool.close()

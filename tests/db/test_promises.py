@@ -5,8 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from app.db.engine import Database
 from app.db.sessions import Connection
+from app.store import queues
 from tests.factories import (
     QUEUES,
     RUNS,
@@ -98,6 +101,15 @@ class TestPromises:
     async def test_event_that_is_known_waits(self, client: httpx.AsyncClient, waits: list[str]) -> None:
         for status, expected in ((201, 0), (200, 1)):
             assert (await emit_event(client, "e", payload=1)).status_code == status
+            assert len(waits) == expected
+
+    async def test_read_after_a_commit_of_its_own_waits(self, database: Database, waits: list[str]) -> None:
+        for reads_again, expected in ((False, 0), (True, 1)):
+            async with database.transaction(is_promise=True) as tx:
+                tx.commit_each()
+                assert await queues.insert_queue(tx, f"queue-{reads_again}")
+                if reads_again:
+                    await tx.execute(select(1))
             assert len(waits) == expected
 
 
