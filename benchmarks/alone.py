@@ -127,7 +127,8 @@ async def _record_exchange(url: str, database: Database) -> Callable[[float], fl
 
     def execute(seconds: float) -> float:
         fill_queue(url, round(seconds * _TASKS_PER_SECOND))
-        task_id, token = reported.values()
+        first = asyncio.run(_exchange(url))[0].tasks[0]
+        task_id, token = (str(first[name]) for name in reported)
         latencies = []
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
