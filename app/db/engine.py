@@ -90,6 +90,8 @@ class Tx:
         """Whether each statement is a transaction of its own."""
         self.has_committed = False
         """Whether statements have committed by themselves: what follows does not undo them, and they are to be told."""
+        self.has_committed = False
+        """Whether some statements have committed each by itself, and what follows does not."""
         self.is_promise = is_promise
         """Whether what is answered of it must outlive this server."""
         self.has_written = False
@@ -115,6 +117,7 @@ class Tx:
         """Let what follows commit as a whole: work that turned out to be more than one statement."""
         if self.commits_each:
             self.commits_each = self.has_written = False
+            self.has_committed = True
 
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute one statement in this transaction."""

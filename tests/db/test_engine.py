@@ -320,11 +320,17 @@ class TestCommits:
         assert stored.issuperset(names.get("alone", ()))
         assert stored.isdisjoint(names.get("together", ()))
 
-    async def test_what_was_committed_is_told_though_more_failed(self, database_url: str) -> None:
+    @pytest.mark.parametrize(
+        ("ways", "heard"),
+        [(("together",), set()), (("alone",), {"topic"}), (("alone", "together"), {"topic"})],
+        ids=["together", "alone", "alone-together"],
+    )
+    async def test_what_was_committed_is_told_though_more_failed(
+        self, database_url: str, ways: Sequence[str], heard: set[str]
+    ) -> None:
         publisher = Listening()
         pool = Database(make_settings(database_url), database_url, publisher)
-        for way, heard in (("together", set()), ("alone", {"topic"})):
-            with pytest.raises(ZeroDivisionError):
-                await fail_after(pool, **{way: [str(uuid4())]})
-            assert publisher.heard == heard
+        with pytest.raises(ZeroDivisionError):
+            await fail_after(pool, **{way: [str(uuid4())] for way in ways})
         await pool.close()
+        assert publisher.heard == heard
