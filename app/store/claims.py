@@ -116,6 +116,11 @@ class QueueLimits(NamedTuple):
 _OF_QUEUE = bindparam("of_queue", type_=Text)
 _late = aliased(Task)
 _due = aliased(Task)
+_ANY_INDEX_BUT_ITS = constant("")
+"""Added to the queue of a task: without statistics Postgres would look through all tasks of a queue for what is due.
+
+What is due is little, for the housekeeping clears it away: the indexes of times find it whatever is known of the table.
+"""
 _limits = (
     select(
         Queue.queue,
@@ -123,10 +128,17 @@ _limits = (
         Queue.max_concurrency,
         Queue.default_lease_seconds,
         select(1)
-        .where(_late.lease_expires_at <= func.statement_timestamp(), _late.queue == Queue.queue, _late.step.is_(None))
+        .where(
+            _late.lease_expires_at <= func.statement_timestamp(),
+            _late.queue + _ANY_INDEX_BUT_ITS == Queue.queue,
+            _late.step.is_(None),
+        )
         .exists()
         .label("has_expired"),
-        select(1).where(_due.due_at <= func.statement_timestamp(), _due.queue == Queue.queue).exists().label("has_due"),
+        select(1)
+        .where(_due.due_at <= func.statement_timestamp(), _due.queue + _ANY_INDEX_BUT_ITS == Queue.queue)
+        .exists()
+        .label("has_due"),
     )
     .where(Queue.queue == _OF_QUEUE)
     .cte("limits")
