@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from time import monotonic
 from typing import Any, LiteralString, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import psycopg
@@ -74,6 +75,7 @@ class Tx:
         "commits_each",
         "has_committed",
         "has_written",
+        "heard_at",
         "is_promise",
         "is_wary",
         "ready",
@@ -99,6 +101,8 @@ class Tx:
 
         Where each statement commits by itself: whether the last one has, for it may rest on what came after the others.
         """
+        self.heard_at: float | None = None
+        """When the database has last done what it was asked for, by the clock of `monotonic`; None: not yet."""
         self.is_wary = is_wary
         """Whether to look before leaping: False where a failure is cheap, for the work is done again, wary then."""
         self.topics: set[str] = set()
@@ -138,6 +142,7 @@ class Tx:
         cursor = self._connection.cursor()
         with explaining(self._connection):
             await cursor.execute(prepared.sql, prepared.fill_in(parameters), prepare=prepare)
+            self.heard_at = monotonic()
             if cursor.description is None:
                 return Rows((), cursor.rowcount)
             return Rows(prepared.read(cursor, await cursor.fetchall()), cursor.rowcount)
@@ -214,6 +219,7 @@ class Tx:
     async def _say(self, command: LiteralString) -> None:
         with explaining(self._connection):
             await self._connection.execute(command)
+            self.heard_at = monotonic()
 
 
 class Database:
@@ -230,6 +236,8 @@ class Database:
         self.wrote_at: datetime | None = None
         """When a write of a caller, or a trial of one, last got through."""
         self._trial: asyncio.Task[None] | None = None
+        self._is_closed = False
+        """Whether the pool keeps no connection any more: who gives one back late would leave it open."""
 
     def start(self) -> None:
         """Begin to give connections back that lie idle."""
@@ -252,6 +260,7 @@ class Database:
                 raise
         if is_promise and (tx.is_promise or tx.has_written):
             self.wrote_at = datetime.now(UTC)
+        self.outage.note_success(tx.heard_at)
         self._tell(tx)
 
     def _tell(self, tx: Tx) -> None:
@@ -262,7 +271,9 @@ class Database:
     async def reading(self) -> AsyncIterator[Tx]:
         """Each statement of the block reads on its own: one round trip, no transaction around it."""
         async with self._watched(), self._checked_out() as connection:
-            yield Tx(connection, commits_each=True)
+            tx = Tx(connection, commits_each=True)
+            yield tx
+        self.outage.note_success(tx.heard_at)
 
     @asynccontextmanager
     async def _checked_out(self) -> AsyncIterator[Connection]:
@@ -278,25 +289,45 @@ class Database:
         try:
             yield _driver_of(taken)
         finally:
-            await _give_back(self._engine, taken)
+            await self._give_back(taken)
+
+    async def _give_back(self, taken: PoolProxiedConnection) -> None:
+        """Give a connection back without a transaction on it; one that does not let go is closed.
+
+        Where one is broken, the others are most likely, too: each is made anew before it is used again. Nobody is told
+        that it broke in a rollback: nothing was written, and what led to the rollback is what is to be told.
+        """
+        connection = _driver_of(taken)
+        try:
+            if not _is_idle(connection):
+                with suppress(psycopg.Error):
+                    await connection.rollback()
+        except BaseException:
+            await greenlet_spawn(taken.invalidate)
+            raise
+        if not _is_idle(connection):
+            await greenlet_spawn(self._engine.pool._invalidate, taken)  # noqa: SLF001 - as SQLAlchemy itself does
+        elif self._is_closed:
+            await greenlet_spawn(taken.invalidate)
+        else:
+            taken.close()
 
     def _give_back_late(self, coming: asyncio.Future[PoolProxiedConnection]) -> None:
         if coming.cancelled() or coming.exception() is not None:
             return
-        closing = asyncio.ensure_future(_give_back(self._engine, coming.result()))
+        closing = asyncio.ensure_future(self._give_back(coming.result()))
         self._under_way.add(closing)
         closing.add_done_callback(self._under_way.discard)
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
-        """Give the block its time, and take note of whether the database is there."""
+        """Give the block its time, and take note where the database is away."""
         try:
             async with ending_within(self.timeout_seconds):
                 yield
         except Exception as failure:
             self.outage.note_failure(failure)
             raise
-        self.outage.note_success()
 
     async def try_to_write(self) -> bool:
         """Return whether a write gets through, or did so a moment ago. Those who ask together share one trial."""
@@ -316,6 +347,7 @@ class Database:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
+        self._is_closed = True
         await self._settle()
         await self._engine.dispose()
 
@@ -353,26 +385,6 @@ def _driver_of(taken: PoolProxiedConnection) -> Connection:
     connection = taken.driver_connection
     assert isinstance(connection, psycopg.AsyncConnection)  # noqa: S101 - what the engine opens
     return connection
-
-
-async def _give_back(engine: AsyncEngine, taken: PoolProxiedConnection) -> None:
-    """Give a connection back without a transaction on it; one that does not let go is closed.
-
-    Where one is broken, the others are most likely, too: each is made anew before it is used again. Nobody is told that
-    it broke in a rollback: nothing was written, and what led to the rollback is what is to be told.
-    """
-    connection = _driver_of(taken)
-    try:
-        if not _is_idle(connection):
-            with suppress(psycopg.Error):
-                await connection.rollback()
-    except BaseException:
-        await greenlet_spawn(taken.invalidate)
-        raise
-    if _is_idle(connection):
-        taken.close()
-    else:
-        await greenlet_spawn(engine.pool._invalidate, taken)  # noqa: SLF001 - as SQLAlchemy itself does
 
 
 def _is_idle(connection: Connection) -> bool:

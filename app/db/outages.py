@@ -34,10 +34,13 @@ class Outage:
             self._since = monotonic()
             log.warning("database_away" if self._was_there else "database_not_ready", error=describe_failure(failure))
 
-    def note_success(self) -> None:
-        """Take note that the database has done what it was asked for."""
-        self._was_there = True
-        if self._since is not None:
+    def note_success(self, heard_at: float | None) -> None:
+        """Take note that the database has done something, and when; None: it was not asked for anything.
+
+        What it did before it went does not mean that it is back.
+        """
+        self._was_there = self._was_there or heard_at is not None
+        if self._since is not None and heard_at is not None and heard_at > self._since:
             log.warning("database_back", seconds=round(monotonic() - self._since, 1))
             self._since = None
 

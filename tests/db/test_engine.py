@@ -187,6 +187,14 @@ class TestDatabase:
             assert [(await tx.execute(text("SELECT 1"))).scalar_one() for tx in (one, other)] == [1, 1]
         await pool.close()
 
+    async def test_connection_that_is_given_back_when_all_are_closed_is_closed(self, database_url: str) -> None:
+        pool = open_pool(database_url)
+        async with pool.reading() as late, pool.reading() as later:
+            for tx in (late, later):
+                assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+            await pool.close()
+        assert [tx._connection.closed for tx in (late, later)] == [True, True]
+
     async def test_session_that_lies_in_a_transaction_is_ended_by_the_server(self, database_url: str) -> None:
         pool = open_pool(database_url, database_timeout_seconds=3)
         names = ("idle_in_transaction_session_timeout", "statement_timeout", "client_connection_check_interval")

@@ -70,3 +70,12 @@ class TestOutage:
         async with database.reading() as tx:
             assert await api_keys.list_keys(tx) is not None
         assert not database.outage.is_under_way
+
+    async def test_it_is_not_over_by_what_was_done_before_or_by_nothing(self, database: Database) -> None:
+        async with database.reading() as early:
+            assert await api_keys.list_keys(early) is not None
+            await failure_of(database, "SELECT pg_terminate_backend(pg_backend_pid())")
+        assert database.outage.is_under_way
+        async with database.transaction():
+            pass
+        assert database.outage.is_under_way
