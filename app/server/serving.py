@@ -121,6 +121,7 @@ def _accept_waiting(listeners: Sequence[socket.socket]) -> list[socket.socket]:
     waiting = []
     for listener in listeners:
         listener.setblocking(False)
+        listener.listen(0)  # who comes after the last of these tries again, and finds it closed
         try:
             while True:
                 waiting.append(listener.accept()[0])
