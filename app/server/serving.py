@@ -24,6 +24,11 @@ CHECK_SECONDS = 0.25
 LEAST_STOP_SECONDS = 0.2
 QUIET_SECONDS = 5.0
 """Without a connection for so long, nobody has to be told of a stop: a balancer looks more often than that."""
+LET_GO_SECONDS = 0.03
+PAUSE_SECONDS = 0.003
+"""A caller who asks again and again has come back by then, and waits for his answer."""
+ACCEPT_SECONDS = 0.03
+"""At most: nothing else is done meanwhile."""
 FEWEST_CONNECTIONS = 16
 DESCRIPTORS_MOST = 65_536
 
@@ -91,9 +96,9 @@ class Server(uvicorn.Server):
         seconds = max(LEAST_STOP_SECONDS, self._limits.drain_seconds - gone)
         asyncio.get_running_loop().call_later(seconds, self._refuse_rest)
         self.config.timeout_graceful_shutdown = math.ceil(seconds)
-        arriving = [asyncio.create_task(self._take(caller)) for caller in _accept_waiting(sockets or [])]
+        taking = asyncio.create_task(self._take_rest([listener.dup() for listener in sockets or []]))
         await super().shutdown(sockets)
-        for task in (*arriving, self._checking):
+        for task in (taking, self._checking):
             if task:
                 task.cancel()
 
@@ -102,6 +107,15 @@ class Server(uvicorn.Server):
             connection.stop()
         for task in self.server_state.tasks:
             task.cancel()
+
+    async def _take_rest(self, listeners: Sequence[socket.socket]) -> None:
+        """Take those whom nobody has taken yet: they would be reset when the last one closes their listener.
+
+        The event loop lets go of its own descriptor some turns after it was told to, and accepts nobody meanwhile.
+        """
+        await asyncio.sleep(LET_GO_SECONDS)
+        callers = [caller for listener in listeners for caller in _accept_rest(listener)]
+        await asyncio.gather(*(self._take(caller) for caller in callers))
 
     async def _take(self, caller: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -116,18 +130,16 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-def _accept_waiting(listeners: Sequence[socket.socket]) -> list[socket.socket]:
-    """Return the connections that nobody has taken yet: they would be reset when their listener is closed."""
-    waiting = []
-    for listener in listeners:
-        listener.setblocking(False)
-        listener.listen(0)  # who comes after the last of these tries again, and finds it closed
-        try:
-            while True:
-                waiting.append(listener.accept()[0])
-        except OSError:
-            continue
-    return waiting
+def _accept_rest(listener: socket.socket) -> list[socket.socket]:
+    """Accept until nobody has come for a moment, and close at once; who shares the listener goes on listening."""
+    callers = []
+    ends_at = time.monotonic() + ACCEPT_SECONDS
+    listener.settimeout(PAUSE_SECONDS)
+    with suppress(OSError):
+        while time.monotonic() < ends_at:
+            callers.append(listener.accept()[0])
+    listener.close()
+    return callers
 
 
 def _most_connections(limits: Limits) -> int:
