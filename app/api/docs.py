@@ -1,16 +1,20 @@
 """The page `/docs`: Swagger UI as it comes, from this package, so that it works without the internet."""
 
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from app.api.answers import answer_json
 from app.api.door import Door, needs
 from app.api.html import answer_html
 from app.api.problems import nothing_here
+from app.domain.json_texts import write_json
+from app.execution.threads import DRAWING
 
 SWAGGER_UI = "5.35.0"
 """Its version; part of the addresses of its files, so that browsers may keep them."""
@@ -35,13 +39,26 @@ router = APIRouter(route_class=Door, include_in_schema=False)
 
 
 _FILES = StaticFiles(directory=FOLDER)
+_TEXTS: WeakKeyDictionary[FastAPI, bytes] = WeakKeyDictionary()
+"""The OpenAPI document of each application of this process."""
 
 
 @router.get("/openapi.json")
 @needs(None)
 async def show_openapi(request: Request) -> Response:
     """Describe every operation for programs."""
-    return JSONResponse(request.app.openapi())
+    app: FastAPI = request.app
+    text = _TEXTS.get(app)
+    if text is None:
+        text = await DRAWING.run(_write_document, app)
+    return answer_json(text)
+
+
+def _write_document(app: FastAPI) -> bytes:
+    """Return the document as JSON, written once: making it takes half a second, which nobody else shall wait for."""
+    if app not in _TEXTS:
+        _TEXTS[app] = write_json(app.openapi())
+    return _TEXTS[app]
 
 
 @router.get("/docs")

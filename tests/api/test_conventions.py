@@ -9,8 +9,6 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from starlette.routing import Route
 
 from app.api.door import Door
 from app.main import create_app
@@ -435,7 +433,4 @@ class TestDocument:
         assert len(set(names.values())) == len(names)
 
     def test_every_route_stands_behind_the_door(self, app: FastAPI) -> None:
-        outside = [route for route in app.routes if not isinstance(route, Door)]
-        assert not [route for route in outside if isinstance(route, APIRoute)]
-        paths = {route.path for route in outside if isinstance(route, Route)}
-        assert paths <= {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+        assert not [route for route in app.routes if not isinstance(route, Door)]

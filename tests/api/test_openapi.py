@@ -1,5 +1,6 @@
 """The OpenAPI document keeps what generators and readers need, for every operation that there is."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import httpx
@@ -18,6 +20,8 @@ from app.api.openapi import all_routes
 from app.main import create_app
 from app.settings import Settings
 from milepost.schemas.wire import Answer
+from tests.conftest import make_client
+from tests.replicas import running_app
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"
@@ -105,6 +109,21 @@ class TestDocumentFile:
         assert page.status_code == 200
         assert "/openapi.json" in page.text
         assert (await client.get("/openapi.json")).status_code == 200
+
+    async def test_document_is_written_once_and_holds_nobody_up(self, new_database: Any) -> None:
+        async with running_app(new_database()) as app, make_client(app) as client:
+            really_make, threads = app.openapi, []
+
+            def make() -> dict[str, Any]:
+                threads.append(current_thread())
+                return really_make()
+
+            app.openapi = make  # type: ignore[method-assign]
+            answers = await asyncio.gather(*(client.get("/openapi.json") for _ in range(5)))
+        assert {answer.content for answer in answers} == {answers[0].content}
+        assert answers[0].json() == json.loads(COMMITTED.read_text())
+        assert len(threads) == 1
+        assert threads[0] is not main_thread()
 
 
 class TestOperations:
