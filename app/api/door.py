@@ -1,6 +1,7 @@
 """The door of every operation: who may come in, with which parameters, and with which body."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.callers import Caller
-from app.access.doorkeeper import ANONYMOUS
+from app.access.doorkeeper import ANONYMOUS, Doorkeeper
 from app.api.bodies import JsonRequest, read_document, read_json
 from app.api.kernel import Kernel
 from app.api.parameters import KnownParameters, check_path
@@ -74,11 +75,15 @@ register_url_convertor("version", VersionOfWorkflow())
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
-def needs(scope: Scope | None) -> Callable[[Endpoint], Endpoint]:
-    """Declare the scope that a caller's key needs for an operation; None: it is open to everybody."""
+def needs(scope: Scope | None, *others: Scope) -> Callable[[Endpoint], Endpoint]:
+    """Declare the scope that a caller's key needs for an operation, or which ``others`` will do as well.
+
+    None: it is open to everybody.
+    """
 
     def declare(endpoint: Endpoint) -> Endpoint:
         endpoint.__milepost_scope__ = scope  # type: ignore[attr-defined]
+        endpoint.__milepost_other_scopes__ = others  # type: ignore[attr-defined]
         return endpoint
 
     return declare
@@ -136,6 +141,12 @@ class Door(APIRoute):
         return declared
 
     @property
+    def other_scopes(self) -> Sequence[Scope]:
+        """Scopes that will do as well."""
+        others: Sequence[Scope] = self.endpoint.__milepost_other_scopes__  # type: ignore[attr-defined]
+        return others
+
+    @property
     def read_body(self) -> Callable[[Request, int], Awaitable[JsonRequest]] | None:
         """What reads the body; None where there is none."""
         if hasattr(self.endpoint, "__milepost_takes_document__"):
@@ -154,11 +165,12 @@ class Door(APIRoute):
 class Entry:
     """The way through the door of one operation."""
 
-    __slots__ = ("_believes", "_parameters", "_plan", "_read_body", "_scope", "door")
+    __slots__ = ("_believes", "_other_scopes", "_parameters", "_plan", "_read_body", "_scope", "door")
 
     def __init__(self, door: Door) -> None:
         self.door = door
         self._scope = door.scope
+        self._other_scopes = door.other_scopes
         self._believes = hasattr(door.endpoint, "__milepost_needs_no_database__")
         self._parameters = KnownParameters(door.dependant)
         self._read_body = door.read_body
@@ -180,10 +192,20 @@ class Entry:
     async def _admit(self, request: Request, kernel: Kernel, scope: Scope, authorization: str | None) -> None:
         doorkeeper = kernel.doorkeeper
         admit = request.scope["admit"] = partial(doorkeeper.admit, authorization, scope, believes=self._believes)
-        name = doorkeeper.recall(authorization, scope) or await admit()
+        name = doorkeeper.recall(authorization, scope) or await self._ask(admit, authorization, doorkeeper)
         if name == ANONYMOUS:
             kernel.own_site.check(request.scope["headers"])
         request.scope["caller"] = Caller(name, request.scope["request_id"])
+
+    async def _ask(self, admit: Callable[[], Awaitable[str]], authorization: str | None, doorkeeper: Doorkeeper) -> str:
+        """Return the name of the caller, whose key may have any of the scopes. Raises Unauthenticated, Forbidden."""
+        try:
+            return await admit()
+        except Forbidden:
+            for other in self._other_scopes:
+                with suppress(Forbidden):
+                    return doorkeeper.recall(authorization, other) or await doorkeeper.admit(authorization, other)
+            raise
 
 
 @lru_cache

@@ -111,7 +111,8 @@ def _write_words(operation: Operation) -> None:
     spec["summary"] = re.split(r"[;:.](?:\s|$)", " ".join(spec["description"].split()), maxsplit=1)[0]
     spec["security"] = [] if scope is None else [{"api_key": []}]
     if scope is not None:
-        spec["description"] += f"\n\nNeeds the scope `{scope}`."
+        scopes = " or ".join(f"`{each}`" for each in (scope, *operation.route.other_scopes))
+        spec["description"] += f"\n\nNeeds the scope {scopes}."
 
 
 def _write_parameters(operation: Operation) -> None:

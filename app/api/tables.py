@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.domain.json_texts import JsonText, write_json
+from app.domain.log_lines import write_line
 from app.domain.text_tables import write_facts, write_table
+from milepost.schemas.logs import LogPage
 from milepost.schemas.queues import EventPage, QueuePage
 from milepost.schemas.steps import RunWarningPage, WorkflowStepPage
 from milepost.schemas.tasks import Checkpoints, Task, TaskAttempts, TaskPage
@@ -119,6 +121,11 @@ def _error_line(error: Any) -> str | None:
 def warning_table(page: RunWarningPage) -> str:
     """Return warnings as a table, and how to go on."""
     return _table(page, ("at", "path", "code", "expression"))
+
+
+def log_lines(page: LogPage) -> str:
+    """Return the lines of a log as they would stand in a file; where others follow says the header `Link`."""
+    return "".join(write_line(line.at, line.level, line.text) for line in page.items)
 
 
 def workflow_table(page: WorkflowPage) -> str:

@@ -48,6 +48,33 @@ def _read_position(value: str | None, row_id: str) -> Position:
     return position
 
 
+@dataclass(frozen=True, slots=True)
+class LinePosition:
+    """The last line of a log that was looked at: its time, and its place in the order of arrival."""
+
+    at: datetime
+    sequence: int
+
+
+def write_line_cursor(position: LinePosition, order: str, filters: Mapping[str, Storable]) -> str:
+    """Return the cursor that continues a log after ``position``."""
+    return _pack([_mark(order, filters), position.at, position.sequence])
+
+
+def read_line_cursor(cursor: str, order: str, filters: Mapping[str, Storable]) -> LinePosition:
+    """Return the position that ``cursor`` stands for. Raises ValidationFailed if it is not of this log."""
+    match _unpack(cursor):
+        case [mark, str(value), int(sequence)] if not isinstance(sequence, bool) and 0 <= sequence < 2**63:
+            at = _read_position(value, str(UUID(int=0))).value
+        case _:
+            raise _unreadable()
+    if mark != _mark(order, filters):
+        raise ValidationFailed.at("cursor", "is of another order or other filters than this request")
+    if at is None:
+        raise _unreadable()
+    return LinePosition(at, sequence)
+
+
 def write_offset(row_id: int, owner: UUID | str) -> str:
     """Return the cursor that continues a list of ``owner`` that is only ever added to, after the row ``row_id``."""
     return _pack([owner, row_id])

@@ -279,6 +279,20 @@ class LateReportRow(NamedTuple):
     body: JsonText | None
 
 
+class LogLineRow(NamedTuple):
+    """A line of a log as it is stored; what the columns mean is said at the model."""
+
+    sequence: int
+    workflow_run_id: UUID | None
+    task_id: UUID | None
+    attempt: int
+    level: int
+    is_truncated: bool
+    at: datetime
+    text: str
+    fields: JsonText | None
+
+
 class EventRow(NamedTuple):
     """An event as it is stored; which queue it is of is known to whoever reads it."""
 

@@ -10,6 +10,7 @@ rebuilt on each call 2,639.
 from app.models.api_keys import ApiKey
 from app.models.base import Base
 from app.models.idempotency_keys import AnsweredKey
+from app.models.log_lines import LogLine
 from app.models.queues import Event, EventWait, Queue, QueueWorker
 from app.models.schedules import Schedule, ScheduleSlot
 from app.models.set_aside_rows import SetAsideRow
@@ -34,6 +35,7 @@ __all__ = [
     "EventDelivery",
     "EventWait",
     "LateReport",
+    "LogLine",
     "Queue",
     "QueueWorker",
     "Schedule",

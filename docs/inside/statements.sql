@@ -1092,6 +1092,53 @@ FROM late_reports
 WHERE late_reports.task_id = %(of_task)s::UUID
 ORDER BY late_reports.late_report_id;
 
+-- log_lines._APPEND_TO_TASKS
+WITH item AS (
+    SELECT row.task_id AS task_id, row.level AS level, row.is_truncated AS is_truncated, row.at AS at, row.text AS text,
+        row.fields AS fields, row.place AS place
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, level SMALLINT, is_truncated BOOLEAN,
+        at TIMESTAMP WITH TIME ZONE, text TEXT, fields JSON, place BIGINT)
+), owner AS (
+    SELECT tasks.task_id AS task_id, tasks.workflow_run_id AS workflow_run_id, tasks.attempt AS attempt
+    FROM tasks
+    WHERE tasks.task_id = ANY (%(ids)s::UUID[])
+    ORDER BY tasks.task_id
+    FOR KEY SHARE
+), inserted AS (
+    INSERT INTO log_lines (workflow_run_id, task_id, attempt, level, is_truncated, at, text, fields)
+    SELECT owner.workflow_run_id AS workflow_run_id, owner.task_id AS task_id, owner.attempt AS attempt, item.level AS
+        level, item.is_truncated AS is_truncated, coalesce(item.at, now()) AS coalesce_1, item.text AS text, item.fields
+        AS fields
+    FROM item
+    JOIN owner ON owner.task_id = item.task_id
+    ORDER BY item.place
+)
+SELECT owner.task_id
+FROM owner;
+
+-- log_lines._APPEND_TO_RUNS
+WITH item AS (
+    SELECT row.workflow_run_id AS workflow_run_id, row.level AS level, row.is_truncated AS is_truncated, row.at AS at,
+        row.text AS text, row.fields AS fields, row.place AS place
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, level SMALLINT, is_truncated
+        BOOLEAN, at TIMESTAMP WITH TIME ZONE, text TEXT, fields JSON, place BIGINT)
+), owner AS (
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.attempt AS attempt
+    FROM workflow_runs
+    WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[])
+    ORDER BY workflow_runs.workflow_run_id
+    FOR KEY SHARE
+), inserted AS (
+    INSERT INTO log_lines (workflow_run_id, attempt, level, is_truncated, at, text, fields)
+    SELECT owner.workflow_run_id AS workflow_run_id, owner.attempt AS attempt, item.level AS level, item.is_truncated AS
+        is_truncated, coalesce(item.at, now()) AS coalesce_1, item.text AS text, item.fields AS fields
+    FROM item
+    JOIN owner ON owner.workflow_run_id = item.workflow_run_id
+    ORDER BY item.place
+)
+SELECT owner.workflow_run_id
+FROM owner;
+
 -- operations._SERVER
 SELECT current_setting(%(current_setting_2)s::VARCHAR) AS current_setting_1;
 

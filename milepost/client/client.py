@@ -1,5 +1,6 @@
 """The two clients: all operations on one of two transports."""
 
+from milepost.client.logs import LogCalls
 from milepost.client.operations import OperationCalls
 from milepost.client.queues import QueueCalls
 from milepost.client.schedules import ScheduleCalls
@@ -11,7 +12,15 @@ from milepost.client.workflows import WorkflowCalls
 
 
 class Client(
-    WorkflowRunCalls, WorkflowCalls, ScheduleCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, Transport
+    WorkflowRunCalls,
+    WorkflowCalls,
+    ScheduleCalls,
+    TaskCalls,
+    WorkerCalls,
+    LogCalls,
+    QueueCalls,
+    OperationCalls,
+    Transport,
 ):
     """Calls the service and waits for its answers. May be shared by threads."""
 
@@ -23,6 +32,14 @@ class Client(
 
 
 class AsyncClient(
-    WorkflowRunCalls, WorkflowCalls, ScheduleCalls, TaskCalls, WorkerCalls, QueueCalls, OperationCalls, AsyncTransport
+    WorkflowRunCalls,
+    WorkflowCalls,
+    ScheduleCalls,
+    TaskCalls,
+    WorkerCalls,
+    LogCalls,
+    QueueCalls,
+    OperationCalls,
+    AsyncTransport,
 ):
     """Calls the service from an event loop: the methods of ``Client``, to be awaited."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Required, TypeAlias, TypedDict
 from uuid import UUID
 
+from milepost.schemas.logs import LogLevel, LogOrder
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.tasks import Cancellation, RetryStrategy, TaskOrder, TaskStatus
 from milepost.schemas.wire import CountTotal
@@ -82,6 +83,27 @@ class StepQueryFields(PageFields, total=False):
     """Which steps of an executed run."""
 
     status: StepStatus | Texts | None
+
+
+class LogLineFields(TypedDict, total=False):
+    """A line to append to a log."""
+
+    text: Required[str]
+    at: Time | None
+    level: LogLevel | str
+    fields: Mapping[str, Any]
+
+
+class LogQueryFields(PageFields, total=False):
+    """Which lines of a log, in which order."""
+
+    level: LogLevel | str | None
+    after: Time | None
+    before: Time | None
+    q: str | None
+    attempt: int | None
+    order: LogOrder | str | None
+    tail: int | None
 
 
 class LinkedSpawnFields(TypedDict, total=False):

@@ -28,6 +28,13 @@ RUN_UPDATE: Example = {
     "tags": {"on_call": "ada"},
 }
 
+LOG_APPEND: Example = {
+    "lines": [
+        {"text": "loaded 1200 rows", "at": "2026-02-01T02:00:07Z", "level": "info", "fields": {"table": "orders"}},
+        {"text": "2 rows have no customer", "level": "warning"},
+    ]
+}
+
 PROGRESS: Example = {
     "total": 12,
     "pending": 0,

@@ -12,6 +12,7 @@ from app.errors import PROBLEMS
 from milepost.client import AsyncClient, Client, MilepostError, fields
 from milepost.client.calls import Operation
 from milepost.client.exceptions import REFUSALS
+from milepost.schemas.logs import LogLineAppend, LogQuery
 from milepost.schemas.queues import QueueSettings, QueueUpdate
 from milepost.schemas.tasks import Claim, RunTaskQuery, TaskQuery, TaskSpec
 from milepost.schemas.workflow_runs import RunFilter, RunQuery, WorkflowRunCreate, WorkflowRunUpdate
@@ -45,6 +46,8 @@ class TestArguments:
             (fields.TaskQueryFields, TaskQuery),
             (fields.RunTaskQueryFields, RunTaskQuery),
             (fields.ClaimFields, Claim),
+            (fields.LogLineFields, LogLineAppend),
+            (fields.LogQueryFields, LogQuery),
             (fields.QueueFields, QueueSettings),
             (fields.QueueFields, QueueUpdate),
         ],

@@ -43,6 +43,7 @@ RECORDS: dict[type[Any], type[models.Base]] = {
     records.IdempotencyKeyRow: models.AnsweredKey,
     records.QueueRow: models.Queue,
     records.WorkerRow: models.QueueWorker,
+    records.LogLineRow: models.LogLine,
     records.EventRow: models.Event,
     records.DeliveryRow: models.EventDelivery,
     records.HistoryRow: models.WorkflowRunHistory,
