@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import answer, answer_page
-from app.api.calls import ReadTx, WriteTx
+from app.api.calls import InKernel, ReadTx, WriteTx
 from app.api.door import Door, needs
 from app.api.problems import problems
 from app.api.tables import queue_table
@@ -20,26 +20,28 @@ from milepost.schemas.queues import (
     QueueSettings,
     QueueUpdate,
 )
+from milepost.schemas.tasks import WorkerId
 from milepost.schemas.wire import PageQuery, QueueName
 
 InQueue = Annotated[QueueName, Path(description="Name of the queue.")]
 Name = Annotated[str, Path(min_length=1, max_length=255, description="Name of the event.")]
+Worker = Annotated[WorkerId, Path(description="The worker, as it calls itself in claims.")]
 CLAIMING = problems(ValidationFailed, IdempotencyKeyReused)
 router = APIRouter(prefix="/v1/queues", tags=["queues"], route_class=Door)
 
 
 @router.get("", response_model=QueuePage)
 @needs(Scope.read)
-async def list_queues(request: Request, query: Annotated[PageQuery, Query()], tx: ReadTx) -> Response:
+async def list_queues(request: Request, query: Annotated[PageQuery, Query()], kernel: InKernel, tx: ReadTx) -> Response:
     """Return the queues by name, with their depth and who works on them."""
-    return answer_page(request, await service.list_queues(tx, query), queue_table)
+    return answer_page(request, await service.list_queues(tx, kernel.sightings, query), queue_table)
 
 
 @router.get("/{queue}", response_model=Queue, responses=problems(NotFound))
 @needs(Scope.read)
-async def get_queue(queue: InQueue, tx: ReadTx) -> Response:
+async def get_queue(queue: InQueue, kernel: InKernel, tx: ReadTx) -> Response:
     """Return one queue, with its depth and who works on it."""
-    return answer(await service.get_queue(tx, queue))
+    return answer(await service.show_queue(tx, kernel.sightings, queue))
 
 
 @router.put(
@@ -66,3 +68,13 @@ async def update_queue(queue: InQueue, body: QueueUpdate, tx: WriteTx) -> Respon
 async def delete_queue(queue: InQueue, tx: WriteTx) -> None:
     """Delete a queue that has no open tasks, with its limits and its events."""
     await service.delete_queue(tx, queue)
+
+
+@router.delete("/{queue}/workers/{worker_id:text}", status_code=204)
+@needs(Scope.work)
+async def sign_off_worker(queue: InQueue, worker_id: Worker, kernel: InKernel, tx: WriteTx) -> None:
+    """Say that a worker stops in good order: it does not count as seen any more, until it claims again.
+
+    Its leases stay. Saying it twice, or of a worker that nobody has seen, changes nothing.
+    """
+    await service.sign_off_worker(tx, kernel.sightings, queue, worker_id)

@@ -27,7 +27,7 @@ from app.store.schedules import find_due_schedules
 from app.store.tasks import delete_old_tasks
 
 PRUNE_PAUSE_SECONDS = 60.0
-SIGHTINGS_PAUSE_SECONDS = 2.0
+SIGHTINGS_PAUSE_SECONDS = 1.0
 RETRY_PAUSE_SECONDS = 0.5
 
 

@@ -240,6 +240,8 @@ class WorkerRow(NamedTuple):
     queue: str
     worker_id: str
     seen_at: datetime
+    task_names: Sequence[str] | None
+    signed_off_at: datetime | None
 
 
 class CheckpointRow(NamedTuple):

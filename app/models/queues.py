@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Identity, Index, Integer, PrimaryKeyConstraint, func, text
+from sqlalchemy import ForeignKey, Identity, Index, Integer, PrimaryKeyConstraint, Text, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.json_texts import JsonText
@@ -33,11 +34,21 @@ class QueueWorker(Base):
 
     __tablename__ = "queue_workers"
 
-    queue: Mapped[str] = mapped_column(ForeignKey("queues.queue", ondelete="CASCADE"), comment="Where it claims")
+    queue: Mapped[str] = mapped_column(comment="Where it claims; it may wait before there is such a queue")
     worker_id: Mapped[str] = mapped_column(comment="As it calls itself")
-    seen_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Last claim, to some seconds")
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="When its last claim began")
+    task_names: Mapped[list[str] | None] = mapped_column(
+        ARRAY(Text), comment="Tasks that its last claim was for; NULL: any"
+    )
+    signed_off_at: Mapped[datetime | None] = mapped_column(
+        comment="When it said that it stops; it has, unless it was seen since; NULL: it did not say so"
+    )
 
-    __table_args__ = (PrimaryKeyConstraint("queue", "worker_id"), {"comment": "Workers seen on queues"})
+    __table_args__ = (
+        PrimaryKeyConstraint("queue", "worker_id"),
+        Index("ix_queue_workers_seen", "queue", "seen_at"),
+        {"comment": "Workers seen on queues"},
+    )
 
 
 class Event(Base):

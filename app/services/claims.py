@@ -357,7 +357,7 @@ async def complete_tasks(
 
 async def _exchange_and_wait(counter: Counter, wish: Exchange, claim: Claim, visit: Visit) -> Exchanged:
     queue, wakeups = wish.queue, counter.wakeups
-    counter.sightings.note(queue, claim.worker_id)
+    counter.sightings.note(queue, claim.worker_id, claim.task_names)
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + claim.wait_seconds
     with wakeups.waiting(queue_topic(queue, choosy=claim.task_names is not None), KEYS) as waiter:

@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import MISSING
 
+from app.access.sightings import Sightings, record_sightings
 from app.db.engine import Tx
 from app.domain.cursors import read_name, write_name
 from app.domain.records import QueueRow
 from app.errors import MoveNotAllowed, NotFound
 from app.store import events as events_store
 from app.store import queues as queues_store
+from app.store import workers as workers_store
 from milepost.schemas.queues import Queue, QueueDepth, QueuePage, QueueSettings, QueueUpdate, SeenWorker
 from milepost.schemas.tasks import TaskStatus
 from milepost.schemas.wire import PageQuery
 
 _SETTINGS = ("paused", "max_concurrency", "default_lease_seconds", "retention_seconds")
+_SHOWN = ("worker_id", "seen_at", "task_names")
 
 
 def not_found(queue: str) -> NotFound:
@@ -22,12 +25,19 @@ def not_found(queue: str) -> NotFound:
     return NotFound(f"there is no queue {queue}; it is made by its first task, or by PUT")
 
 
-async def list_queues(tx: Tx, query: PageQuery) -> QueuePage:
+async def list_queues(tx: Tx, sightings: Sightings, query: PageQuery) -> QueuePage:
     """Return the queues by name. Raises ValidationFailed."""
+    await record_sightings(tx, sightings)
     after = read_name(query.cursor) if query.cursor is not None else ""
     page = await queues_store.list_queues(tx, after, query.limit)
     more = write_name(page.rows[-1].queue) if page.has_more else None
     return QueuePage.model_construct(items=await _read_queues(tx, page.rows), next_cursor=more)
+
+
+async def show_queue(tx: Tx, sightings: Sightings, queue: str) -> Queue:
+    """Return one queue, with all workers that this process has seen. Raises NotFound."""
+    await record_sightings(tx, sightings)
+    return await get_queue(tx, queue)
 
 
 async def get_queue(tx: Tx, queue: str) -> Queue:
@@ -44,8 +54,8 @@ async def _read_queues(tx: Tx, rows: Sequence[QueueRow]) -> list[Queue]:
     for row in await queues_store.count_open_tasks(tx, names):
         depths[row.queue][row.status] = row
     workers: dict[str, list[SeenWorker]] = {name: [] for name in names}
-    for seen in await queues_store.list_workers(tx, names):
-        workers[seen.queue].append(SeenWorker.model_construct(worker_id=seen.worker_id, seen_at=seen.seen_at))
+    for seen in await workers_store.list_living_workers(tx, names):
+        workers[seen.queue].append(SeenWorker.model_construct(**{name: getattr(seen, name) for name in _SHOWN}))
     return [_read_queue(row, depths[row.queue], workers[row.queue]) for row in rows]
 
 
@@ -99,3 +109,9 @@ async def delete_queue(tx: Tx, queue: str) -> None:
         raise MoveNotAllowed(f"the queue has {open_tasks} open tasks", current=current, allowed=["pause"])
     await events_store.delete_events(tx, queue)
     await queues_store.delete_queue(tx, queue)
+
+
+async def sign_off_worker(tx: Tx, sightings: Sightings, queue: str, worker_id: str) -> None:
+    """Count a worker as gone, wherever it was seen, until it claims again; its leases stay."""
+    sightings.forget(queue, worker_id)
+    await workers_store.sign_off_worker(tx, queue, worker_id)

@@ -1,16 +1,16 @@
-"""SQL of queues: their limits, their depth and the workers seen on them."""
+"""SQL of queues: their limits and their depth."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Parameters, Tx
 from app.domain.moves import TASK_OPEN
-from app.domain.records import QueueRow, WorkerRow
-from app.models import Queue, QueueWorker, Task
+from app.domain.records import QueueRow
+from app.models import Queue, Task
 from app.models.base import is_among
 from app.store.locks import Rank
 from app.store.pages import Page, read_page
@@ -96,7 +96,7 @@ _DELETE = delete(Queue).where(Queue.queue == _QUEUE).execution_options(locks=Ran
 
 
 async def delete_queue(tx: Tx, queue: str) -> None:
-    """DELETE a queue's row and the workers seen on it."""
+    """DELETE a queue's row."""
     await tx.execute(_DELETE, {"of_queue": queue})
 
 
@@ -124,54 +124,3 @@ _COUNT_OPEN = (
 async def count_open_tasks(tx: Tx, queues: Sequence[str]) -> Sequence[Depth]:
     """SELECT the open tasks of queues by status, and the age of the oldest in seconds."""
     return await tx.fetch(Depth, _COUNT_OPEN, {"queues": queues})
-
-
-_LIST_WORKERS = (
-    select(QueueWorker.queue, QueueWorker.worker_id, QueueWorker.seen_at)
-    .where(QueueWorker.queue == any_(_QUEUES))
-    .order_by(QueueWorker.queue, QueueWorker.seen_at.desc(), QueueWorker.worker_id)
-    .limit(1000)
-)
-
-
-async def list_workers(tx: Tx, queues: Sequence[str]) -> Sequence[WorkerRow]:
-    """SELECT the workers seen on queues, the latest first."""
-    return await tx.fetch(WorkerRow, _LIST_WORKERS, {"queues": queues})
-
-
-_seen = select(func.unnest(_QUEUES).label("queue"), func.unnest(bindparam("workers", type_=ARRAY(Text))).label("id"))
-_seen_rows = _seen.subquery("seen")
-_SEE_WORKERS = (
-    insert(QueueWorker)
-    .from_select(
-        ["queue", "worker_id"],
-        select(_seen_rows.c.queue, _seen_rows.c.id)
-        .join(Queue, Queue.queue == _seen_rows.c.queue)
-        .order_by(_seen_rows.c.queue, _seen_rows.c.id),
-    )
-    .on_conflict_do_update(index_elements=["queue", "worker_id"], set_={"seen_at": func.now()})
-    .execution_options(locks=Rank.workers)
-)
-
-
-async def see_workers(tx: Tx, seen: Sequence[tuple[str, str]]) -> None:
-    """INSERT or UPDATE that workers have claimed, as (queue, worker id)."""
-    parameters = {"queues": [queue for queue, _ in seen], "workers": [worker for _, worker in seen]}
-    await tx.execute(_SEE_WORKERS, parameters)
-
-
-_long_gone = (
-    select(QueueWorker.queue, QueueWorker.worker_id)
-    .where(QueueWorker.seen_at < func.now() - literal_column("interval '1 day'"))
-    .with_for_update(skip_locked=True)
-)
-_FORGET_WORKERS = (
-    delete(QueueWorker)
-    .where(tuple_(QueueWorker.queue, QueueWorker.worker_id).in_(_long_gone))
-    .execution_options(locks=Rank.workers.skipped)
-)
-
-
-async def forget_workers(tx: Tx) -> int:
-    """DELETE workers that have not been seen for a day."""
-    return await tx.change(_FORGET_WORKERS)

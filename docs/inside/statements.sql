@@ -1282,33 +1282,6 @@ FROM tasks
 WHERE tasks.queue = ANY (%(queues)s::TEXT[]) AND tasks.status IN ('pending', 'running', 'sleeping')
 GROUP BY tasks.queue, tasks.status;
 
--- queues._LIST_WORKERS
-SELECT queue_workers.queue, queue_workers.worker_id, queue_workers.seen_at
-FROM queue_workers
-WHERE queue_workers.queue = ANY (%(queues)s::TEXT[])
-ORDER BY queue_workers.queue, queue_workers.seen_at DESC, queue_workers.worker_id
-LIMIT %(param_1)s::INTEGER;
-
--- queues._SEE_WORKERS
-INSERT INTO queue_workers (queue, worker_id)
-SELECT seen.queue, seen.id
-FROM (
-    SELECT unnest(%(queues)s::TEXT[]) AS queue, unnest(%(workers)s::TEXT[]) AS id
-) AS seen
-JOIN queues ON queues.queue = seen.queue
-ORDER BY seen.queue, seen.id
-ON CONFLICT (queue, worker_id) DO UPDATE SET seen_at = now();
-
--- queues._FORGET_WORKERS
-DELETE
-FROM queue_workers
-WHERE (queue_workers.queue, queue_workers.worker_id) IN (
-    SELECT queue_workers.queue, queue_workers.worker_id
-    FROM queue_workers
-    WHERE queue_workers.seen_at < now() - interval '1 day'
-    FOR UPDATE SKIP LOCKED
-);
-
 -- run_ends._FIND_PAST_DEADLINE
 SELECT workflow_runs.workflow_run_id
 FROM workflow_runs
@@ -2146,6 +2119,88 @@ WHERE tasks.task_id = ANY (array((
     SELECT "old".task_id
     FROM "old"
 )));
+
+-- workers._LIST_LIVING
+SELECT queue_workers.queue, queue_workers.worker_id, queue_workers.seen_at, queue_workers.task_names,
+    queue_workers.signed_off_at
+FROM queue_workers
+WHERE queue_workers.queue = ANY (%(queues)s::TEXT[]) AND (queue_workers.signed_off_at IS NULL OR
+    queue_workers.signed_off_at < queue_workers.seen_at) AND (queue_workers.seen_at > clock_timestamp() - interval '63
+    seconds' OR (EXISTS (
+    SELECT 1
+    FROM tasks
+    WHERE tasks.claimed_by = queue_workers.worker_id AND tasks.queue = queue_workers.queue AND tasks.status = 'running'
+        AND tasks.lease_expires_at > clock_timestamp()
+)))
+ORDER BY queue_workers.queue, queue_workers.seen_at DESC, queue_workers.worker_id
+LIMIT %(param_1)s::INTEGER;
+
+-- workers._COUNT_CREWS
+WITH place AS (
+    SELECT row.queue AS queue, row.task_name AS task_name
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(queue TEXT, task_name TEXT)
+)
+SELECT place.queue, place.task_name, crew.living, crew.takers, crew.last_seen_at
+FROM place, LATERAL (
+    SELECT count(*) FILTER (WHERE (newest.signed_off_at IS NULL OR newest.signed_off_at < newest.seen_at) AND
+        (newest.seen_at > clock_timestamp() - interval '63 seconds' OR (EXISTS (
+        SELECT 1
+        FROM tasks
+        WHERE tasks.claimed_by = newest.worker_id AND tasks.queue = newest.queue AND tasks.status = 'running' AND
+            tasks.lease_expires_at > clock_timestamp()
+    )))) AS living, count(*) FILTER (WHERE (newest.signed_off_at IS NULL OR newest.signed_off_at < newest.seen_at) AND
+        (newest.seen_at > clock_timestamp() - interval '63 seconds' OR (EXISTS (
+        SELECT 1
+        FROM tasks
+        WHERE tasks.claimed_by = newest.worker_id AND tasks.queue = newest.queue AND tasks.status = 'running' AND
+            tasks.lease_expires_at > clock_timestamp()
+    ))) AND (newest.task_names IS NULL OR place.task_name = ANY (newest.task_names))) AS takers, max(newest.seen_at) AS
+        last_seen_at
+    FROM (
+        SELECT queue_workers.queue AS queue, queue_workers.worker_id AS worker_id, queue_workers.seen_at AS seen_at,
+            queue_workers.task_names AS task_names, queue_workers.signed_off_at AS signed_off_at
+        FROM queue_workers
+        WHERE queue_workers.queue = place.queue
+        ORDER BY queue_workers.seen_at DESC
+        LIMIT %(param_1)s::INTEGER
+    ) AS newest
+) AS crew;
+
+-- workers._SEE
+WITH seen AS (
+    SELECT row.queue AS queue, row.worker_id AS worker_id, row.task_names AS task_names, row.age AS age
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(queue TEXT, worker_id TEXT, task_names TEXT[], age
+        FLOAT)
+)
+INSERT INTO queue_workers (queue, worker_id, task_names, seen_at)
+SELECT seen.queue, seen.worker_id, seen.task_names, clock_timestamp() - seen.age * CAST(%(param_1)s::INTERVAL AS
+    INTERVAL) AS anon_1
+FROM seen
+ORDER BY seen.queue, seen.worker_id
+ON CONFLICT (queue, worker_id) DO UPDATE SET seen_at = excluded.seen_at, task_names = excluded.task_names
+WHERE excluded.seen_at > queue_workers.seen_at;
+
+-- workers._SIGN_OFF
+INSERT INTO queue_workers (queue, worker_id, seen_at, signed_off_at)
+VALUES (%(of_queue)s::VARCHAR, %(worker)s::VARCHAR, clock_timestamp(), clock_timestamp())
+ON CONFLICT (queue, worker_id) DO UPDATE SET signed_off_at = clock_timestamp();
+
+-- workers._FORGET
+DELETE
+FROM queue_workers
+WHERE (queue_workers.queue, queue_workers.worker_id) IN (
+    SELECT queue_workers.queue, queue_workers.worker_id
+    FROM queue_workers
+    WHERE queue_workers.seen_at < now() - interval '1 day' AND NOT ((queue_workers.signed_off_at IS NULL OR
+        queue_workers.signed_off_at < queue_workers.seen_at) AND (queue_workers.seen_at > clock_timestamp() - interval
+        '63 seconds' OR (EXISTS (
+        SELECT 1
+        FROM tasks
+        WHERE tasks.claimed_by = queue_workers.worker_id AND tasks.queue = queue_workers.queue AND tasks.status =
+            'running' AND tasks.lease_expires_at > clock_timestamp()
+    ))))
+    FOR UPDATE SKIP LOCKED
+);
 
 -- workflow_run_history._LIST
 SELECT workflow_run_history.history_id, workflow_run_history.workflow_run_id, workflow_run_history.at,

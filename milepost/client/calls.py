@@ -193,9 +193,9 @@ def change(method: str, path: str, answer: type[Model], body: Any, if_match: int
     )
 
 
-def delete(path: str, if_match: int | str | None = None) -> Call[None]:
-    """Return a call that deletes."""
-    return Call(method="DELETE", path=path, read=read_nothing, headers=write_if_match(if_match), repeatable=False)
+def delete(path: str, if_match: int | str | None = None, *, repeatable: bool = False) -> Call[None]:
+    """Return a call that deletes; ``repeatable`` when what is gone already is no refusal."""
+    return Call(method="DELETE", path=path, read=read_nothing, headers=write_if_match(if_match), repeatable=repeatable)
 
 
 def write_if_match(revision: int | str | None) -> dict[str, str]:

@@ -41,6 +41,11 @@ class QueueCalls:
         return delete(write_path(QUEUE, queue))
 
     @Operation
+    def sign_off_worker(self, queue: str, worker_id: str) -> Call[None]:
+        """Say that a worker stops in good order: until it claims again it counts as gone. Its leases stay."""
+        return delete(write_path(QUEUE + "/workers/{}", queue, worker_id), repeatable=True)
+
+    @Operation
     def emit_event(
         self, queue: str, event_name: str, payload: object = NOT_GIVEN, *, workflow_run_id: Id | None = None
     ) -> Call[EmittedEvent]:

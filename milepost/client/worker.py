@@ -10,13 +10,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, ModuleType
 from typing import Any, TypeVar
 
 from milepost.client.client import AsyncClient, Client
 from milepost.client.completions import Completions
-from milepost.client.exceptions import RefusedError, UnreachableError, UnreadableAnswerError
+from milepost.client.exceptions import MilepostError, RefusedError, UnreachableError, UnreadableAnswerError
 from milepost.client.functions import find_functions, make_handler
 from milepost.client.lease import Lease
 from milepost.client.retries import growing_pause
@@ -27,6 +27,8 @@ from milepost.schemas.tasks import ClaimedTask
 TASK_NAMES_MOST = 100
 ANSWER_SECONDS = 1.0
 """How long a stop waits for the answer to a claim that may be under way already."""
+SIGN_OFF_SECONDS = 1.0
+"""How long a stop takes at most to say that it is one."""
 LEAVE_SECONDS = 1.0
 """How long a worker may take to give back what it has once it is told for the second time to stop."""
 INTERNAL_ERROR = 500
@@ -134,6 +136,7 @@ class Worker:
                 await self._claim_until_stopped(Completions(client, self.queue))
             finally:
                 await self._drain()
+                await self._sign_off(client)
                 self._loop, self._stops = None, 0
         log.info("stopped", extra={"queue": self.queue, "worker_id": self.worker_id})
 
@@ -219,6 +222,12 @@ class Worker:
             self._give_up.set()
         if self._working:
             await asyncio.wait(set(self._working), timeout=2 * UNWIND_SECONDS)
+
+    async def _sign_off(self, client: AsyncClient) -> None:
+        """Tell the service that this worker claims nothing more; where that cannot be, it is forgotten in a minute."""
+        with suppress(MilepostError, TimeoutError):
+            async with asyncio.timeout(SIGN_OFF_SECONDS):
+                await client.sign_off_worker(self.queue, self.worker_id)
 
 
 @contextmanager

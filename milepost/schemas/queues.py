@@ -42,10 +42,13 @@ class QueueDepth(Answer):
 
 
 class SeenWorker(Answer):
-    """A worker that claimed from the queue lately."""
+    """A worker that waits in a claim, holds a lease or has claimed within the last minute, and has not signed off."""
 
     worker_id: str = Field(examples=["worker-7@db1"])
     seen_at: datetime
+    """When its last claim began."""
+    task_names: list[str] | None
+    """The tasks that its last claim was for; null: any."""
 
 
 class Queue(Answer):

@@ -60,6 +60,15 @@ class TestStop:
         assert client.get_task(first.task_id).result == "finished"
         assert client.get_task(second.task_id).status is TaskStatus.pending
 
+    def test_who_stops_signs_off(self, client: Client, queue: str) -> None:
+        client.put_queue(queue)
+        worker = make_worker(client, queue)
+        worker.task("mine")(lambda ctx, params: None)
+        with working(worker):
+            (seen,) = wait_until(lambda: client.get_queue(queue).workers)
+            assert (seen.worker_id, seen.task_names) == (worker.worker_id, ["mine"])
+        assert client.get_queue(queue).workers == []
+
     @pytest.mark.parametrize("asynchronous", [False, True])
     def test_what_does_not_finish_is_given_back(self, client: Client, queue: str, asynchronous: bool) -> None:
         worker = make_worker(client, queue, drain_seconds=0.2)
