@@ -30,6 +30,7 @@ from app.api import (
     queues,
     schedules,
     tasks,
+    why,
     workflow_runs,
     workflows,
 )
@@ -63,6 +64,7 @@ ROUTERS = (
     claims.router,
     queues.router,
     events.router,
+    why.router,
     operations.router,
     pages.router,
     docs.router,

@@ -15,6 +15,7 @@ from milepost.schemas.workflow_runs import RunStatus
 RUNS = "/v1/workflow-runs"
 TASKS = "/v1/tasks"
 QUEUES = "/v1/queues"
+SCHEDULES = "/v1/schedules"
 JSON = {"Content-Type": "application/json"}
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 UNKNOWN_ID = UUID("01890000-0000-7000-8000-000000000000")

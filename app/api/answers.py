@@ -12,7 +12,9 @@ from starlette.responses import Response
 from app.access.idempotency import Reply
 from app.domain.json_texts import write_json
 from app.domain.preconditions import entity_tag
+from app.domain.why.texts import write_explanation
 from app.moves.leases import Answered
+from milepost.schemas.why import Explanation
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -91,6 +93,14 @@ def answer_page(request: Request, page: Any, table: Callable[[Any], str]) -> Res
     if prefers_text(request):
         return Response(table(page), headers=headers, media_type="text/plain")
     return answer(page, headers=headers)
+
+
+def answer_explanation(request: Request, explanation: Explanation) -> Response:
+    """Return reasons as JSON, in whose subjects stands what applies, or as sentences where text is asked for."""
+    headers = {"Vary": "Accept"}
+    if prefers_text(request):
+        return Response(write_explanation(explanation), headers=headers, media_type="text/plain")
+    return answer(explanation, headers=headers)
 
 
 def prefers_text(request: Request) -> bool:

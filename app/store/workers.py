@@ -1,8 +1,6 @@
 """SQL of workers: who was seen on which queue, for what, and who has signed off."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -25,6 +23,7 @@ from sqlalchemy.orm import aliased
 
 from app.db.engine import Parameters, Tx
 from app.domain.records import WorkerRow
+from app.domain.why.facts import Crew
 from app.models import QueueWorker, Task
 from app.models.base import constant
 from app.store.locks import Rank
@@ -65,19 +64,6 @@ _LIST_LIVING = (
 async def list_living_workers(tx: Tx, queues: Sequence[str]) -> Sequence[WorkerRow]:
     """SELECT the workers that are living on queues, those first that claimed last."""
     return await tx.fetch(WorkerRow, _LIST_LIVING, {"queues": list(queues)})
-
-
-class Crew(NamedTuple):
-    """Who works on a queue, as far as tasks of one name are concerned."""
-
-    queue: str
-    task_name: str
-    living: int
-    """Workers that are living; up to ``NEWEST_MOST`` are looked at."""
-    takers: int
-    """Those of them that take tasks of this name."""
-    last_seen_at: datetime | None
-    """When a worker has claimed last, living or not; None: nobody is known."""
 
 
 _place = rows_like(Task, ("queue", "task_name"), name="place")

@@ -2120,6 +2120,151 @@ WHERE tasks.task_id = ANY (array((
     FROM "old"
 )));
 
+-- why._GET_TASKS
+SELECT tasks.task_id AS task_id, tasks.task_name AS task_name, tasks.queue AS queue, tasks.workflow_run_id AS
+    workflow_run_id, tasks.step AS step, tasks.status AS status, tasks.error AS error, tasks.attempt AS attempt,
+    tasks.claimed_by AS claimed_by, tasks.lease_expires_at AS lease_expires_at, tasks.concurrency_key AS
+    concurrency_key, tasks.ready_at AS ready_at, tasks.due_at AS due_at, tasks.wake_at AS wake_at, tasks.wait_step AS
+    wait_step, tasks.cancel_requested_at AS cancel_requested_at, tasks.created_at AS created_at, tasks.started_at AS
+    started_at, tasks.completed_at AS completed_at, tasks.updated_at AS updated_at, clock_timestamp() AS now,
+    workflow_runs.status AS run_status, workflow_runs.paused_at AS run_paused_at, workflow_runs.cancel_requested_at AS
+    run_cancel_requested_at, CASE WHEN coalesce(json_extract_path_text(workflow_steps.facts,
+    %(json_extract_path_text_1)s::VARCHAR) = 'circuit', false) THEN workflow_steps.due_at END AS isolated_until, (
+    SELECT tasks_1.task_id
+    FROM tasks AS tasks_1
+    WHERE tasks_1.queue = tasks.queue AND tasks_1.concurrency_key = tasks.concurrency_key AND tasks_1.status = 'running'
+        AND tasks_1.concurrency_key IS NOT NULL
+) AS holder_task_id, CASE WHEN (tasks.ready_at IS NULL) THEN %(param_1)s::INTEGER ELSE least(CAST((
+    SELECT count(*) AS count_1
+    FROM (
+        SELECT tasks_2.task_id AS task_id
+        FROM tasks AS tasks_2
+        WHERE tasks_2.queue = tasks.queue AND tasks_2.ready_at IS NOT NULL AND tasks_2.priority > tasks.priority
+        LIMIT %(most)s::INTEGER
+    ) AS ready
+) AS BIGINT) + CAST((
+    SELECT count(*) AS count_2
+    FROM (
+        SELECT tasks_2.task_id AS task_id
+        FROM tasks AS tasks_2
+        WHERE tasks_2.queue = tasks.queue AND tasks_2.ready_at IS NOT NULL AND tasks_2.priority = tasks.priority AND
+            tasks_2.sequence < tasks.sequence
+        LIMIT %(most)s::INTEGER
+    ) AS ready
+) AS BIGINT), %(most)s::INTEGER) END AS ready_before
+FROM tasks
+LEFT OUTER JOIN workflow_runs ON workflow_runs.workflow_run_id = tasks.workflow_run_id
+LEFT OUTER JOIN workflow_steps ON workflow_steps.workflow_run_id = tasks.workflow_run_id AND workflow_steps.path =
+    tasks.step
+WHERE tasks.task_id = ANY (%(ids)s::UUID[])
+ORDER BY tasks.sequence;
+
+-- why._LIST_OPEN_TASKS
+SELECT tasks.task_id
+FROM tasks
+WHERE tasks.workflow_run_id = %(of_run)s::UUID AND tasks.status IN ('pending', 'running', 'sleeping')
+LIMIT %(most)s::INTEGER;
+
+-- why._GET_QUEUES
+SELECT queues.queue, queues.paused, queues.updated_at, queues.max_concurrency, CASE WHEN (queues.max_concurrency IS
+    NULL) THEN %(param_1)s::INTEGER ELSE (
+    SELECT count(*) AS count_1
+    FROM (
+        SELECT tasks.task_id AS task_id
+        FROM tasks
+        WHERE tasks.queue = queues.queue AND tasks.status = 'running'
+        LIMIT coalesce(queues.max_concurrency, %(coalesce_1)s::INTEGER) + %(coalesce_2)s::INTEGER
+    ) AS places
+) END AS running
+FROM queues
+WHERE queues.queue = ANY (%(queues)s::TEXT[]);
+
+-- why._LIST_AWAITED
+SELECT event_waits.task_id, event_waits.event_name
+FROM event_waits
+WHERE event_waits.task_id = ANY (%(ids)s::UUID[]) AND NOT (EXISTS (
+    SELECT 1
+    FROM events
+    WHERE events.queue = event_waits.queue AND events.event_name = event_waits.event_name AND (events.workflow_run_id IS
+        NULL OR events.workflow_run_id = event_waits.workflow_run_id)
+))
+ORDER BY event_waits.task_id, event_waits.event_name
+LIMIT %(most)s::INTEGER;
+
+-- why._GET_RUN
+SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.status AS status, workflow_runs.reason AS reason,
+    workflow_runs.queue AS queue, workflow_runs.error AS error, workflow_runs.workflow_id AS workflow_id,
+    workflow_runs.schedule_id AS schedule_id, workflow_runs.cancel_requested_at AS cancel_requested_at,
+    workflow_runs.cancel_due_at AS cancel_due_at, workflow_runs.paused_at AS paused_at, workflow_runs.deadline_at AS
+    deadline_at, workflow_runs.heartbeat_seconds AS heartbeat_seconds, workflow_runs.heartbeat_expires_at AS
+    heartbeat_expires_at, workflow_runs.created_at AS created_at, workflow_runs.started_at AS started_at,
+    workflow_runs.completed_at AS completed_at, clock_timestamp() AS now, workflow_executions.deadline_at AS
+    execution_deadline_at, schedules.max_active_runs AS max_active_runs
+FROM workflow_runs
+LEFT OUTER JOIN workflow_executions ON workflow_executions.workflow_run_id = workflow_runs.workflow_run_id
+LEFT OUTER JOIN schedules ON schedules.schedule_id = workflow_runs.schedule_id
+WHERE workflow_runs.workflow_run_id = %(of_run)s::UUID;
+
+-- why._LIST_OPEN_STEPS
+SELECT workflow_steps.path AS path, workflow_steps.scope AS scope, workflow_steps.operator_type AS operator_type,
+    workflow_steps.status AS status, workflow_steps.task_id AS task_id, workflow_steps.awaits AS awaits,
+    workflow_steps.due_at AS due_at, workflow_steps.started_at AS started_at, workflow_steps.completed_at AS
+    completed_at, workflow_steps.error AS error, json_extract_path_text(workflow_steps.facts,
+    %(json_extract_path_text_1)s::VARCHAR) AS cause, CAST(coalesce(json_extract_path_text(workflow_steps.facts,
+    %(json_extract_path_text_2)s::VARCHAR) = 'circuit', false) AS BOOLEAN) AS is_isolated
+FROM workflow_steps
+WHERE workflow_steps.workflow_run_id = %(of_run)s::UUID AND (workflow_steps.status IN ('runnable', 'running') OR
+    workflow_steps.due_at IS NOT NULL)
+LIMIT %(most)s::INTEGER;
+
+-- why._LIST_FAILED_STEPS
+SELECT workflow_steps.path AS path, workflow_steps.scope AS scope, workflow_steps.operator_type AS operator_type,
+    workflow_steps.status AS status, workflow_steps.task_id AS task_id, workflow_steps.awaits AS awaits,
+    workflow_steps.due_at AS due_at, workflow_steps.started_at AS started_at, workflow_steps.completed_at AS
+    completed_at, workflow_steps.error AS error, json_extract_path_text(workflow_steps.facts,
+    %(json_extract_path_text_1)s::VARCHAR) AS cause, CAST(coalesce(json_extract_path_text(workflow_steps.facts,
+    %(json_extract_path_text_2)s::VARCHAR) = 'circuit', false) AS BOOLEAN) AS is_isolated
+FROM workflow_steps
+WHERE workflow_steps.workflow_run_id = %(of_run)s::UUID AND workflow_steps.scope = ANY (%(scopes)s::TEXT[]) AND
+    workflow_steps.status IN ('failed', 'upstream_failed')
+ORDER BY workflow_steps.completed_at, workflow_steps.path
+LIMIT %(most)s::INTEGER;
+
+-- why._GET_STEPS
+SELECT workflow_steps.path AS path, workflow_steps.scope AS scope, workflow_steps.operator_type AS operator_type,
+    workflow_steps.status AS status, workflow_steps.task_id AS task_id, workflow_steps.awaits AS awaits,
+    workflow_steps.due_at AS due_at, workflow_steps.started_at AS started_at, workflow_steps.completed_at AS
+    completed_at, workflow_steps.error AS error, json_extract_path_text(workflow_steps.facts,
+    %(json_extract_path_text_1)s::VARCHAR) AS cause, CAST(coalesce(json_extract_path_text(workflow_steps.facts,
+    %(json_extract_path_text_2)s::VARCHAR) = 'circuit', false) AS BOOLEAN) AS is_isolated
+FROM workflow_steps
+WHERE workflow_steps.workflow_run_id = %(of_run)s::UUID AND workflow_steps.path = ANY (%(paths)s::TEXT[])
+ORDER BY workflow_steps.completed_at, workflow_steps.path;
+
+-- why._LIST_WAITING
+SELECT workflow_steps.path
+FROM workflow_steps
+WHERE workflow_steps.workflow_run_id = %(of_run)s::UUID AND workflow_steps.scope = %(scope_1)s::VARCHAR AND
+    workflow_steps.status = 'waiting' AND workflow_steps.due_at IS NULL
+ORDER BY workflow_steps.sequence
+LIMIT %(most)s::INTEGER;
+
+-- why._LIST_CHILDREN
+SELECT newest.workflow_run_id, newest.workflow_name, newest.status, workflow_executions.parent_step AS path,
+    newest.created_at
+FROM (
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.workflow_name AS workflow_name,
+        workflow_runs.status AS status, workflow_runs.created_at AS created_at
+    FROM workflow_runs
+    WHERE workflow_runs.parent_workflow_run_id = %(of_run)s::UUID
+    ORDER BY workflow_runs.created_at DESC
+    LIMIT %(param_1)s::INTEGER
+) AS newest
+JOIN workflow_executions ON workflow_executions.workflow_run_id = newest.workflow_run_id
+WHERE newest.status IN ('pending', 'running') AND workflow_executions.parent_step IS NOT NULL
+ORDER BY newest.created_at
+LIMIT %(most)s::INTEGER;
+
 -- workers._LIST_LIVING
 SELECT queue_workers.queue, queue_workers.worker_id, queue_workers.seen_at, queue_workers.task_names,
     queue_workers.signed_off_at

@@ -14,6 +14,7 @@ from milepost.schemas.schedules import (
     SchedulePage,
     ScheduleSlotPage,
 )
+from milepost.schemas.why import Explanation
 
 SCHEDULES = "/v1/schedules"
 SCHEDULE = SCHEDULES + "/{}"
@@ -80,6 +81,11 @@ class ScheduleCalls:
     def get_schedule(self, schedule_id: Id) -> Call[Schedule]:
         """Return one schedule."""
         return get(write_path(SCHEDULE, schedule_id), Schedule)
+
+    @Operation
+    def explain_schedule(self, schedule_id: Id) -> Call[Explanation]:
+        """Return why a schedule fires or does not, and the call that would change it."""
+        return get(write_path(SCHEDULE + "/why", schedule_id), Explanation)
 
     @Operation
     def update_schedule(

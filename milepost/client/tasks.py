@@ -16,6 +16,7 @@ from milepost.schemas.tasks import (
     TaskPage,
     TaskSpec,
 )
+from milepost.schemas.why import Explanation
 
 TASKS = "/v1/tasks"
 TASK = TASKS + "/{}"
@@ -50,6 +51,11 @@ class TaskCalls:
     def list_task_attempts(self, task_id: Id, **query: Unpack[PageFields]) -> Call[TaskAttempts]:
         """List every attempt of a task, oldest first."""
         return get(write_path(TASK + "/attempts", task_id), TaskAttempts, **query)
+
+    @Operation
+    def explain_task(self, task_id: Id) -> Call[Explanation]:
+        """Return why a task stands where it stands, and the call that would change it."""
+        return get(write_path(TASK + "/why", task_id), Explanation)
 
     @Operation
     def wait_for_task(self, task_id: Id, *, timeout_seconds: float = 30) -> Call[Task]:

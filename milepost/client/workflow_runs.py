@@ -19,6 +19,7 @@ from milepost.client.fields import (
 )
 from milepost.schemas.steps import RunWarningPage, WorkflowStepPage
 from milepost.schemas.tasks import Spawned, TaskPage
+from milepost.schemas.why import Explanation
 from milepost.schemas.workflow_runs import (
     CountBy,
     HistoryPage,
@@ -164,6 +165,11 @@ class WorkflowRunCalls:
     def list_workflow_run_history(self, workflow_run_id: Id, **query: Unpack[PageFields]) -> Call[HistoryPage]:
         """List every status change and verb in the life of a workflow run, oldest first."""
         return get(write_path(RUN + "/history", workflow_run_id), HistoryPage, **query)
+
+    @Operation
+    def explain_workflow_run(self, workflow_run_id: Id) -> Call[Explanation]:
+        """Return why a workflow run stands where it stands, with its open tasks, and what would change it."""
+        return get(write_path(RUN + "/why", workflow_run_id), Explanation)
 
     @Operation
     def wait_for_workflow_run(self, workflow_run_id: Id, *, timeout_seconds: float = 30) -> Call[WorkflowRun]:

@@ -227,3 +227,24 @@ RUN_WARNING: Example = {
     "detail": "load: {{transformed_dat}} has no value; the text was left as it stands",
     "at": "2026-02-01T02:00:42Z",
 }
+
+EXPLANATION: Example = {
+    "status": "sleeping",
+    "since": "2026-01-31T09:30:00Z",
+    "summary": "The task send_invoice is sleeping: it waits for the event order-1234/paid, until 2026-02-01T09:30:00Z.",
+    "reasons": [
+        {
+            "code": "waits_for_event",
+            "text": "it waits for the event order-1234/paid, until 2026-02-01T09:30:00Z",
+            "since": "2026-01-31T09:30:00Z",
+            "until": "2026-02-01T09:30:00Z",
+            "subject": {
+                "task_id": "0197c2a4-6f10-7b2a-8c00-2f3e4d5c6b7a",
+                "queue": "mail",
+                "event_name": "order-1234/paid",
+            },
+            "fix": {"method": "POST", "path": "/v1/queues/mail/events/order-1234%2Fpaid", "body": {}},
+        }
+    ],
+    "more": 0,
+}

@@ -23,6 +23,8 @@ CALL = Assignment(
     kwargs_of=lambda _, work: work["kwargs"],
 )
 """What a step asks for that calls a function of workers."""
+ISOLATED = "circuit"
+"""What stands in the fact `again` of a step that waits for its circuit breaker, and not for its next attempt alone."""
 _PAUSE_MOST = 10 * 365 * 86_400.0
 """Seconds."""
 
@@ -35,7 +37,7 @@ def start(turn: Turn, state: StepState) -> None:
         until = breakers.closes_at(turn.draft.run.breakers.get(_function_of(turn, step)), turn.now)
         if until is not None:
             status = state.status if "submitted" in state.facts else StepStatus.waiting
-            facts = {**state.facts, "again": True}
+            facts = {**state.facts, "again": ISOLATED}
             turn.draft.put(replace(state, status=status, due_at=until, facts=facts))
             return
     _dispatch(turn, state, step)

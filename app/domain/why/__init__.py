@@ -1,0 +1,1 @@
+"""Why things stand where they stand: rules that make reasons of facts."""
