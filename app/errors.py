@@ -13,7 +13,7 @@ Refusal
 │   ├── MoveNotAllowed
 │   ├── HeartbeatNotDeclared
 │   ├── LeaseLost, TaskCancelled, AttemptFailed
-│   ├── WorkflowExists
+│   ├── WorkflowExists, TooManyLinks
 │   └── OpenTasks
 
 The docstring of each class is its page under ``/problems/{code}``.
@@ -197,6 +197,12 @@ class OpenTasks(Conflict):
     code, title = "open-tasks", "The run has open tasks"
 
 
+class TooManyLinks(Conflict):
+    """A run has at most 50 links. Delete one that nobody needs, or put another URL under a name that is there."""
+
+    code, title = "too-many-links", "The run has no room for another link"
+
+
 class WorkflowExists(Conflict):
     """This version of the workflow is registered, with other content. A version never changes once it is registered.
 
@@ -334,6 +340,7 @@ PROBLEMS: Mapping[str, type[Refusal]] = {
         TaskCancelled,
         AttemptFailed,
         OpenTasks,
+        TooManyLinks,
         WorkflowExists,
         PreconditionFailed,
         PayloadTooLarge,

@@ -36,6 +36,11 @@ def answer_revision(
     return answer(model, headers=headers)
 
 
+def answer_put(model: Any, *, is_new: bool) -> Response:
+    """Return what was put with the ETag of what it belongs to: 201 where there was none of its name before."""
+    return answer(model, status=201 if is_new else 200, headers={"ETag": entity_tag(model.revision)})
+
+
 def answer_plain(members: Mapping[str, Any], *, is_replayed: bool = False) -> Response:
     """Return plain values as JSON: for what is sent so often that making models of it would show."""
     headers = {"Idempotency-Replayed": "true"} if is_replayed else {}

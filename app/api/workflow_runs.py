@@ -28,6 +28,7 @@ from milepost.schemas.tasks import RunTaskQuery, Spawned, TaskPage, TaskSpec
 from milepost.schemas.wire import NoBody, PageQuery
 from milepost.schemas.workflow_runs import (
     HistoryPage,
+    RunBeat,
     RunCountQuery,
     RunHeartbeat,
     RunQuery,
@@ -122,13 +123,13 @@ async def update_workflow_run_status(
     "/{workflow_run_id}/heartbeat", response_model=RunHeartbeat, responses=problems(NotFound, HeartbeatNotDeclared)
 )
 @needs(Scope.write)
-async def heartbeat_workflow_run(workflow_run_id: UUID, kernel: InKernel, body: NoBody | None = None) -> Response:
-    """Say that the process behind a running workflow run is alive; learn whether it is asked to stop.
+async def heartbeat_workflow_run(workflow_run_id: UUID, kernel: InKernel, body: RunBeat | None = None) -> Response:
+    """Say that the process behind a running workflow run is alive, and how far; learn whether it is asked to stop.
 
     Only for runs created with `heartbeat_seconds`. The answer to a heartbeat for an ended run is 200 with its status.
     """
-    del body
-    return answer(await heartbeat.heartbeat_run(kernel.batching, workflow_run_id))
+    beat = heartbeat.Beat(workflow_run_id, body or RunBeat())
+    return answer(await heartbeat.heartbeat_run(kernel.batching, beat))
 
 
 @router.post("/{workflow_run_id}/cancel", response_model=WorkflowRun, responses=problems(NotFound, MoveNotAllowed))

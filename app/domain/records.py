@@ -23,6 +23,8 @@ class RunRow(NamedTuple):
     result: JsonValue
     error: JsonValue
     tags: Mapping[str, JsonValue]
+    links: Mapping[str, Mapping[str, str | None]] | None
+    reported_progress: Mapping[str, JsonValue] | None
     created_by: str | None
     absurd_run_id: str | None
     parent_workflow_run_id: UUID | None
@@ -157,6 +159,7 @@ class TaskRow(NamedTuple):
     result: JsonValue
     error: JsonValue
     progress: JsonValue
+    reported_progress: Mapping[str, JsonValue] | None
     available_at: datetime
     ready_at: datetime | None
     due_at: datetime | None

@@ -10,8 +10,10 @@ from app.domain.json_texts import JsonValue, Storable
 from app.domain.json_values import same_json
 from app.domain.moves import FINAL, RUN_MOVES, allowed_for_run
 from app.domain.records import RunRow
+from app.domain.reported_progress import read_report
 from app.domain.shown_runs import show_run
-from app.errors import MoveNotAllowed, ValidationFailed
+from app.errors import MoveNotAllowed, NotFound, TooManyLinks, ValidationFailed
+from milepost.schemas.links import LINKS_MOST
 from milepost.schemas.reasons import Reason
 from milepost.schemas.workflow_runs import TAG_KEY_MAX_LENGTH, TAGS_MOST, RunStatus, WorkflowRunUpdate
 
@@ -28,6 +30,8 @@ def apply_update(run: RunRow, change: WorkflowRunUpdate, now: datetime) -> RunRo
         after = after._replace(tags=_merge_tags(run.tags, change.tags))
     if change.task_count is not MISSING:
         after = after._replace(task_count=change.task_count)
+    if change.reported_progress is not MISSING:
+        after = after._replace(reported_progress=read_report(change.reported_progress).of(run.reported_progress))
     both = zip(run, after, strict=True)
     news = RunRow._make(stored if value is stored or _is_same(stored, value) else value for stored, value in both)
     return run if all(map(is_, news, run)) else _touch(news, now)
@@ -57,6 +61,27 @@ def _check_executed(run: RunRow, change: WorkflowRunUpdate) -> None:
 def pause_run(run: RunRow, now: datetime, *, is_paused: bool) -> RunRow:
     """Return the open ``run`` paused, or going on."""
     return _touch(run._replace(paused_at=now if is_paused else None), now)
+
+
+def put_link(run: RunRow, name: str, link: Mapping[str, str | None], now: datetime) -> RunRow:
+    """Return ``run`` with a link under ``name``: ``run`` itself when it has that already. Raises TooManyLinks."""
+    links = run.links or {}
+    if links.get(name) == link:
+        return run
+    if name not in links and len(links) >= LINKS_MOST:
+        raise TooManyLinks(
+            f"the run has {LINKS_MOST} links; delete one first", current=show_run(run), allowed=allowed_for(run)
+        )
+    return _touch(run._replace(links={**links, name: link}), now)
+
+
+def delete_link(run: RunRow, name: str, now: datetime) -> RunRow:
+    """Return ``run`` without the link under ``name``. Raises NotFound."""
+    links = run.links or {}
+    if name not in links:
+        raise NotFound("the run has no link of this name")
+    left = {other: link for other, link in links.items() if other != name}
+    return _touch(run._replace(links=left or None), now)
 
 
 def end_run(run: RunRow, status: RunStatus, ended_at: datetime, now: datetime) -> RunRow:

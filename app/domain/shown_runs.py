@@ -7,6 +7,8 @@ from operator import attrgetter
 from app.domain.json_texts import JsonValue, Storable
 from app.domain.progress import make_progress
 from app.domain.records import RunRow
+from app.domain.reported_progress import show_progress
+from milepost.schemas.links import RunLink
 from milepost.schemas.reasons import Reason
 from milepost.schemas.workflow_runs import WorkflowRun
 
@@ -19,6 +21,8 @@ def show_run(row: RunRow) -> WorkflowRun:
     shown["reason"] = row.reason and Reason(row.reason)
     shown["display_name"] = f"{row.workflow_name}__{row.workflow_version}"
     shown["progress"] = make_progress(row.task_count, row.task_counts)
+    shown["links"] = {name: RunLink.model_validate(link) for name, link in (row.links or {}).items()}
+    shown["reported_progress"] = show_progress(row.reported_progress)
     return WorkflowRun.model_construct(None, **shown)
 
 
@@ -31,6 +35,7 @@ def run_members(row: RunRow) -> Mapping[str, Storable]:
     return {
         **_MEMBERS,
         **dict(zip(_SHOWN, _values_of(row), strict=True)),
+        "links": row.links or {},
         "display_name": f"{row.workflow_name}__{row.workflow_version}",
         "progress": _progress(row.task_count, tuple(row.task_counts.items())),
     }

@@ -81,6 +81,9 @@ class Task(Base):
     result: Mapped[JsonText | None] = mapped_column(comment="As completed; NULL: not completed, or JSON null")
     error: Mapped[JsonText | None] = mapped_column(comment="Of the last failure; NULL: none")
     progress: Mapped[JsonText | None] = mapped_column(comment="As last reported by a heartbeat; NULL: none")
+    reported_progress: Mapped[dict[str, Any] | None] = mapped_column(
+        comment="{done, total, unit, message} as reported by heartbeats and merged; NULL: none"
+    )
     available_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Not claimable before")
     ready_at: Mapped[datetime | None] = mapped_column(comment="Claimable since; NULL: not claimable now")
     due_at: Mapped[datetime | None] = mapped_column(

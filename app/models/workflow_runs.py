@@ -38,6 +38,10 @@ class WorkflowRun(Base):
     tag_texts: Mapped[dict[str, str] | None] = mapped_column(
         JSONB(none_as_null=True), comment="The tags' values as texts, for the filter; NULL: no tags"
     )
+    links: Mapped[dict[str, Any] | None] = mapped_column(comment="Name -> {url, title}, as put; NULL: none")
+    reported_progress: Mapped[dict[str, Any] | None] = mapped_column(
+        comment="{done, total, unit, message} as last reported and merged; NULL: none"
+    )
     created_by: Mapped[str | None] = mapped_column(comment="Set at creation; NULL: the caller gave none")
     absurd_run_id: Mapped[str | None] = mapped_column(comment="The caller's root task id, opaque; NULL: none")
     parent_workflow_run_id: Mapped[UUID | None] = mapped_column(

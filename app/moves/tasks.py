@@ -10,6 +10,7 @@ from app.db.engine import Parameters, Tx
 from app.domain.json_texts import Storable
 from app.domain.moves import allowed_for_task
 from app.domain.records import IdempotencyKeyRow, TaskRow
+from app.domain.reported_progress import show_progress
 from app.domain.task_moves import end, past_attempt, reopen
 from app.errors import IdempotencyKeyReused, MoveNotAllowed, NotFound
 from app.moves.new_tasks import TaskToSpawn
@@ -45,6 +46,7 @@ def read_task(row: TaskRow) -> Task:
     limits = {"max_delay": row.max_delay_seconds, "max_duration": row.max_duration_seconds}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     shown["status"] = TaskStatus(row.status)
+    shown["reported_progress"] = show_progress(row.reported_progress)
     shown["reason"] = row.reason and Reason(row.reason)
     return Task.model_construct(None, **shown, cancellation=given or None)
 

@@ -10,6 +10,7 @@ from app.db.batching import batched
 from app.db.engine import Parameters, Tx
 from app.domain.json_texts import JsonValue, Storable, write_json
 from app.domain.records import TaskRow
+from app.domain.reported_progress import ReportedChange, read_report
 from app.domain.retries import Failure
 from app.domain.task_moves import put_to_sleep, release, suspend
 from app.errors import Refusal, ValidationFailed
@@ -33,6 +34,7 @@ from app.store import checkpoints as checkpoints_store
 from app.store import claims as claims_store
 from app.store import events as events_store
 from app.store import tasks as tasks_store
+from app.store.reported_progress import report_row
 from milepost.schemas.tasks import (
     AwaitOutcome,
     EventAwait,
@@ -83,12 +85,18 @@ def _beaten(row: claims_store.KeptLease) -> Answered:
 def _beat_rows(reports: Sequence[Report[TaskHeartbeat]]) -> list[Parameters]:
     """Return one row for each lease: of heartbeats that come together, the last word counts."""
     rows: dict[tuple[UUID, UUID], dict[str, Storable]] = {}
+    changes: dict[tuple[UUID, UUID], ReportedChange] = {}
     for report in reports:
         lease: dict[str, Storable] = {"task_id": report.task_id, "lease_token": report.token, "has_progress": False}
         row = rows.setdefault((report.task_id, report.token), lease)
         row["lease"] = report.body.lease_seconds
         if report.body.progress is not MISSING:
             row |= {"progress": report.body.progress, "has_progress": True}
+        if report.body.reported_progress is not MISSING:
+            told = read_report(report.body.reported_progress)
+            key = (report.task_id, report.token)
+            changes[key] = changes[key].then(told) if key in changes else told
+            row |= report_row(changes[key])
     return [*rows.values()]
 
 

@@ -42,6 +42,7 @@ from app.store.advisory_locks import KEYS_OF_CLAIMS
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
+from app.store.reported_progress import REPORT, merge
 from app.store.sizes import BYTES_MOST, size_of
 from app.store.tasks import MOMENT, TASK_COLUMNS
 from milepost.schemas.tasks import TaskStatus
@@ -461,8 +462,10 @@ _beat = rows_like(
     ("task_id", "lease_token", "progress"),
     column("lease", Float),
     column("has_progress", Boolean),
+    *REPORT,
 )
 _beating = _hold_leased(_beat)
+_merged = merge(Task.reported_progress, _beat.c.report, _beat.c.report_clears)
 _BEAT = (
     update(Task)
     .where(Task.task_id == _beating.c.task_id, Task.lease_token == _beating.c.lease_token, Task.queue == Queue.queue)
@@ -471,6 +474,9 @@ _BEAT = (
     .values(
         lease_expires_at=_beating.c.at + seconds(func.coalesce(_beat.c.lease, Queue.default_lease_seconds)),
         progress=case((_beat.c.has_progress, _beat.c.progress), else_=Task.progress),
+        reported_progress=_merged.value,
+        revision=case((_merged.is_new, Task.revision + 1), else_=Task.revision),
+        updated_at=case((_merged.is_new, func.greatest(_beating.c.at, Task.updated_at)), else_=Task.updated_at),
     )
     .returning(
         Task.task_id,
@@ -486,5 +492,8 @@ _BEAT = (
 
 
 async def beat_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, KeptLease]:
-    """UPDATE the leases of those tasks whose current lease is named; by task."""
+    """UPDATE the leases of those tasks whose current lease is named, and what they report; by task.
+
+    Only reported progress that is new makes a revision.
+    """
     return {row.task_id: row for row in await tx.fetch(KeptLease, _BEAT, as_rows(rows))}

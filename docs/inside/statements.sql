@@ -249,18 +249,18 @@ RETURNING tasks.task_id, tasks.queue, tasks.task_name, tasks.params, tasks.heade
     tasks.workflow_run_id, tasks.parent_task_id, tasks.step, tasks.traceparent, tasks.max_attempts, tasks.max_lost,
     tasks.lost_count, tasks.forgiven_count, tasks.retry_strategy, tasks.max_delay_seconds, tasks.max_duration_seconds,
     tasks.idempotency_key, tasks.concurrency_key, tasks.status, tasks.reason, tasks.run_id, tasks.attempt, tasks.result,
-    tasks.error, tasks.progress, tasks.available_at, tasks.ready_at, tasks.due_at, tasks.limit_at, tasks.wake_at,
-    tasks.wake_event, tasks.event_payload, tasks.wait_step, tasks.wait_all, tasks.claimed_by, tasks.lease_token,
-    tasks.lease_expires_at, tasks.final_body, tasks.created_at, tasks.first_started_at, tasks.started_at,
-    tasks.completed_at, tasks.cancelled_at, tasks.cancel_requested_at, tasks.updated_at, tasks.revision,
-    clock_timestamp() AS now;
+    tasks.error, tasks.progress, tasks.reported_progress, tasks.available_at, tasks.ready_at, tasks.due_at,
+    tasks.limit_at, tasks.wake_at, tasks.wake_event, tasks.event_payload, tasks.wait_step, tasks.wait_all,
+    tasks.claimed_by, tasks.lease_token, tasks.lease_expires_at, tasks.final_body, tasks.created_at,
+    tasks.first_started_at, tasks.started_at, tasks.completed_at, tasks.cancelled_at, tasks.cancel_requested_at,
+    tasks.updated_at, tasks.revision, clock_timestamp() AS now;
 
 -- claims._BEAT
 WITH item AS (
     SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.progress AS progress, row.lease AS lease,
-        row.has_progress AS has_progress
+        row.has_progress AS has_progress, row.report AS report, row.report_clears AS report_clears
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, progress JSON, lease
-        FLOAT, has_progress BOOLEAN)
+        FLOAT, has_progress BOOLEAN, report JSONB, report_clears BOOLEAN)
 ), locked AS (
     SELECT tasks.task_id AS task_id, tasks.lease_token AS lease_token
     FROM tasks, item
@@ -272,8 +272,26 @@ WITH item AS (
     FROM locked
 )
 UPDATE tasks
-SET progress=CASE WHEN item.has_progress THEN item.progress ELSE tasks.progress END, lease_expires_at=(held.at +
-    coalesce(item.lease, queues.default_lease_seconds) * CAST(%(param_1)s::INTERVAL AS INTERVAL))
+SET progress=CASE WHEN item.has_progress THEN item.progress ELSE tasks.progress END, reported_progress=CASE WHEN
+    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
+    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
+    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb)) THEN CAST(nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null,
+    "total": null, "unit": null, "message": null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB),
+    '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) END || item.report, '{"done": null, "total":
+    null, "unit": null, "message": null}'::jsonb) AS JSON) ELSE tasks.reported_progress END, lease_expires_at=(held.at +
+    coalesce(item.lease, queues.default_lease_seconds) * CAST(%(param_1)s::INTERVAL AS INTERVAL)), updated_at=CASE WHEN
+    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
+    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
+    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb)) THEN greatest(held.at, tasks.updated_at) ELSE tasks.updated_at END, revision=CASE WHEN
+    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
+    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
+    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb)) THEN tasks.revision + %(revision_1)s::BIGINT ELSE tasks.revision END
 FROM held, queues, item
 WHERE tasks.task_id = held.task_id AND tasks.lease_token = held.lease_token AND tasks.queue = queues.queue AND
     held.task_id = item.task_id AND held.lease_token = item.lease_token AND tasks.status = 'running' AND
@@ -466,13 +484,13 @@ WITH locked AS (
         tasks.max_duration_seconds AS max_duration_seconds, tasks.idempotency_key AS idempotency_key,
         tasks.concurrency_key AS concurrency_key, tasks.status AS status, tasks.reason AS reason, tasks.run_id AS
         run_id, tasks.attempt AS attempt, tasks.result AS result, tasks.error AS error, tasks.progress AS progress,
-        tasks.available_at AS available_at, tasks.ready_at AS ready_at, tasks.due_at AS due_at, tasks.limit_at AS
-        limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event, tasks.event_payload AS event_payload,
-        tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by AS claimed_by, tasks.lease_token AS
-        lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS final_body, tasks.created_at AS
-        created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS started_at, tasks.completed_at AS
-        completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS cancel_requested_at,
-        tasks.updated_at AS updated_at, tasks.revision AS revision
+        tasks.reported_progress AS reported_progress, tasks.available_at AS available_at, tasks.ready_at AS ready_at,
+        tasks.due_at AS due_at, tasks.limit_at AS limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event,
+        tasks.event_payload AS event_payload, tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by
+        AS claimed_by, tasks.lease_token AS lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS
+        final_body, tasks.created_at AS created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS
+        started_at, tasks.completed_at AS completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS
+        cancel_requested_at, tasks.updated_at AS updated_at, tasks.revision AS revision
     FROM tasks
     WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.lease_expires_at <= statement_timestamp() AND tasks.step IS
         NULL
@@ -483,11 +501,12 @@ SELECT locked.task_id, locked.queue, locked.task_name, locked.params, locked.hea
     locked.workflow_run_id, locked.parent_task_id, locked.step, locked.traceparent, locked.max_attempts,
     locked.max_lost, locked.lost_count, locked.forgiven_count, locked.retry_strategy, locked.max_delay_seconds,
     locked.max_duration_seconds, locked.idempotency_key, locked.concurrency_key, locked.status, locked.reason,
-    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.available_at, locked.ready_at,
-    locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event, locked.event_payload, locked.wait_step,
-    locked.wait_all, locked.claimed_by, locked.lease_token, locked.lease_expires_at, locked.final_body,
-    locked.created_at, locked.first_started_at, locked.started_at, locked.completed_at, locked.cancelled_at,
-    locked.cancel_requested_at, locked.updated_at, locked.revision, clock_timestamp() AS now
+    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.reported_progress,
+    locked.available_at, locked.ready_at, locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event,
+    locked.event_payload, locked.wait_step, locked.wait_all, locked.claimed_by, locked.lease_token,
+    locked.lease_expires_at, locked.final_body, locked.created_at, locked.first_started_at, locked.started_at,
+    locked.completed_at, locked.cancelled_at, locked.cancel_requested_at, locked.updated_at, locked.revision,
+    clock_timestamp() AS now
 FROM locked;
 
 -- due_tasks._LOCK_DUE
@@ -500,13 +519,13 @@ WITH locked AS (
         tasks.max_duration_seconds AS max_duration_seconds, tasks.idempotency_key AS idempotency_key,
         tasks.concurrency_key AS concurrency_key, tasks.status AS status, tasks.reason AS reason, tasks.run_id AS
         run_id, tasks.attempt AS attempt, tasks.result AS result, tasks.error AS error, tasks.progress AS progress,
-        tasks.available_at AS available_at, tasks.ready_at AS ready_at, tasks.due_at AS due_at, tasks.limit_at AS
-        limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event, tasks.event_payload AS event_payload,
-        tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by AS claimed_by, tasks.lease_token AS
-        lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS final_body, tasks.created_at AS
-        created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS started_at, tasks.completed_at AS
-        completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS cancel_requested_at,
-        tasks.updated_at AS updated_at, tasks.revision AS revision
+        tasks.reported_progress AS reported_progress, tasks.available_at AS available_at, tasks.ready_at AS ready_at,
+        tasks.due_at AS due_at, tasks.limit_at AS limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event,
+        tasks.event_payload AS event_payload, tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by
+        AS claimed_by, tasks.lease_token AS lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS
+        final_body, tasks.created_at AS created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS
+        started_at, tasks.completed_at AS completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS
+        cancel_requested_at, tasks.updated_at AS updated_at, tasks.revision AS revision
     FROM tasks
     WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.due_at <= statement_timestamp()
     ORDER BY tasks.task_id
@@ -516,11 +535,12 @@ SELECT locked.task_id, locked.queue, locked.task_name, locked.params, locked.hea
     locked.workflow_run_id, locked.parent_task_id, locked.step, locked.traceparent, locked.max_attempts,
     locked.max_lost, locked.lost_count, locked.forgiven_count, locked.retry_strategy, locked.max_delay_seconds,
     locked.max_duration_seconds, locked.idempotency_key, locked.concurrency_key, locked.status, locked.reason,
-    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.available_at, locked.ready_at,
-    locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event, locked.event_payload, locked.wait_step,
-    locked.wait_all, locked.claimed_by, locked.lease_token, locked.lease_expires_at, locked.final_body,
-    locked.created_at, locked.first_started_at, locked.started_at, locked.completed_at, locked.cancelled_at,
-    locked.cancel_requested_at, locked.updated_at, locked.revision, clock_timestamp() AS now
+    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.reported_progress,
+    locked.available_at, locked.ready_at, locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event,
+    locked.event_payload, locked.wait_step, locked.wait_all, locked.claimed_by, locked.lease_token,
+    locked.lease_expires_at, locked.final_body, locked.created_at, locked.first_started_at, locked.started_at,
+    locked.completed_at, locked.cancelled_at, locked.cancel_requested_at, locked.updated_at, locked.revision,
+    clock_timestamp() AS now
 FROM locked;
 
 -- due_tasks._LOCK_LIMITED
@@ -533,13 +553,13 @@ WITH locked AS (
         tasks.max_duration_seconds AS max_duration_seconds, tasks.idempotency_key AS idempotency_key,
         tasks.concurrency_key AS concurrency_key, tasks.status AS status, tasks.reason AS reason, tasks.run_id AS
         run_id, tasks.attempt AS attempt, tasks.result AS result, tasks.error AS error, tasks.progress AS progress,
-        tasks.available_at AS available_at, tasks.ready_at AS ready_at, tasks.due_at AS due_at, tasks.limit_at AS
-        limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event, tasks.event_payload AS event_payload,
-        tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by AS claimed_by, tasks.lease_token AS
-        lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS final_body, tasks.created_at AS
-        created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS started_at, tasks.completed_at AS
-        completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS cancel_requested_at,
-        tasks.updated_at AS updated_at, tasks.revision AS revision
+        tasks.reported_progress AS reported_progress, tasks.available_at AS available_at, tasks.ready_at AS ready_at,
+        tasks.due_at AS due_at, tasks.limit_at AS limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event,
+        tasks.event_payload AS event_payload, tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by
+        AS claimed_by, tasks.lease_token AS lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS
+        final_body, tasks.created_at AS created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS
+        started_at, tasks.completed_at AS completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS
+        cancel_requested_at, tasks.updated_at AS updated_at, tasks.revision AS revision
     FROM tasks
     WHERE tasks.task_id = ANY (%(ids)s::UUID[]) AND tasks.limit_at <= statement_timestamp()
     ORDER BY tasks.task_id
@@ -549,11 +569,12 @@ SELECT locked.task_id, locked.queue, locked.task_name, locked.params, locked.hea
     locked.workflow_run_id, locked.parent_task_id, locked.step, locked.traceparent, locked.max_attempts,
     locked.max_lost, locked.lost_count, locked.forgiven_count, locked.retry_strategy, locked.max_delay_seconds,
     locked.max_duration_seconds, locked.idempotency_key, locked.concurrency_key, locked.status, locked.reason,
-    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.available_at, locked.ready_at,
-    locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event, locked.event_payload, locked.wait_step,
-    locked.wait_all, locked.claimed_by, locked.lease_token, locked.lease_expires_at, locked.final_body,
-    locked.created_at, locked.first_started_at, locked.started_at, locked.completed_at, locked.cancelled_at,
-    locked.cancel_requested_at, locked.updated_at, locked.revision, clock_timestamp() AS now
+    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.reported_progress,
+    locked.available_at, locked.ready_at, locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event,
+    locked.event_payload, locked.wait_step, locked.wait_all, locked.claimed_by, locked.lease_token,
+    locked.lease_expires_at, locked.final_body, locked.created_at, locked.first_started_at, locked.started_at,
+    locked.completed_at, locked.cancelled_at, locked.cancel_requested_at, locked.updated_at, locked.revision,
+    clock_timestamp() AS now
 FROM locked;
 
 -- due_tasks._OWNER
@@ -1202,13 +1223,13 @@ WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.sc
 -- planned_runs._LOCK
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
-    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
-    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
-    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
-    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
-    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
-    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.links, workflow_runs.reported_progress,
+    workflow_runs.created_by, workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id,
+    workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
+    workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
+    workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
+    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
+    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -1841,11 +1862,11 @@ SELECT tasks.task_id, tasks.queue, tasks.task_name, tasks.params, tasks.headers,
     tasks.parent_task_id, tasks.step, tasks.traceparent, tasks.max_attempts, tasks.max_lost, tasks.lost_count,
     tasks.forgiven_count, tasks.retry_strategy, tasks.max_delay_seconds, tasks.max_duration_seconds,
     tasks.idempotency_key, tasks.concurrency_key, tasks.status, tasks.reason, tasks.run_id, tasks.attempt, tasks.result,
-    tasks.error, tasks.progress, tasks.available_at, tasks.ready_at, tasks.due_at, tasks.limit_at, tasks.wake_at,
-    tasks.wake_event, tasks.event_payload, tasks.wait_step, tasks.wait_all, tasks.claimed_by, tasks.lease_token,
-    tasks.lease_expires_at, tasks.final_body, tasks.created_at, tasks.first_started_at, tasks.started_at,
-    tasks.completed_at, tasks.cancelled_at, tasks.cancel_requested_at, tasks.updated_at, tasks.revision,
-    clock_timestamp() AS now
+    tasks.error, tasks.progress, tasks.reported_progress, tasks.available_at, tasks.ready_at, tasks.due_at,
+    tasks.limit_at, tasks.wake_at, tasks.wake_event, tasks.event_payload, tasks.wait_step, tasks.wait_all,
+    tasks.claimed_by, tasks.lease_token, tasks.lease_expires_at, tasks.final_body, tasks.created_at,
+    tasks.first_started_at, tasks.started_at, tasks.completed_at, tasks.cancelled_at, tasks.cancel_requested_at,
+    tasks.updated_at, tasks.revision, clock_timestamp() AS now
 FROM tasks
 WHERE tasks.task_id = ANY (%(ids)s::UUID[]);
 
@@ -1867,13 +1888,13 @@ WITH locked AS (
         tasks.max_duration_seconds AS max_duration_seconds, tasks.idempotency_key AS idempotency_key,
         tasks.concurrency_key AS concurrency_key, tasks.status AS status, tasks.reason AS reason, tasks.run_id AS
         run_id, tasks.attempt AS attempt, tasks.result AS result, tasks.error AS error, tasks.progress AS progress,
-        tasks.available_at AS available_at, tasks.ready_at AS ready_at, tasks.due_at AS due_at, tasks.limit_at AS
-        limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event, tasks.event_payload AS event_payload,
-        tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by AS claimed_by, tasks.lease_token AS
-        lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS final_body, tasks.created_at AS
-        created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS started_at, tasks.completed_at AS
-        completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS cancel_requested_at,
-        tasks.updated_at AS updated_at, tasks.revision AS revision
+        tasks.reported_progress AS reported_progress, tasks.available_at AS available_at, tasks.ready_at AS ready_at,
+        tasks.due_at AS due_at, tasks.limit_at AS limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event,
+        tasks.event_payload AS event_payload, tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by
+        AS claimed_by, tasks.lease_token AS lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS
+        final_body, tasks.created_at AS created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS
+        started_at, tasks.completed_at AS completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS
+        cancel_requested_at, tasks.updated_at AS updated_at, tasks.revision AS revision
     FROM tasks
     WHERE tasks.task_id = ANY (%(ids)s::UUID[])
     ORDER BY tasks.task_id
@@ -1883,11 +1904,12 @@ SELECT locked.task_id, locked.queue, locked.task_name, locked.params, locked.hea
     locked.workflow_run_id, locked.parent_task_id, locked.step, locked.traceparent, locked.max_attempts,
     locked.max_lost, locked.lost_count, locked.forgiven_count, locked.retry_strategy, locked.max_delay_seconds,
     locked.max_duration_seconds, locked.idempotency_key, locked.concurrency_key, locked.status, locked.reason,
-    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.available_at, locked.ready_at,
-    locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event, locked.event_payload, locked.wait_step,
-    locked.wait_all, locked.claimed_by, locked.lease_token, locked.lease_expires_at, locked.final_body,
-    locked.created_at, locked.first_started_at, locked.started_at, locked.completed_at, locked.cancelled_at,
-    locked.cancel_requested_at, locked.updated_at, locked.revision, clock_timestamp() AS now
+    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.reported_progress,
+    locked.available_at, locked.ready_at, locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event,
+    locked.event_payload, locked.wait_step, locked.wait_all, locked.claimed_by, locked.lease_token,
+    locked.lease_expires_at, locked.final_body, locked.created_at, locked.first_started_at, locked.started_at,
+    locked.completed_at, locked.cancelled_at, locked.cancel_requested_at, locked.updated_at, locked.revision,
+    clock_timestamp() AS now
 FROM locked;
 
 -- tasks._LOCK_OF_RUNS
@@ -1900,13 +1922,13 @@ WITH locked AS (
         tasks.max_duration_seconds AS max_duration_seconds, tasks.idempotency_key AS idempotency_key,
         tasks.concurrency_key AS concurrency_key, tasks.status AS status, tasks.reason AS reason, tasks.run_id AS
         run_id, tasks.attempt AS attempt, tasks.result AS result, tasks.error AS error, tasks.progress AS progress,
-        tasks.available_at AS available_at, tasks.ready_at AS ready_at, tasks.due_at AS due_at, tasks.limit_at AS
-        limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event, tasks.event_payload AS event_payload,
-        tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by AS claimed_by, tasks.lease_token AS
-        lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS final_body, tasks.created_at AS
-        created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS started_at, tasks.completed_at AS
-        completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS cancel_requested_at,
-        tasks.updated_at AS updated_at, tasks.revision AS revision
+        tasks.reported_progress AS reported_progress, tasks.available_at AS available_at, tasks.ready_at AS ready_at,
+        tasks.due_at AS due_at, tasks.limit_at AS limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event,
+        tasks.event_payload AS event_payload, tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by
+        AS claimed_by, tasks.lease_token AS lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS
+        final_body, tasks.created_at AS created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS
+        started_at, tasks.completed_at AS completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS
+        cancel_requested_at, tasks.updated_at AS updated_at, tasks.revision AS revision
     FROM tasks
     WHERE tasks.workflow_run_id = ANY (%(ids)s::UUID[]) AND tasks.status IN ('pending', 'running', 'sleeping') AND
         (%(running_too)s OR tasks.status != 'running')
@@ -1918,11 +1940,12 @@ SELECT locked.task_id, locked.queue, locked.task_name, locked.params, locked.hea
     locked.workflow_run_id, locked.parent_task_id, locked.step, locked.traceparent, locked.max_attempts,
     locked.max_lost, locked.lost_count, locked.forgiven_count, locked.retry_strategy, locked.max_delay_seconds,
     locked.max_duration_seconds, locked.idempotency_key, locked.concurrency_key, locked.status, locked.reason,
-    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.available_at, locked.ready_at,
-    locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event, locked.event_payload, locked.wait_step,
-    locked.wait_all, locked.claimed_by, locked.lease_token, locked.lease_expires_at, locked.final_body,
-    locked.created_at, locked.first_started_at, locked.started_at, locked.completed_at, locked.cancelled_at,
-    locked.cancel_requested_at, locked.updated_at, locked.revision, clock_timestamp() AS now
+    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.reported_progress,
+    locked.available_at, locked.ready_at, locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event,
+    locked.event_payload, locked.wait_step, locked.wait_all, locked.claimed_by, locked.lease_token,
+    locked.lease_expires_at, locked.final_body, locked.created_at, locked.first_started_at, locked.started_at,
+    locked.completed_at, locked.cancelled_at, locked.cancel_requested_at, locked.updated_at, locked.revision,
+    clock_timestamp() AS now
 FROM locked;
 
 -- tasks._CANCEL_OF_RUNS
@@ -1967,13 +1990,13 @@ WITH locked AS (
         tasks.max_duration_seconds AS max_duration_seconds, tasks.idempotency_key AS idempotency_key,
         tasks.concurrency_key AS concurrency_key, tasks.status AS status, tasks.reason AS reason, tasks.run_id AS
         run_id, tasks.attempt AS attempt, tasks.result AS result, tasks.error AS error, tasks.progress AS progress,
-        tasks.available_at AS available_at, tasks.ready_at AS ready_at, tasks.due_at AS due_at, tasks.limit_at AS
-        limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event, tasks.event_payload AS event_payload,
-        tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by AS claimed_by, tasks.lease_token AS
-        lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS final_body, tasks.created_at AS
-        created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS started_at, tasks.completed_at AS
-        completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS cancel_requested_at,
-        tasks.updated_at AS updated_at, tasks.revision AS revision
+        tasks.reported_progress AS reported_progress, tasks.available_at AS available_at, tasks.ready_at AS ready_at,
+        tasks.due_at AS due_at, tasks.limit_at AS limit_at, tasks.wake_at AS wake_at, tasks.wake_event AS wake_event,
+        tasks.event_payload AS event_payload, tasks.wait_step AS wait_step, tasks.wait_all AS wait_all, tasks.claimed_by
+        AS claimed_by, tasks.lease_token AS lease_token, tasks.lease_expires_at AS lease_expires_at, tasks.final_body AS
+        final_body, tasks.created_at AS created_at, tasks.first_started_at AS first_started_at, tasks.started_at AS
+        started_at, tasks.completed_at AS completed_at, tasks.cancelled_at AS cancelled_at, tasks.cancel_requested_at AS
+        cancel_requested_at, tasks.updated_at AS updated_at, tasks.revision AS revision
     FROM tasks
     WHERE tasks.workflow_run_id = ANY (%(ids)s::UUID[]) AND tasks.status IN ('failed', 'cancelled')
     ORDER BY tasks.task_id
@@ -1983,11 +2006,12 @@ SELECT locked.task_id, locked.queue, locked.task_name, locked.params, locked.hea
     locked.workflow_run_id, locked.parent_task_id, locked.step, locked.traceparent, locked.max_attempts,
     locked.max_lost, locked.lost_count, locked.forgiven_count, locked.retry_strategy, locked.max_delay_seconds,
     locked.max_duration_seconds, locked.idempotency_key, locked.concurrency_key, locked.status, locked.reason,
-    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.available_at, locked.ready_at,
-    locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event, locked.event_payload, locked.wait_step,
-    locked.wait_all, locked.claimed_by, locked.lease_token, locked.lease_expires_at, locked.final_body,
-    locked.created_at, locked.first_started_at, locked.started_at, locked.completed_at, locked.cancelled_at,
-    locked.cancel_requested_at, locked.updated_at, locked.revision, clock_timestamp() AS now
+    locked.run_id, locked.attempt, locked.result, locked.error, locked.progress, locked.reported_progress,
+    locked.available_at, locked.ready_at, locked.due_at, locked.limit_at, locked.wake_at, locked.wake_event,
+    locked.event_payload, locked.wait_step, locked.wait_all, locked.claimed_by, locked.lease_token,
+    locked.lease_expires_at, locked.final_body, locked.created_at, locked.first_started_at, locked.started_at,
+    locked.completed_at, locked.cancelled_at, locked.cancel_requested_at, locked.updated_at, locked.revision,
+    clock_timestamp() AS now
 FROM locked;
 
 -- tasks._LOCK_TO_DELETE
@@ -2479,22 +2503,23 @@ FROM run;
 -- workflow_runs._UPDATE
 WITH item AS (
     SELECT row.workflow_run_id AS workflow_run_id, row.status AS status, row.reason AS reason, row.result AS result,
-        row.error AS error, row.tags AS tags, row.tag_texts AS tag_texts, row.task_count AS task_count, row.attempt AS
-        attempt, row.cancel_requested_at AS cancel_requested_at, row.paused_at AS paused_at, row.deadline_at AS
-        deadline_at, row.heartbeat_expires_at AS heartbeat_expires_at, row.started_at AS started_at, row.completed_at AS
-        completed_at, row.updated_at AS updated_at, row.revision AS revision, row.cancel_due_at AS cancel_due_at,
-        row.from_status AS from_status, row.verb AS verb, row.why AS why, row.actor AS actor, row.request_id AS
-        request_id
+        row.error AS error, row.tags AS tags, row.tag_texts AS tag_texts, row.links AS links, row.reported_progress AS
+        reported_progress, row.task_count AS task_count, row.attempt AS attempt, row.cancel_requested_at AS
+        cancel_requested_at, row.paused_at AS paused_at, row.deadline_at AS deadline_at, row.heartbeat_expires_at AS
+        heartbeat_expires_at, row.started_at AS started_at, row.completed_at AS completed_at, row.updated_at AS
+        updated_at, row.revision AS revision, row.cancel_due_at AS cancel_due_at, row.from_status AS from_status,
+        row.verb AS verb, row.why AS why, row.actor AS actor, row.request_id AS request_id
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, status TEXT, reason TEXT,
-        result JSON, error JSON, tags JSON, tag_texts JSONB, task_count INTEGER, attempt INTEGER, cancel_requested_at
-        TIMESTAMP WITH TIME ZONE, paused_at TIMESTAMP WITH TIME ZONE, deadline_at TIMESTAMP WITH TIME ZONE,
-        heartbeat_expires_at TIMESTAMP WITH TIME ZONE, started_at TIMESTAMP WITH TIME ZONE, completed_at TIMESTAMP WITH
-        TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE, revision BIGINT, cancel_due_at TIMESTAMP WITH TIME ZONE,
-        from_status TEXT, verb TEXT, why TEXT, actor TEXT, request_id TEXT)
+        result JSON, error JSON, tags JSON, tag_texts JSONB, links JSON, reported_progress JSON, task_count INTEGER,
+        attempt INTEGER, cancel_requested_at TIMESTAMP WITH TIME ZONE, paused_at TIMESTAMP WITH TIME ZONE, deadline_at
+        TIMESTAMP WITH TIME ZONE, heartbeat_expires_at TIMESTAMP WITH TIME ZONE, started_at TIMESTAMP WITH TIME ZONE,
+        completed_at TIMESTAMP WITH TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE, revision BIGINT, cancel_due_at
+        TIMESTAMP WITH TIME ZONE, from_status TEXT, verb TEXT, why TEXT, actor TEXT, request_id TEXT)
 ), run AS (
     UPDATE workflow_runs
     SET status=item.status, reason=item.reason, result=item.result, error=item.error, tags=item.tags,
-        tag_texts=item.tag_texts, task_count=item.task_count, attempt=item.attempt, revision=item.revision,
+        tag_texts=item.tag_texts, links=item.links, reported_progress=item.reported_progress,
+        task_count=item.task_count, attempt=item.attempt, revision=item.revision,
         cancel_requested_at=item.cancel_requested_at, cancel_due_at=CASE WHEN (item.completed_at IS NOT NULL) THEN NULL
         ELSE least(item.cancel_due_at, workflow_runs.cancel_due_at) END, paused_at=item.paused_at,
         deadline_at=item.deadline_at, heartbeat_expires_at=item.heartbeat_expires_at, started_at=item.started_at,
@@ -2519,18 +2544,20 @@ FROM run;
 -- workflow_runs._UPDATE_READ
 WITH item AS (
     SELECT row.workflow_run_id AS workflow_run_id, row.status AS status, row.reason AS reason, row.result AS result,
-        row.error AS error, row.tags AS tags, row.tag_texts AS tag_texts, row.task_count AS task_count, row.attempt AS
-        attempt, row.cancel_requested_at AS cancel_requested_at, row.paused_at AS paused_at, row.deadline_at AS
-        deadline_at, row.heartbeat_expires_at AS heartbeat_expires_at, row.started_at AS started_at, row.completed_at AS
-        completed_at, row.updated_at AS updated_at, row.revision AS revision, row.cancel_due_at AS cancel_due_at,
-        row.from_status AS from_status, row.verb AS verb, row.why AS why, row.actor AS actor, row.request_id AS
-        request_id, row.seen_heartbeat AS seen_heartbeat
+        row.error AS error, row.tags AS tags, row.tag_texts AS tag_texts, row.links AS links, row.reported_progress AS
+        reported_progress, row.task_count AS task_count, row.attempt AS attempt, row.cancel_requested_at AS
+        cancel_requested_at, row.paused_at AS paused_at, row.deadline_at AS deadline_at, row.heartbeat_expires_at AS
+        heartbeat_expires_at, row.started_at AS started_at, row.completed_at AS completed_at, row.updated_at AS
+        updated_at, row.revision AS revision, row.cancel_due_at AS cancel_due_at, row.from_status AS from_status,
+        row.verb AS verb, row.why AS why, row.actor AS actor, row.request_id AS request_id, row.seen_heartbeat AS
+        seen_heartbeat
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, status TEXT, reason TEXT,
-        result JSON, error JSON, tags JSON, tag_texts JSONB, task_count INTEGER, attempt INTEGER, cancel_requested_at
-        TIMESTAMP WITH TIME ZONE, paused_at TIMESTAMP WITH TIME ZONE, deadline_at TIMESTAMP WITH TIME ZONE,
-        heartbeat_expires_at TIMESTAMP WITH TIME ZONE, started_at TIMESTAMP WITH TIME ZONE, completed_at TIMESTAMP WITH
-        TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE, revision BIGINT, cancel_due_at TIMESTAMP WITH TIME ZONE,
-        from_status TEXT, verb TEXT, why TEXT, actor TEXT, request_id TEXT, seen_heartbeat TIMESTAMP WITH TIME ZONE)
+        result JSON, error JSON, tags JSON, tag_texts JSONB, links JSON, reported_progress JSON, task_count INTEGER,
+        attempt INTEGER, cancel_requested_at TIMESTAMP WITH TIME ZONE, paused_at TIMESTAMP WITH TIME ZONE, deadline_at
+        TIMESTAMP WITH TIME ZONE, heartbeat_expires_at TIMESTAMP WITH TIME ZONE, started_at TIMESTAMP WITH TIME ZONE,
+        completed_at TIMESTAMP WITH TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE, revision BIGINT, cancel_due_at
+        TIMESTAMP WITH TIME ZONE, from_status TEXT, verb TEXT, why TEXT, actor TEXT, request_id TEXT, seen_heartbeat
+        TIMESTAMP WITH TIME ZONE)
 ), unmoved AS (
     SELECT workflow_runs.workflow_run_id AS workflow_run_id
     FROM workflow_runs, item
@@ -2541,7 +2568,8 @@ WITH item AS (
 ), run AS (
     UPDATE workflow_runs
     SET status=item.status, reason=item.reason, result=item.result, error=item.error, tags=item.tags,
-        tag_texts=item.tag_texts, task_count=item.task_count, attempt=item.attempt, revision=item.revision,
+        tag_texts=item.tag_texts, links=item.links, reported_progress=item.reported_progress,
+        task_count=item.task_count, attempt=item.attempt, revision=item.revision,
         cancel_requested_at=item.cancel_requested_at, cancel_due_at=CASE WHEN (item.completed_at IS NOT NULL) THEN NULL
         ELSE least(item.cancel_due_at, workflow_runs.cancel_due_at) END, paused_at=item.paused_at,
         deadline_at=item.deadline_at, heartbeat_expires_at=item.heartbeat_expires_at, started_at=item.started_at,
@@ -2567,13 +2595,13 @@ FROM run;
 -- workflow_runs._GET
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
-    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
-    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
-    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
-    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
-    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
-    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.links, workflow_runs.reported_progress,
+    workflow_runs.created_by, workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id,
+    workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
+    workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
+    workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
+    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
+    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2587,13 +2615,13 @@ WHERE workflow_runs.workflow_run_id = %(workflow_run_id)s::UUID;
 -- workflow_runs._GET_MANY
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
-    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
-    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
-    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
-    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
-    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
-    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.links, workflow_runs.reported_progress,
+    workflow_runs.created_by, workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id,
+    workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
+    workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
+    workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
+    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
+    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2607,13 +2635,13 @@ WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]);
 -- workflow_runs._LOCK
 SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs.workflow_version,
     workflow_runs.workflow_hash, workflow_runs.status, workflow_runs.reason, workflow_runs.queue, workflow_runs.inputs,
-    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.created_by,
-    workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id, workflow_runs.workflow_id,
-    workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id, workflow_runs.data_interval_start,
-    workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt, workflow_runs.revision,
-    workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at, workflow_runs.deadline_at,
-    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at, workflow_runs.created_at,
-    workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.result, workflow_runs.error, workflow_runs.tags, workflow_runs.links, workflow_runs.reported_progress,
+    workflow_runs.created_by, workflow_runs.absurd_run_id, workflow_runs.parent_workflow_run_id,
+    workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
+    workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
+    workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
+    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
+    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2648,17 +2676,42 @@ ORDER BY workflow_runs.workflow_run_id
 FOR KEY SHARE;
 
 -- workflow_runs._BEAT
-WITH ticking AS (
+WITH item AS (
+    SELECT row.workflow_run_id AS workflow_run_id, row.report AS report, row.report_clears AS report_clears
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, report JSONB, report_clears
+        BOOLEAN)
+), ticking AS (
     SELECT workflow_runs.workflow_run_id AS workflow_run_id
-    FROM workflow_runs
-    WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.heartbeat_expires_at IS NOT NULL
+    FROM workflow_runs, item
+    WHERE workflow_runs.workflow_run_id = item.workflow_run_id AND (workflow_runs.heartbeat_expires_at IS NOT NULL OR
+        item.report_clears IS NOT NULL AND workflow_runs.heartbeat_seconds IS NOT NULL)
     ORDER BY workflow_runs.workflow_run_id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE OF workflow_runs
 )
 UPDATE workflow_runs
-SET heartbeat_expires_at=(clock_timestamp() + workflow_runs.heartbeat_seconds * CAST(%(param_1)s::INTERVAL AS INTERVAL))
-FROM ticking
-WHERE workflow_runs.workflow_run_id = ticking.workflow_run_id
+SET reported_progress=CASE WHEN (item.report_clears IS NOT NULL AND CAST(workflow_runs.reported_progress AS JSONB) IS
+    DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null,
+    "unit": null, "message": null}'::jsonb ELSE coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null,
+    "total": null, "unit": null, "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit":
+    null, "message": null}'::jsonb)) THEN CAST(nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN
+    '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) AS JSON)
+    ELSE workflow_runs.reported_progress END, revision=CASE WHEN (item.report_clears IS NOT NULL AND
+    CAST(workflow_runs.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
+    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)) THEN
+    workflow_runs.revision + %(revision_1)s::BIGINT ELSE workflow_runs.revision END, heartbeat_expires_at=CASE WHEN
+    (workflow_runs.heartbeat_expires_at IS NOT NULL) THEN clock_timestamp() + workflow_runs.heartbeat_seconds *
+    CAST(%(param_1)s::INTERVAL AS INTERVAL) END, updated_at=CASE WHEN (item.report_clears IS NOT NULL AND
+    CAST(workflow_runs.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
+    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)) THEN
+    greatest(clock_timestamp(), workflow_runs.updated_at) ELSE workflow_runs.updated_at END
+FROM ticking, item
+WHERE workflow_runs.workflow_run_id = ticking.workflow_run_id AND workflow_runs.workflow_run_id = item.workflow_run_id
 RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.cancel_requested_at,
     workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at;
 

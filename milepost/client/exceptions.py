@@ -11,7 +11,7 @@ MilepostError
     ├── MethodNotAllowed 405        │   ├── LeaseLost
     ├── PayloadTooLarge 413         │   ├── TaskCancelled
     ├── UnsupportedMediaType 415    │   ├── AttemptFailed
-    ├── ValidationFailed 422        │   ├── WorkflowExists
+    ├── ValidationFailed 422        │   ├── WorkflowExists, TooManyLinks
     │   └── IdempotencyKeyReused    │   └── PreconditionFailed 412
     ├── Unavailable 503             ├── InternalError 500
     │   └── TooManyConnections      ├── HeaderRepeated, MalformedRequest 400
@@ -115,6 +115,10 @@ class OpenTasks(Conflict):
     """The run still has open tasks, and the change asked to be refused then."""
 
 
+class TooManyLinks(Conflict):
+    """The run has as many links as a run may have."""
+
+
 class HeartbeatNotDeclared(Conflict):
     """The run was created without ``heartbeat_seconds``."""
 
@@ -216,6 +220,7 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
     "method-not-allowed": MethodNotAllowed,
     "move-not-allowed": MoveNotAllowed,
     "open-tasks": OpenTasks,
+    "too-many-links": TooManyLinks,
     "heartbeat-not-declared": HeartbeatNotDeclared,
     "lease-lost": LeaseLost,
     "task-cancelled": TaskCancelled,

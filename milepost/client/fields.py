@@ -159,6 +159,15 @@ class NewRunFields(RunFields, total=False):
     workflow_version: Required[str]
 
 
+class ProgressFields(TypedDict, total=False):
+    """How far it is; what is absent stays, and None clears."""
+
+    done: float | None
+    total: float | None
+    unit: str | None
+    message: str | None
+
+
 class RunChangeFields(TypedDict, total=False):
     """What to change on a workflow run beside its status; what is absent stays, and None is null."""
 
@@ -168,6 +177,7 @@ class RunChangeFields(TypedDict, total=False):
     completed_at: Time | None
     task_count: int | None
     tags: Mapping[str, Any]
+    reported_progress: ProgressFields | None
     open_tasks: str
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from milepost.client.calls import Call, Operation, change, create, post
-from milepost.client.encoding import NOT_GIVEN, write_body, write_json, write_path
-from milepost.client.fields import ClaimFields, Id, Time
+from milepost.client.encoding import NOT_GIVEN, NotGiven, write_body, write_json, write_path
+from milepost.client.fields import ClaimFields, Id, ProgressFields, Time
 from milepost.schemas.tasks import (
     Checkpoint,
     Claim,
@@ -34,10 +34,20 @@ class WorkerCalls:
 
     @Operation
     def heartbeat_task(
-        self, task_id: Id, lease_token: str, *, lease_seconds: float | None = None, progress: object = NOT_GIVEN
+        self,
+        task_id: Id,
+        lease_token: str,
+        *,
+        lease_seconds: float | None = None,
+        progress: object = NOT_GIVEN,
+        reported_progress: ProgressFields | NotGiven | None = NOT_GIVEN,
     ) -> Call[TaskHeartbeatAnswer]:
-        """Extend the lease to ``lease_seconds`` from now; learn whether to stop."""
-        content = write_body({"lease_token": lease_token, "progress": progress}, lease_seconds=lease_seconds)
+        """Extend the lease to ``lease_seconds`` from now; learn whether to stop.
+
+        Members of ``reported_progress`` are merged into what was reported before; None clears.
+        """
+        body = {"lease_token": lease_token, "progress": progress, "reported_progress": reported_progress}
+        content = write_body(body, lease_seconds=lease_seconds)
         return post(write_path(TASK + "/heartbeat", task_id), TaskHeartbeatAnswer, content, repeatable=True)
 
     @Operation

@@ -10,6 +10,7 @@ from milepost.client.fields import (
     LinkedSpawnFields,
     NewRunFields,
     PageFields,
+    ProgressFields,
     RunChangeFields,
     RunFields,
     RunFilterFields,
@@ -17,6 +18,7 @@ from milepost.client.fields import (
     RunTaskQueryFields,
     StepQueryFields,
 )
+from milepost.schemas.links import Link
 from milepost.schemas.steps import RunWarningPage, WorkflowStepPage
 from milepost.schemas.tasks import Spawned, TaskPage
 from milepost.schemas.why import Explanation
@@ -96,9 +98,15 @@ class WorkflowRunCalls:
         return change("PATCH", write_path(RUN, workflow_run_id), WorkflowRun, body, if_match)
 
     @Operation
-    def heartbeat_workflow_run(self, workflow_run_id: Id) -> Call[RunHeartbeat]:
-        """Say that the process behind a running workflow run is alive; learn whether it is asked to stop."""
-        return post(write_path(RUN + "/heartbeat", workflow_run_id), RunHeartbeat, repeatable=True)
+    def heartbeat_workflow_run(
+        self, workflow_run_id: Id, *, reported_progress: ProgressFields | NotGiven | None = NOT_GIVEN
+    ) -> Call[RunHeartbeat]:
+        """Say that the process behind a running workflow run is alive, and how far; learn whether to stop.
+
+        Members of ``reported_progress`` are merged into what was reported before; None clears.
+        """
+        content = write_body({"reported_progress": reported_progress})
+        return post(write_path(RUN + "/heartbeat", workflow_run_id), RunHeartbeat, content, repeatable=True)
 
     @Operation
     def cancel_workflow_run(
@@ -176,6 +184,19 @@ class WorkflowRunCalls:
         """Return the workflow run when it has ended, or as it stands after ``timeout_seconds`` (at most 60)."""
         path = write_path(RUN + "/wait", workflow_run_id)
         return get(path, WorkflowRun, wait_seconds=timeout_seconds, timeout_seconds=timeout_seconds)
+
+    @Operation
+    def put_link(
+        self, workflow_run_id: Id, name: str, url: str, *, title: str | None = None, if_match: int | str | None = None
+    ) -> Call[Link]:
+        """Put a link on a workflow run, where a person finds more; the same again changes nothing."""
+        path = write_path(RUN + "/links/{}", workflow_run_id, name)
+        return change("PUT", path, Link, {"url": url, "title": title}, if_match)
+
+    @Operation
+    def delete_link(self, workflow_run_id: Id, name: str, *, if_match: int | str | None = None) -> Call[None]:
+        """Take a link off a workflow run."""
+        return delete(write_path(RUN + "/links/{}", workflow_run_id, name), if_match)
 
     @Operation
     def delete_workflow_run(self, workflow_run_id: Id, *, if_match: int | str | None = None) -> Call[None]:

@@ -4,6 +4,8 @@ from typing import Any
 
 Example = dict[str, Any]
 
+REPORTED_PROGRESS: Example = {"done": 1200, "total": 48213, "unit": "rows", "message": "loading orders"}
+
 RUN_CREATE: Example = {
     "workflow_name": "nightly_etl",
     "workflow_version": "1.0.0",
@@ -59,6 +61,8 @@ RUN: Example = {
     "result": {"rows": 48213},
     "error": None,
     "tags": {"env": "prod", "team": "data"},
+    "links": {"dashboard": {"url": "https://grafana.example.com/d/etl", "title": "Dashboard"}},
+    "reported_progress": REPORTED_PROGRESS,
     "created_by": "cron@db1",
     "absurd_run_id": None,
     "parent_workflow_run_id": None,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from milepost.schemas.progress import ProgressReport, ReportedProgress
 from milepost.schemas.reasons import Reason
 from milepost.schemas.wire import (
     INTEGRAL,
@@ -186,6 +187,8 @@ class Task(Answer):
     result: JsonValue
     error: JsonObject | None
     progress: JsonValue
+    reported_progress: ReportedProgress | None
+    """How far it is, as its worker has reported."""
     workflow_run_id: UUID | None
     parent_task_id: UUID | None
     step: str | None
@@ -369,6 +372,9 @@ class TaskHeartbeat(LeaseBody):
 
     lease_seconds: LeaseSeconds | None = Field(default=None, description="Absent: the queue's default.")
     progress: JsonValue | MISSING = Field(default=MISSING, description="Any JSON, shown on the task.")
+    reported_progress: ProgressReport | None | MISSING = Field(
+        default=MISSING, description="How far it is, merged member by member; null clears all of it."
+    )
 
 
 class TaskHeartbeatAnswer(Answer):

@@ -9,6 +9,8 @@ from pydantic import MISSING, AfterValidator, BaseModel, BeforeValidator, Config
 from typing_extensions import TypeAliasType
 
 from milepost.schemas import examples
+from milepost.schemas.links import Links
+from milepost.schemas.progress import ProgressReport, ReportedProgress
 from milepost.schemas.reasons import Reason
 from milepost.schemas.tasks import TASKS_PER_BATCH, TaskSpec
 from milepost.schemas.wire import (
@@ -166,6 +168,9 @@ class WorkflowRunUpdate(Body):
     )
     task_count: TaskCount | None | MISSING = MISSING
     tags: TagChanges | MISSING = MISSING
+    reported_progress: ProgressReport | None | MISSING = Field(
+        default=MISSING, description="How far it is, merged member by member; null clears all of it."
+    )
     open_tasks: OpenTasks = Field(
         default=OpenTasks.keep,
         description="With `completed`: open tasks finish (`keep`), are cancelled, or make it refused with 409.",
@@ -208,6 +213,9 @@ class WorkflowRun(Answer):
     result: JsonValue
     error: JsonObject | None
     tags: JsonObject
+    links: Links
+    reported_progress: ReportedProgress | None
+    """How far it is, as was reported."""
     created_by: str | None
     absurd_run_id: str | None
     parent_workflow_run_id: UUID | None
@@ -273,6 +281,14 @@ class RunHeartbeat(Answer):
     status: RunStatus = Field(examples=["running"])
     cancel_requested: bool
     heartbeat_expires_at: datetime | None = Field(examples=["2026-02-01T02:01:30Z"])
+
+
+class RunBeat(Body):
+    """What a heartbeat may tell."""
+
+    reported_progress: ProgressReport | None | MISSING = Field(
+        default=MISSING, description="How far it is, merged member by member; null clears all of it."
+    )
 
 
 class HistoryVerb(StrEnum):

@@ -13,6 +13,7 @@ from milepost.client import AsyncClient, Client, MilepostError, fields
 from milepost.client.calls import Operation
 from milepost.client.exceptions import REFUSALS
 from milepost.schemas.logs import LogLineAppend, LogQuery
+from milepost.schemas.progress import ProgressReport
 from milepost.schemas.queues import QueueSettings, QueueUpdate
 from milepost.schemas.tasks import Claim, RunTaskQuery, TaskQuery, TaskSpec
 from milepost.schemas.workflow_runs import RunFilter, RunQuery, WorkflowRunCreate, WorkflowRunUpdate
@@ -46,6 +47,7 @@ class TestArguments:
             (fields.TaskQueryFields, TaskQuery),
             (fields.RunTaskQueryFields, RunTaskQuery),
             (fields.ClaimFields, Claim),
+            (fields.ProgressFields, ProgressReport),
             (fields.LogLineFields, LogLineAppend),
             (fields.LogQueryFields, LogQuery),
             (fields.QueueFields, QueueSettings),

@@ -8,6 +8,7 @@ import pytest
 from pydantic_core import to_json
 from sqlalchemy import Executable
 
+from app.db.engine import Parameters
 from app.store import idempotency_keys, run_ends, workflow_run_history, workflow_runs
 from app.store.recordsets import as_bytes, as_rows
 from tests.conftest import connect
@@ -21,7 +22,6 @@ BY_IDS: Mapping[str, Executable] = {
     "get_many": workflow_runs._GET_MANY,
     "lock": workflow_runs._LOCK,
     "lock_keys": workflow_runs._LOCK_KEYS,
-    "beat": workflow_runs._BEAT,
 }
 DUE: Mapping[str, tuple[Executable, str]] = {
     "deadline": (run_ends._FIND_PAST_DEADLINE, "ix_workflow_runs_deadline_due"),
@@ -55,6 +55,13 @@ class TestWorkflowRuns:
         self, probe: Probe, ids: Sequence[UUID], statement: Executable, generic: bool
     ) -> None:
         plan = probe.explain(statement, {"ids": list(ids)}, generic=generic)
+        assert not plan.scans_whole(RUNS)
+        assert plan.rows_read(RUNS) <= 3 * len(ids)
+
+    def test_heartbeats_of_a_batch_read_their_own_rows(self, probe: Probe, ids: Sequence[UUID], generic: bool) -> None:
+        report: Parameters = {"report": {"done": 1}, "report_clears": False}
+        rows = as_rows([{"workflow_run_id": run_id, **report} for run_id in ids])
+        plan = probe.explain(workflow_runs._BEAT, rows, generic=generic)
         assert not plan.scans_whole(RUNS)
         assert plan.rows_read(RUNS) <= 3 * len(ids)
 

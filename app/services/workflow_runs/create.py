@@ -31,6 +31,7 @@ _FRESH: Mapping[str, Storable] = dict.fromkeys(WorkflowRun.model_fields) | {
     "status": RunStatus.pending.value,
     "attempt": 1,
     "revision": 1,
+    "links": {},
 }
 """A new run, as far as all new runs are the same."""
 _PLACE_OF_NOW = token_hex(16)
