@@ -5,7 +5,7 @@ PYTHON ?= python3
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check docs lock clean
+.PHONY: help run test check docs web lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,9 @@ check: ## Run the gate: lint, types, migrations, documents, all tests
 docs: $(VENV)/.dev ## Write the generated parts of the documentation anew
 	@$(BIN)/python -m tests.docs.generate
 	@$(BIN)/milepost openapi > docs/openapi.json
+
+web: ## Build the page anew, from web/ into app/dashboard/built; this alone needs Node
+	@cd web && npm ci --silent && npm run --silent types && npm run --silent build
 
 lock: ## Look for newer dependencies, and lock them
 	uv lock --upgrade

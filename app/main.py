@@ -41,6 +41,7 @@ from app.api.own_site import OwnSite
 from app.api.way_in import WayIn
 from app.background.chores import make_chores
 from app.background.housekeeping import Housekeeping
+from app.dashboard import screens
 from app.db.batching import Batching
 from app.db.engine import Database
 from app.db.failures import DATABASE_FAILURES
@@ -70,6 +71,7 @@ ROUTERS = (
     operations.router,
     pages.router,
     docs.router,
+    screens.router,
 )
 KEY_PAUSE_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005

@@ -7,11 +7,13 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
+from app.dashboard.screens import SCREENS
+
 TEXTS = frozenset({"text/plain", "application/yaml", "text/vnd.mermaid"})
 """What is answered instead of JSON to those who ask for it."""
 NAMES = frozenset({"/v1/workflows/validate", "/v1/workflows/simulate"})
 """Addresses of operations that are those of workflows, too, for methods that the operations do not take."""
-PLAIN_PATHS = re.compile(r"/|/problems(/.*)?|/docs(/.*)?|/openapi.json")
+PLAIN_PATHS = re.compile(rf"/|/problems(/.*)?|/docs(/.*)?|/openapi.json|/assets/.*|/({'|'.join(SCREENS)})(/.*)?")
 
 
 class Contract:

@@ -107,6 +107,12 @@ def leaves_other_methods(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
+def leaves_parameters(endpoint: Endpoint) -> Endpoint:
+    """Declare that whatever stands behind the question mark is none of an operation's business: a page reads it."""
+    endpoint.__milepost_leaves_parameters__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 class Door(APIRoute):
     """Declares an operation, and documents what its door may refuse; `Entry` is what lets requests in."""
 
@@ -172,7 +178,8 @@ class Entry:
         self._scope = door.scope
         self._other_scopes = door.other_scopes
         self._believes = hasattr(door.endpoint, "__milepost_needs_no_database__")
-        self._parameters = KnownParameters(door.dependant)
+        leaves = hasattr(door.endpoint, "__milepost_leaves_parameters__")
+        self._parameters = None if leaves else KnownParameters(door.dependant)
         self._read_body = door.read_body
         self._plan = CallPlan(door.dependant, door.body_field)
 
@@ -182,7 +189,7 @@ class Entry:
         if self._scope is not None:
             await self._admit(request, kernel, self._scope, authorization)
         check_path(request)
-        if request.scope["query_string"]:
+        if self._parameters and request.scope["query_string"]:
             self._parameters.check(request)
         if self._read_body is None:
             return await self._plan.call(request, None)

@@ -1,4 +1,4 @@
-"""Pages for people: where to begin, and what each problem means."""
+"""Pages for people: what each problem means."""
 
 import inspect
 from base64 import b64encode
@@ -12,7 +12,6 @@ from starlette.responses import PlainTextResponse, Response
 from app.api.door import Door, needs
 from app.api.html import answer_html
 from app.errors import PROBLEMS, NotFound, Refusal
-from app.services.operations import service_version
 
 router = APIRouter(route_class=Door, include_in_schema=False)
 
@@ -20,19 +19,6 @@ _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}code{background:#8882}"
 )
 _MAY_LOAD = f"style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
-
-
-@router.get("/")
-@needs(None)
-async def show_index() -> Response:
-    """Say in five lines what this is and where to go."""
-    return PlainTextResponse(
-        f"Milepost {service_version()}: workflow runs and their tasks over plain HTTP\n"
-        '  create   curl --json \'{"workflow_name": "etl", "workflow_version": "1"}\' /v1/workflow-runs\n'
-        "  list     curl -H 'Accept: text/plain' /v1/workflow-runs\n"
-        "  API      /docs, /openapi.json, /problems\n"
-        "  health   /livez, /readyz, /metrics, /v1/version\n"
-    )
 
 
 @router.get("/problems")

@@ -1,0 +1,1 @@
+"""Serves the page of the service, as it was built from `web/`."""
