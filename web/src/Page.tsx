@@ -58,7 +58,7 @@ function Live() {
   const state = streamState.value
   const [word, title] = SAYS[state]
   return (
-    <button type="button" class={`live ${state}`} title={title} aria-pressed={state === 'paused'} onClick={() => pause(state !== 'paused')}>
+    <button type="button" class={`stream ${state}`} title={title} aria-pressed={state === 'paused'} onClick={() => pause(state !== 'paused')}>
       <i aria-hidden="true" /><span role="status">{word}</span>
     </button>
   )

@@ -1,1 +1,0 @@
-import e from"./Runs-CE_PTl4U.js";import{s as t}from"./index-Dt2-kCEp.js";function n(){return t(e,{})}export{n as default};
