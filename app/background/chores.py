@@ -16,12 +16,13 @@ from app.execution.giving_up import give_up_dropped_children, give_up_run, give_
 from app.execution.planned_runs import begin_planned_runs, find_planned_runs
 from app.moves.attempts import expire_leases
 from app.moves.event_waits import wake_due_tasks
-from app.moves.runs import end_overdue_runs
+from app.moves.runs import end_overdue_runs, mark_late_runs
 from app.moves.tasks import cancel_limited_tasks
 from app.settings import Settings
 from app.store.dropped_children import find_runs_with_dropped_children as find_dropping
 from app.store.due_executions import find_due_runs, find_expired_work, find_runs_past_deadline
 from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks
+from app.store.late_runs import find_late_runs
 from app.store.run_ends import find_overdue_runs
 from app.store.schedules import find_due_schedules
 from app.store.tasks import delete_old_tasks
@@ -65,6 +66,7 @@ def _make_chores(pause: float) -> list[Chore[Any]]:
     runs = RUNS_PER_ROUND
     return [
         Chore("end_overdue_runs", find_overdue_runs, end_overdue_runs, give_up_run, pause),
+        Chore("mark_late_runs", find_late_runs, mark_late_runs, give_up_run, pause),
         Chore("finish_cancelled_runs", find_cancelled_runs, finish_cancelled_runs, give_up_run, pause),
         Chore("cancel_dropped_children", find_dropping, cancel_dropped_children, give_up_dropped_children, pause, runs),
         Chore("expire_leases", find_expired_tasks, expire_leases, give_up_task, pause),

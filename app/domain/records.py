@@ -40,6 +40,8 @@ class RunRow(NamedTuple):
     cancel_due_at: datetime | None
     paused_at: datetime | None
     deadline_at: datetime | None
+    expected_by: datetime | None
+    late_at: datetime | None
     heartbeat_seconds: float | None
     heartbeat_expires_at: datetime | None
     created_at: datetime

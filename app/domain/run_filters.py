@@ -4,7 +4,12 @@ from app.domain.json_texts import Storable
 from app.errors import ValidationFailed
 from milepost.schemas.workflow_runs import RunFilter
 
-_SEVERAL = {"workflow_name": "workflow_names", "workflow_version": "workflow_versions", "status": "statuses"}
+_SEVERAL = {
+    "workflow_name": "workflow_names",
+    "workflow_version": "workflow_versions",
+    "status": "statuses",
+    "reason": "reasons",
+}
 _ONE = (
     "created_by",
     "queue",
@@ -25,6 +30,8 @@ def read_filters(query: RunFilter) -> dict[str, Storable]:
             filters[name] = values[0]
         elif values:
             filters[plural] = values
+    if query.late is not None:
+        filters["late" if query.late else "never_late"] = True
     return filters | _read_tags(query.tag)
 
 

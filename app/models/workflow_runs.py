@@ -70,6 +70,12 @@ class WorkflowRun(Base):
         comment="Executed, and hands out no work since this time; NULL: it does, or has ended"
     )
     deadline_at: Mapped[datetime | None] = mapped_column(comment="Fails when open at this time; NULL: no deadline")
+    expected_by: Mapped[datetime | None] = mapped_column(
+        comment="Set at creation; late when open at this time; NULL: it may take as long as it likes"
+    )
+    late_at: Mapped[datetime | None] = mapped_column(
+        comment="Set once, when it was seen to be late; stays when it ends or is retried; NULL: it was not"
+    )
     heartbeat_seconds: Mapped[float | None] = mapped_column(comment="Set at creation; NULL: it sends no heartbeats")
     heartbeat_expires_at: Mapped[datetime | None] = mapped_column(
         comment="Lost at this time; moves with each heartbeat; NULL: not running, or no heartbeats"
@@ -124,6 +130,24 @@ class WorkflowRun(Base):
             "ix_workflow_runs_deadline_due",
             "deadline_at",
             postgresql_where=text(f"deadline_at IS NOT NULL AND status IN {_OPEN}"),
+        ),
+        Index(
+            "ix_workflow_runs_late_due",
+            "expected_by",
+            postgresql_where=text(f"expected_by IS NOT NULL AND late_at IS NULL AND status IN {_OPEN}"),
+        ),
+        Index(
+            "ix_workflow_runs_late",
+            "created_at",
+            "workflow_run_id",
+            postgresql_where=text("late_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_workflow_runs_by_reason",
+            "reason",
+            "created_at",
+            "workflow_run_id",
+            postgresql_where=text("reason IS NOT NULL"),
         ),
         Index(
             "ix_workflow_runs_cancel_due",

@@ -12,6 +12,7 @@ from app.domain.shown_runs import show_run
 from app.errors import MoveNotAllowed, NotFound, PreconditionFailed
 from app.moves.tasks import cancel_open_tasks
 from app.store import executions as executions_store
+from app.store import late_runs as late_runs_store
 from app.store import run_ends as ends_store
 from app.store import workflow_runs as runs_store
 from app.store.workflow_runs import SharedRun
@@ -78,3 +79,8 @@ async def end_overdue_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
         await cancel_open_tasks(tx, ended, Reason.run_ended)
     tx.topics |= {topic_of(workflow_run_id) for workflow_run_id in ended}
     return len(ended)
+
+
+async def mark_late_runs(tx: Tx, workflow_run_ids: Sequence[UUID]) -> int:
+    """Note of those of the runs that they are late: open when they should have ended; how many they were."""
+    return len(await late_runs_store.mark_late_runs(tx, workflow_run_ids))

@@ -108,11 +108,15 @@ def history_of(run: CTE, source: CTE, **values: Expression) -> CTE:
 
 
 class NewRun(NamedTuple):
-    """A run that was inserted."""
+    """A run that was inserted: its id, and what the database has decided."""
 
     workflow_run_id: UUID
     created_at: datetime
     deadline_at: datetime | None
+    late_at: datetime | None
+    heartbeat_expires_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
 
 
 _GIVEN_AT_CREATION = (
@@ -132,42 +136,55 @@ _GIVEN_AT_CREATION = (
 )
 
 
-def _insertions() -> tuple[CTE, CTE]:
-    """Return the insertion of runs, and that of the first entries of their histories."""
-    item = rows_like(WorkflowRun, _GIVEN_AT_CREATION, column("deadline_seconds", Float), *_WHO)
-    values = [
-        *(item.c[name] for name in _GIVEN_AT_CREATION),
-        as_column(RunStatus.pending),
-        func.now() + seconds(item.c.deadline_seconds),
-    ]
-    run = (
-        insert(WorkflowRun)
-        .from_select([*_GIVEN_AT_CREATION, "status", "deadline_at"], select(*values))
-        .returning(
-            WorkflowRun.workflow_run_id,
-            WorkflowRun.status,
-            WorkflowRun.attempt,
-            WorkflowRun.created_at,
-            WorkflowRun.deadline_at,
-        )
-        .cte("run")
-    )
+_DECIDED = NewRun._fields[1:]
+_RECORDED = ("status", "result", "error", "expected_by", "started_at", "completed_at")
+"""What may be known of a run when it is created; where it is absent, nothing is."""
+
+
+def _insertions(given: CTE, **values: Expression) -> tuple[CTE, CTE]:
+    """Return the insertion of ``given`` runs with ``values``, and that of the first entries of their histories."""
+    values = {"deadline_at": func.now() + seconds(given.c.deadline_seconds), **values}
+    names = [*_GIVEN_AT_CREATION, *values]
+    rows = select(*(given.c[name] for name in _GIVEN_AT_CREATION), *values.values())
+    known = (WorkflowRun.workflow_run_id, WorkflowRun.status, WorkflowRun.attempt)
+    decided = (WorkflowRun.__table__.c[name] for name in _DECIDED)
+    run = insert(WorkflowRun).from_select(names, rows).returning(*known, *decided).cte("run")
     history = history_of(
         run,
-        item,
+        given,
         at=func.now(),
         verb=as_column(HistoryVerb.create),
         from_status=cast(null(), Text),
-        actor=item.c.actor,
+        actor=given.c.actor,
         reason=cast(null(), Text),
-        request_id=item.c.request_id,
+        request_id=given.c.request_id,
     )
     return run, history
 
 
+def _recorded(given: CTE) -> dict[str, Expression]:
+    """Return what a new run is stored with that may have started or ended already."""
+    status = func.coalesce(given.c.status, as_column(RunStatus.pending))
+    is_running = status == as_column(RunStatus.running)
+    ended_at = func.coalesce(given.c.completed_at, func.greatest(func.now(), given.c.started_at))
+    has_ended = is_among(status, FINAL)
+    is_late = and_(given.c.expected_by <= func.now(), or_(~has_ended, ended_at > given.c.expected_by))
+    return {
+        "status": status,
+        "result": given.c.result,
+        "error": given.c.error,
+        "expected_by": given.c.expected_by,
+        "late_at": case((is_late, func.now())),
+        "heartbeat_expires_at": case((is_running, func.now() + seconds(given.c.heartbeat_seconds))),
+        "started_at": case((is_running, func.coalesce(given.c.started_at, func.now())), else_=given.c.started_at),
+        "completed_at": case((has_ended, ended_at)),
+    }
+
+
 def _insert_runs() -> Query:
-    run, history = _insertions()
-    columns = (run.c.workflow_run_id, run.c.created_at, run.c.deadline_at)
+    given = rows_like(WorkflowRun, [*_GIVEN_AT_CREATION, *_RECORDED], column("deadline_seconds", Float), *_WHO)
+    run, history = _insertions(given, **_recorded(given))
+    columns = (run.c[name] for name in NewRun._fields)
     return select(*columns).add_cte(history).execution_options(locks=Rank.runs.new)
 
 
@@ -175,7 +192,10 @@ _INSERT = _insert_runs()
 
 
 async def insert_runs(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, NewRun]:
-    """INSERT runs and the first entries of their histories; by id."""
+    """INSERT runs and the first entries of their histories; by id.
+
+    A run may be recorded with what has come of it: then its history begins where it stands.
+    """
     return {row.workflow_run_id: row for row in await tx.fetch(NewRun, _INSERT, as_rows(rows))}
 
 
@@ -183,7 +203,8 @@ _NOW_AS_JSON = func.to_char(func.timezone("UTC", func.now()), 'YYYY-MM-DD"T"HH24
 
 
 def _insert_answered_runs() -> Select[str]:
-    run, history = _insertions()
+    given = rows_like(WorkflowRun, _GIVEN_AT_CREATION, column("deadline_seconds", Float), *_WHO)
+    run, history = _insertions(given, status=as_column(RunStatus.pending))
     fields = IdempotencyKeyRow._fields
     key = rows_like(AnsweredKey, fields, parameter="keys", name="key")
     answer = func.replace(key.c.answer, bindparam("place_of_now", type_=Text), _NOW_AS_JSON)

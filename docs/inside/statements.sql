@@ -1038,6 +1038,49 @@ WHERE idempotency_keys.scope = ANY (array((
     FROM "old"
 )));
 
+-- late_runs._FIND
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+WHERE workflow_runs.expected_by <= now() AND workflow_runs.late_at IS NULL AND workflow_runs.status IN ('pending',
+    'running') AND (workflow_runs.workflow_run_id NOT IN (
+    SELECT CAST(set_aside_rows.row_key AS UUID) AS row_key
+    FROM set_aside_rows
+    WHERE set_aside_rows.chore = 'mark_late_runs'
+))
+ORDER BY workflow_runs.expected_by
+LIMIT %(most)s::INTEGER;
+
+-- late_runs._MARK
+WITH late AS (
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.status AS status
+    FROM workflow_runs
+    WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[]) AND workflow_runs.expected_by <= now() AND
+        workflow_runs.late_at IS NULL AND workflow_runs.status IN ('pending', 'running')
+    ORDER BY workflow_runs.workflow_run_id
+    FOR NO KEY UPDATE SKIP LOCKED
+), run AS (
+    UPDATE workflow_runs
+    SET revision=(workflow_runs.revision + %(revision_1)s::BIGINT), late_at=greatest(now(), workflow_runs.updated_at),
+        updated_at=greatest(now(), workflow_runs.updated_at)
+    WHERE workflow_runs.workflow_run_id = ANY (array((
+        SELECT late.workflow_run_id
+        FROM late
+    )))
+    RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt, workflow_runs.late_at
+), history AS (
+    INSERT INTO workflow_run_history (workflow_run_id, to_status, attempt, at, verb, from_status, actor, reason,
+        request_id)
+    SELECT run.workflow_run_id AS workflow_run_id, run.status AS status, run.attempt AS attempt, run.late_at AS late_at,
+        CAST(%(param_1)s::VARCHAR AS TEXT) AS anon_1, late.status AS status_1, CAST(%(param_2)s::VARCHAR AS TEXT) AS
+        anon_2, CAST(NULL AS TEXT) AS anon_3, CAST(NULL AS TEXT) AS anon__1
+    FROM run
+    JOIN late ON late.workflow_run_id = run.workflow_run_id
+    WHERE late.status IS DISTINCT FROM run.status OR CAST(%(param_1)s::VARCHAR AS TEXT) != %(param_3)s::VARCHAR
+    ORDER BY run.workflow_run_id
+)
+SELECT run.workflow_run_id
+FROM run;
+
 -- leases._INSERT_ATTEMPTS
 WITH item AS (
     SELECT row.run_id AS run_id, row.task_id AS task_id, row.attempt AS attempt, row.status AS status, row.reason AS
@@ -1228,8 +1271,9 @@ SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs
     workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
     workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
     workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
-    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
-    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.deadline_at, workflow_runs.expected_by, workflow_runs.late_at, workflow_runs.heartbeat_seconds,
+    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
+    workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2388,24 +2432,37 @@ WITH item AS (
         workflow_version, row.workflow_hash AS workflow_hash, row.queue AS queue, row.inputs AS inputs, row.tags AS
         tags, row.tag_texts AS tag_texts, row.created_by AS created_by, row.absurd_run_id AS absurd_run_id,
         row.parent_workflow_run_id AS parent_workflow_run_id, row.task_count AS task_count, row.heartbeat_seconds AS
-        heartbeat_seconds, row.deadline_seconds AS deadline_seconds, row.actor AS actor, row.request_id AS request_id
+        heartbeat_seconds, row.status AS status, row.result AS result, row.error AS error, row.expected_by AS
+        expected_by, row.started_at AS started_at, row.completed_at AS completed_at, row.deadline_seconds AS
+        deadline_seconds, row.actor AS actor, row.request_id AS request_id
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, workflow_name TEXT,
         workflow_version TEXT, workflow_hash TEXT, queue TEXT, inputs JSON, tags JSON, tag_texts JSONB, created_by TEXT,
-        absurd_run_id TEXT, parent_workflow_run_id UUID, task_count INTEGER, heartbeat_seconds DOUBLE PRECISION,
-        deadline_seconds FLOAT, actor TEXT, request_id TEXT)
+        absurd_run_id TEXT, parent_workflow_run_id UUID, task_count INTEGER, heartbeat_seconds DOUBLE PRECISION, status
+        TEXT, result JSON, error JSON, expected_by TIMESTAMP WITH TIME ZONE, started_at TIMESTAMP WITH TIME ZONE,
+        completed_at TIMESTAMP WITH TIME ZONE, deadline_seconds FLOAT, actor TEXT, request_id TEXT)
 ), run AS (
     INSERT INTO workflow_runs (workflow_run_id, workflow_name, workflow_version, workflow_hash, queue, inputs, tags,
-        tag_texts, created_by, absurd_run_id, parent_workflow_run_id, task_count, heartbeat_seconds, status,
-        deadline_at)
+        tag_texts, created_by, absurd_run_id, parent_workflow_run_id, task_count, heartbeat_seconds, deadline_at,
+        status, result, error, expected_by, late_at, heartbeat_expires_at, started_at, completed_at)
     SELECT item.workflow_run_id AS workflow_run_id, item.workflow_name AS workflow_name, item.workflow_version AS
         workflow_version, item.workflow_hash AS workflow_hash, item.queue AS queue, item.inputs AS inputs, item.tags AS
         tags, item.tag_texts AS tag_texts, item.created_by AS created_by, item.absurd_run_id AS absurd_run_id,
         item.parent_workflow_run_id AS parent_workflow_run_id, item.task_count AS task_count, item.heartbeat_seconds AS
-        heartbeat_seconds, CAST(%(param_2)s::VARCHAR AS TEXT) AS anon_3, now() + item.deadline_seconds *
-        CAST(%(param_3)s::INTERVAL AS INTERVAL) AS anon_4
+        heartbeat_seconds, now() + item.deadline_seconds * CAST(%(param_2)s::INTERVAL AS INTERVAL) AS anon_3,
+        coalesce(item.status, CAST(%(param_3)s::VARCHAR AS TEXT)) AS coalesce_1, item.result AS result, item.error AS
+        error, item.expected_by AS expected_by, CASE WHEN (item.expected_by <= now() AND ((coalesce(item.status,
+        CAST(%(param_3)s::VARCHAR AS TEXT)) NOT IN ('completed', 'failed', 'cancelled')) OR coalesce(item.completed_at,
+        greatest(now(), item.started_at)) > item.expected_by)) THEN now() END AS anon_4, CASE WHEN
+        (coalesce(item.status, CAST(%(param_3)s::VARCHAR AS TEXT)) = CAST(%(param_4)s::VARCHAR AS TEXT)) THEN now() +
+        item.heartbeat_seconds * CAST(%(param_5)s::INTERVAL AS INTERVAL) END AS anon_5, CASE WHEN (coalesce(item.status,
+        CAST(%(param_3)s::VARCHAR AS TEXT)) = CAST(%(param_4)s::VARCHAR AS TEXT)) THEN coalesce(item.started_at, now())
+        ELSE item.started_at END AS anon_6, CASE WHEN (coalesce(item.status, CAST(%(param_3)s::VARCHAR AS TEXT)) IN
+        ('completed', 'failed', 'cancelled')) THEN coalesce(item.completed_at, greatest(now(), item.started_at)) END AS
+        anon_7
     FROM item
     RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt, workflow_runs.created_at,
-        workflow_runs.deadline_at
+        workflow_runs.deadline_at, workflow_runs.late_at, workflow_runs.heartbeat_expires_at, workflow_runs.started_at,
+        workflow_runs.completed_at
 ), history AS (
     INSERT INTO workflow_run_history (workflow_run_id, to_status, attempt, at, verb, from_status, actor, reason,
         request_id)
@@ -2414,10 +2471,11 @@ WITH item AS (
         TEXT) AS anon__1, item.request_id AS request_id
     FROM run
     JOIN item ON run.workflow_run_id = item.workflow_run_id
-    WHERE CAST(NULL AS TEXT) IS DISTINCT FROM run.status OR CAST(%(param_1)s::VARCHAR AS TEXT) != %(param_4)s::VARCHAR
+    WHERE CAST(NULL AS TEXT) IS DISTINCT FROM run.status OR CAST(%(param_1)s::VARCHAR AS TEXT) != %(param_6)s::VARCHAR
     ORDER BY run.workflow_run_id
 )
-SELECT run.workflow_run_id, run.created_at, run.deadline_at
+SELECT run.workflow_run_id, run.created_at, run.deadline_at, run.late_at, run.heartbeat_expires_at, run.started_at,
+    run.completed_at
 FROM run;
 
 -- workflow_runs._INSERT_ANSWERED
@@ -2433,17 +2491,18 @@ WITH item AS (
         deadline_seconds FLOAT, actor TEXT, request_id TEXT)
 ), run AS (
     INSERT INTO workflow_runs (workflow_run_id, workflow_name, workflow_version, workflow_hash, queue, inputs, tags,
-        tag_texts, created_by, absurd_run_id, parent_workflow_run_id, task_count, heartbeat_seconds, status,
-        deadline_at)
+        tag_texts, created_by, absurd_run_id, parent_workflow_run_id, task_count, heartbeat_seconds, deadline_at,
+        status)
     SELECT item.workflow_run_id AS workflow_run_id, item.workflow_name AS workflow_name, item.workflow_version AS
         workflow_version, item.workflow_hash AS workflow_hash, item.queue AS queue, item.inputs AS inputs, item.tags AS
         tags, item.tag_texts AS tag_texts, item.created_by AS created_by, item.absurd_run_id AS absurd_run_id,
         item.parent_workflow_run_id AS parent_workflow_run_id, item.task_count AS task_count, item.heartbeat_seconds AS
-        heartbeat_seconds, CAST(%(param_2)s::VARCHAR AS TEXT) AS anon_3, now() + item.deadline_seconds *
-        CAST(%(param_3)s::INTERVAL AS INTERVAL) AS anon_4
+        heartbeat_seconds, now() + item.deadline_seconds * CAST(%(param_2)s::INTERVAL AS INTERVAL) AS anon_3,
+        CAST(%(param_3)s::VARCHAR AS TEXT) AS anon_4
     FROM item
     RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt, workflow_runs.created_at,
-        workflow_runs.deadline_at
+        workflow_runs.deadline_at, workflow_runs.late_at, workflow_runs.heartbeat_expires_at, workflow_runs.started_at,
+        workflow_runs.completed_at
 ), history AS (
     INSERT INTO workflow_run_history (workflow_run_id, to_status, attempt, at, verb, from_status, actor, reason,
         request_id)
@@ -2600,8 +2659,9 @@ SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs
     workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
     workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
     workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
-    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
-    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.deadline_at, workflow_runs.expected_by, workflow_runs.late_at, workflow_runs.heartbeat_seconds,
+    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
+    workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2620,8 +2680,9 @@ SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs
     workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
     workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
     workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
-    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
-    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.deadline_at, workflow_runs.expected_by, workflow_runs.late_at, workflow_runs.heartbeat_seconds,
+    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
+    workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),
@@ -2640,8 +2701,9 @@ SELECT workflow_runs.workflow_run_id, workflow_runs.workflow_name, workflow_runs
     workflow_runs.workflow_id, workflow_runs.rerun_of_workflow_run_id, workflow_runs.schedule_id,
     workflow_runs.data_interval_start, workflow_runs.data_interval_end, workflow_runs.task_count, workflow_runs.attempt,
     workflow_runs.revision, workflow_runs.cancel_requested_at, workflow_runs.cancel_due_at, workflow_runs.paused_at,
-    workflow_runs.deadline_at, workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at,
-    workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at, workflow_runs.updated_at, (
+    workflow_runs.deadline_at, workflow_runs.expected_by, workflow_runs.late_at, workflow_runs.heartbeat_seconds,
+    workflow_runs.heartbeat_expires_at, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
+    workflow_runs.updated_at, (
     SELECT json_build_object('pending', count(*) FILTER (WHERE tasks.status = 'pending'), 'running', count(*) FILTER
         (WHERE tasks.status = 'running'), 'sleeping', count(*) FILTER (WHERE tasks.status = 'sleeping'), 'completed',
         count(*) FILTER (WHERE tasks.status = 'completed'), 'failed', count(*) FILTER (WHERE tasks.status = 'failed'),

@@ -6,6 +6,7 @@ from typing import Any, Required, TypeAlias, TypedDict
 from uuid import UUID
 
 from milepost.schemas.logs import LogLevel, LogOrder
+from milepost.schemas.reasons import Reason
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.tasks import Cancellation, RetryStrategy, TaskOrder, TaskStatus
 from milepost.schemas.wire import CountTotal
@@ -29,6 +30,8 @@ class RunFilterFields(TypedDict, total=False):
     workflow_name: Texts | None
     workflow_version: Texts | None
     status: RunStatus | Texts | None
+    reason: Reason | Texts | None
+    late: bool | None
     created_by: str | None
     queue: str | None
     parent_workflow_run_id: Id | None
@@ -149,6 +152,12 @@ class RunFields(TypedDict, total=False):
     task_count: int | None
     deadline_seconds: float | None
     heartbeat_seconds: float | None
+    expected_by: Time | None
+    status: RunStatus | str
+    result: Any
+    error: Mapping[str, Any] | None
+    started_at: Time | None
+    completed_at: Time | None
     tasks: Sequence[TaskFields]
 
 

@@ -17,6 +17,15 @@ RUN_CREATE: Example = {
     "deadline_seconds": 7200,
 }
 
+RUN_RECORD: Example = {
+    "workflow_name": "nightly_backup",
+    "workflow_version": "1",
+    "status": "completed",
+    "started_at": "2026-01-31T02:00:00Z",
+    "completed_at": "2026-01-31T02:14:30Z",
+    "result": {"bytes": 52428800},
+}
+
 RUN_BATCH: Example = {
     "workflow_runs": [
         {"workflow_name": "nightly_etl", "workflow_version": "1.0.0", "inputs": {"day": "2026-01-30"}},
@@ -76,6 +85,8 @@ RUN: Example = {
     "cancel_requested_at": None,
     "paused_at": None,
     "deadline_at": "2026-02-01T04:00:00Z",
+    "expected_by": "2026-02-01T03:00:00Z",
+    "late_at": None,
     "heartbeat_seconds": None,
     "heartbeat_expires_at": None,
     "created_at": "2026-02-01T02:00:00Z",

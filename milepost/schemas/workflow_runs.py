@@ -94,7 +94,7 @@ TaskCount = Annotated[WholeNumber, Field(ge=0, le=2_147_483_647), INTEGRAL]
 class WorkflowRunCreate(Body):
     """A workflow run to record."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN_CREATE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN_CREATE, examples.RUN_RECORD]})
 
     workflow_name: WorkflowName
     workflow_version: WorkflowVersion
@@ -113,8 +113,27 @@ class WorkflowRunCreate(Body):
         default=None,
         description="While running, a heartbeat must arrive this often; else the run fails, reason `lost`.",
     )
+    expected_by: Time | None = Field(
+        default=None,
+        description="When it should have ended: open at this time it goes on, and `late_at` is set.",
+        examples=["2026-02-01T04:00:00Z"],
+    )
+    status: RunStatus = Field(
+        default=RunStatus.pending, description="Where it stands already: one that is over is recorded by one call."
+    )
+    result: JsonValue = Field(default=None, description="Any JSON; comes back exactly as given.")
+    error: JsonObject | None = Field(
+        default=None, examples=[{"type": "TimeoutError", "message": "no answer from the warehouse in 30 s"}]
+    )
+    started_at: Time | None = Field(
+        default=None, description="When it started. Absent, the time of creation if it is `running`, else unknown."
+    )
+    completed_at: Time | None = Field(
+        default=None, description="Only together with a final status. Absent, the time of creation."
+    )
     tasks: Annotated[list[TaskSpec], Field(max_length=TASKS_PER_BATCH)] = Field(
-        default_factory=list, description="Tasks of the run, spawned in the same transaction."
+        default_factory=list,
+        description="Tasks of the run, spawned in the same transaction; none for one that has ended.",
     )
 
 
@@ -235,6 +254,10 @@ class WorkflowRun(Answer):
     paused_at: datetime | None
     """Since when a run that the service executes hands out no work."""
     deadline_at: datetime | None
+    expected_by: datetime | None
+    """When it should have ended."""
+    late_at: datetime | None
+    """Since when it is known that it had not ended by `expected_by`; it stays, also when the run ends."""
     heartbeat_seconds: float | None
     heartbeat_expires_at: datetime | None
     """When the run is lost unless a heartbeat arrives before; null unless it is running and declared heartbeats."""
@@ -299,6 +322,7 @@ class HistoryVerb(StrEnum):
     expire = "expire"
     cancel = "cancel"
     retry = "retry"
+    late = "late"
     execute = "execute"
     pause = "pause"
     resume = "resume"
@@ -353,6 +377,10 @@ class RunFilter(BaseModel):
     workflow_name: list[ShortText] = Field(default_factory=list, description="Repeat it for any of several.")
     workflow_version: list[ShortText] = Field(default_factory=list, description="Repeat it for any of several.")
     status: list[RunStatus] = Field(default_factory=list, description="Repeat it for any of several.")
+    reason: list[Reason] = Field(
+        default_factory=list, description="Why the service ended it. Repeat it for any of several."
+    )
+    late: bool | None = Field(default=None, description="Those that are or were late, or those that never were.")
     created_by: ShortText | None = Field(default=None, description="Who or what started it.")
     queue: QueueName | None = Field(default=None, description="The queue of its tasks.")
     parent_workflow_run_id: UUID | None = Field(default=None, description="The run that it is a part of.")

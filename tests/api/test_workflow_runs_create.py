@@ -229,7 +229,17 @@ class TestRefusedWorkflowRun:
 
     @pytest.mark.parametrize(
         "unknown",
-        ["status", "result", "Inputs", "workflow_run_id", "created_at", "workflow-name", "", "a/b", "heartbeatSeconds"],
+        [
+            "late_at",
+            "reason",
+            "Inputs",
+            "workflow_run_id",
+            "created_at",
+            "workflow-name",
+            "",
+            "a/b",
+            "heartbeatSeconds",
+        ],
     )
     async def test_unknown_member_is_refused_at_its_place(self, client: httpx.AsyncClient, unknown: str) -> None:
         assert pointers(await post(client, **{unknown: 1})) == ["/" + unknown.replace("/", "~1")]

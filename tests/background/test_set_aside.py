@@ -118,6 +118,16 @@ async def overdue_runs(client: httpx.AsyncClient) -> Case:
     return Case("workflow_runs", "workflow_run_id", bad["workflow_run_id"], _has_ended(client, good), due)
 
 
+async def late_runs(client: httpx.AsyncClient) -> Case:
+    bad, good = [await create_run(client, expected_by="2999-01-01T00:00:00Z") for _ in range(2)]
+
+    async def is_late() -> bool:
+        return (await get_run(client, good))["late_at"] is not None
+
+    due = "UPDATE workflow_runs SET expected_by = now() - interval '1 second'"
+    return Case("workflow_runs", "workflow_run_id", bad["workflow_run_id"], is_late, due)
+
+
 async def cancelled_runs(client: httpx.AsyncClient) -> Case:
     bad, good = [await start(client, task("a"), version=version) for version in ("1", "2")]
     await claim_steps(client)
@@ -224,6 +234,7 @@ async def limited_tasks(client: httpx.AsyncClient) -> Case:
 
 CASES: dict[str, MakeCase] = {
     "end_overdue_runs": overdue_runs,
+    "mark_late_runs": late_runs,
     "finish_cancelled_runs": cancelled_runs,
     "cancel_dropped_children": dropping_runs,
     "expire_leases": expired_tasks,

@@ -1,7 +1,7 @@
 """What happens to workflow runs when nobody calls."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.api.kernel import Kernel
 from app.db.engine import Database, Tx
-from app.moves.runs import end_overdue_runs
+from app.moves.runs import end_overdue_runs, mark_late_runs
 from app.store.workflow_runs import lock_runs
 from tests.factories import address, create_run, create_runs, get_run, history_of, patch_run, run_in
 from tests.replicas import replica
@@ -175,3 +175,54 @@ class TestManyAndSeveral:
             assert (await get_run(client, held))["status"] == "pending"
         assert (await ended(client, held))["reason"] == "deadline"
         assert kernel.housekeeping.overdue(2) == []
+
+
+def soon(seconds: float = 0.2) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+class TestLateness:
+    @pytest.mark.parametrize("status", ["pending", "running"])
+    async def test_open_run_is_late_within_two_seconds(self, client: httpx.AsyncClient, status: str) -> None:
+        run = await create_run(client, status=status, expected_by=soon())
+
+        async def look() -> dict[str, Any] | None:
+            now = await get_run(client, run)
+            return now if now["late_at"] else None
+
+        after = await eventually(look)
+        late = datetime.fromisoformat(after["late_at"]) - datetime.fromisoformat(run["expected_by"])
+        assert timedelta(0) <= late < timedelta(seconds=2)
+        assert (after["status"], after["revision"]) == (status, run["revision"] + 1)
+        entry = (await history_of(client, run))[-1]
+        assert (entry["verb"], entry["from"], entry["to"], entry["actor"]) == ("late", status, status, "housekeeping")
+
+    async def test_it_is_noted_once_by_any_number_of_replicas(
+        self, database_url: str, client: httpx.AsyncClient
+    ) -> None:
+        async with replica(database_url), replica(database_url):
+            runs = await create_runs(client, *[{"expected_by": soon()}] * 20)
+
+            async def all_are_late() -> bool:
+                return all([(await get_run(client, run))["late_at"] for run in runs])
+
+            await eventually(all_are_late)
+        for run in runs:
+            assert [entry["verb"] for entry in await history_of(client, run)] == ["create", "late"]
+            assert (await get_run(client, run))["revision"] == 2
+
+    async def test_run_that_ended_in_time_is_not_late(
+        self, client: httpx.AsyncClient, kernel: Kernel, shift: Shift
+    ) -> None:
+        run = await run_in(client, "completed", expected_by=soon(60))
+        await shift(run, "expected_by", -120)
+        async with kernel.database.transaction() as tx:
+            assert await mark_late_runs(tx, [UUID(run["workflow_run_id"])]) == 0
+        assert (await get_run(client, run))["late_at"] is None
+
+    async def test_late_run_ends_as_any_other_and_stays_late(self, client: httpx.AsyncClient) -> None:
+        run = await create_run(client, expected_by="2020-01-01T00:00:00Z")
+        after = (await patch_run(client, run, status="failed")).json()
+        assert (after["status"], after["late_at"]) == ("failed", run["late_at"])
+        reopened = (await client.post(address(run, "retry"))).json()
+        assert (reopened["status"], reopened["late_at"]) == ("pending", run["late_at"])

@@ -26,7 +26,7 @@ FROM draft;
 
 INSERT INTO workflow_runs (
     workflow_run_id, workflow_name, workflow_version, status, queue, inputs, result, error, tags, tag_texts, created_by,
-    parent_workflow_run_id, task_count, revision, deadline_at, heartbeat_seconds, heartbeat_expires_at, created_at,
+    parent_workflow_run_id, task_count, revision, deadline_at, expected_by, late_at, reason, heartbeat_seconds, heartbeat_expires_at, created_at,
     started_at, completed_at, updated_at
 )
 SELECT
@@ -45,6 +45,9 @@ SELECT
     CASE WHEN chance > 0.5 THEN 10 END,
     CASE status WHEN 'pending' THEN 1 WHEN 'running' THEN 2 ELSE 3 END,
     CASE WHEN i % 5 = 0 THEN created_at + interval '100 days' * sign(59900.5 - i) END,
+    CASE WHEN i % 5 = 0 THEN created_at + interval '95 days' * sign(59900.5 - i) END,
+    CASE WHEN i % 500 = 0 THEN created_at + interval '1 day' END,
+    CASE WHEN status = 'failed' AND i % 3 = 0 THEN 'lost' END,
     CASE WHEN i % 2 = 0 THEN 600 END,
     CASE WHEN i % 2 = 0 AND status = 'running' THEN now() + interval '1 hour' * sign(59900.5 - i) END,
     created_at,

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from sqlalchemy import Executable
 
 from app.db.engine import Parameters
-from app.store import idempotency_keys, run_ends, workflow_run_history, workflow_runs
+from app.store import idempotency_keys, late_runs, run_ends, workflow_run_history, workflow_runs
 from app.store.recordsets import as_bytes, as_rows
 from tests.conftest import connect
 from tests.plans.probe import Probe
@@ -25,6 +25,7 @@ BY_IDS: Mapping[str, Executable] = {
 }
 DUE: Mapping[str, tuple[Executable, str]] = {
     "deadline": (run_ends._FIND_PAST_DEADLINE, "ix_workflow_runs_deadline_due"),
+    "late": (late_runs._FIND, "ix_workflow_runs_late_due"),
     "heartbeat": (run_ends._FIND_LOST, "ix_workflow_runs_heartbeat_due"),
 }
 either_way = pytest.mark.parametrize("generic", [False, True], ids=["for_its_values", "for_all_values"])

@@ -17,6 +17,7 @@ from app.db.engine import Parameters, Tx
 from app.domain.json_texts import JsonValue, Storable
 from app.domain.links import find_link, place_of_link
 from app.domain.progress import make_progress
+from app.domain.recorded_runs import RECORDED, find_contradictions, recorded
 from app.domain.tags import tag_texts
 from app.errors import Refusal, ValidationFailed
 from app.moves.new_runs import RunToCreate
@@ -70,7 +71,11 @@ create_runs = batched(_create_runs)
 def _is_plain(creation: Creation) -> bool:
     """Return whether nothing has to be looked up, and nothing but the time is known by the database alone."""
     return not any(
-        body.tasks or body.parent_workflow_run_id or body.deadline_seconds is not None for body in creation.bodies
+        body.tasks
+        or body.parent_workflow_run_id
+        or body.deadline_seconds is not None
+        or not RECORDED.isdisjoint(body.model_fields_set)
+        for body in creation.bodies
     )
 
 
@@ -93,25 +98,34 @@ async def _create_at_once(tx: Tx, creations: Sequence[Creation]) -> Sequence[Rep
 
 
 async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
-    refusals = await _refuse_unknown(tx, creations)
+    refusals = await _refuse_wrong(tx, creations)
     accepted = [creation for creation, refusal in zip(creations, refusals, strict=True) if refusal is None]
     runs = [[_new_run(body, creation.caller) for body in creation.bodies] for creation in accepted]
-    rows = [run._asdict() for group in runs for run in group]
+    records = {
+        run.workflow_run_id: recorded(body)
+        for creation, group in zip(accepted, runs, strict=True)
+        for body, run in zip(creation.bodies, group, strict=True)
+    }
+    rows = [run._asdict() | records[run.workflow_run_id] for group in runs for run in group]
     stored = await runs_store.insert_runs(tx, rows) if rows else {}
     spawned = await _spawn_tasks(tx, accepted, runs)
+    shown = {
+        run.workflow_run_id: _stored_run(run, records[run.workflow_run_id], stored[run.workflow_run_id], spawned)
+        for group in runs
+        for run in group
+    }
     replies = iter(
-        _reply(
-            [_stored_run(run, stored[run.workflow_run_id], spawned) for run in group],
-            group[0].workflow_run_id,
-            many=creation.many,
-        )
+        _reply([shown[run.workflow_run_id] for run in group], group[0].workflow_run_id, many=creation.many)
         for creation, group in zip(accepted, runs, strict=True)
     )
     return [refusal or next(replies) for refusal in refusals]
 
 
-async def _refuse_unknown(tx: Tx, creations: Sequence[Creation]) -> Sequence[Refusal | None]:
-    """Return the refusal of each request that names a parent that does not exist; the others are kept existing."""
+async def _refuse_wrong(tx: Tx, creations: Sequence[Creation]) -> Sequence[Refusal | None]:
+    """Return the refusal of each request that contradicts itself or names a parent that does not exist.
+
+    The parents of the others are kept existing.
+    """
     bodies = [body for creation in creations for body in creation.bodies]
     parents = {body.parent_workflow_run_id for body in bodies if body.parent_workflow_run_id}
     specs = [spec for body in bodies for spec in body.tasks]
@@ -124,6 +138,7 @@ def _refuse(creation: Creation, unknown: set[UUID], known_tasks: set[UUID]) -> R
     errors = []
     for place, body in enumerate(creation.bodies):
         at = creation.pointer(place)
+        errors += find_contradictions(body, at)
         if body.parent_workflow_run_id in unknown:
             errors.append(FieldError(pointer=f"{at}/parent_workflow_run_id", detail="there is no such workflow run"))
         for number, spec in enumerate(body.tasks):
@@ -191,9 +206,11 @@ async def _spawn_tasks(
     return counts
 
 
-def _stored_run(new: RunToCreate, stored: runs_store.NewRun, spawned: Mapping[UUID, int]) -> Parameters:
+def _stored_run(
+    new: RunToCreate, record: Parameters, stored: runs_store.NewRun, spawned: Mapping[UUID, int]
+) -> Parameters:
     shown = _created_run(new, stored.created_at, spawned.get(new.workflow_run_id, 0))
-    return {**shown, "deadline_at": stored.deadline_at}
+    return {**shown, **record, **stored._asdict()}
 
 
 def _created_run(new: RunToCreate, created_at: datetime | str, pending: int = 0) -> Parameters:
