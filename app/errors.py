@@ -9,7 +9,8 @@ Refusal
 ├── Forbidden, CrossSite 403     ├── ValidationFailed 422
 ├── NotFound 404                 │   └── IdempotencyKeyReused
 ├── MethodNotAllowed 405         ├── InternalError 500
-├── Conflict 409                 └── Unavailable 503
+├── ChangesForgotten 410         └── Unavailable 503
+├── Conflict 409
 │   ├── MoveNotAllowed
 │   ├── HeartbeatNotDeclared
 │   ├── LeaseLost, TaskCancelled, AttemptFailed
@@ -22,7 +23,7 @@ The docstring of each class is its page under ``/problems/{code}``.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from milepost.schemas.problems import ConflictProblem, FieldError, Problem, ValidationProblem
+from milepost.schemas.problems import ConflictProblem, FieldError, ForgottenProblem, Problem, ValidationProblem
 
 ERRORS_MOST = 100
 """Places that one refusal names; a body can have a hundred thousand."""
@@ -222,6 +223,25 @@ class PreconditionFailed(Conflict):
     code, title = "precondition-failed", "It has changed since you read it"
 
 
+class ChangesForgotten(Refusal):
+    """The changes behind this position are not kept any more; `oldest` is the first that is.
+
+    Read the resources that you show anew, then go on with `after` = `oldest` - 1, or without `after` from now on.
+    Changes are kept for a day unless the service is configured otherwise (`MILEPOST_CHANGES_RETENTION_SECONDS`).
+    """
+
+    status, code, title = 410, "changes-forgotten", "These changes are not kept any more"
+    body = ForgottenProblem
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"changes are kept from position {oldest} on")
+        self.oldest = oldest
+
+    def members(self) -> dict[str, Any]:
+        """Return where what is kept begins."""
+        return {"oldest": self.oldest}
+
+
 class PayloadTooLarge(Refusal):
     """The body is larger than this service takes (1 MiB unless it is configured otherwise).
 
@@ -343,6 +363,7 @@ PROBLEMS: Mapping[str, type[Refusal]] = {
         TooManyLinks,
         WorkflowExists,
         PreconditionFailed,
+        ChangesForgotten,
         PayloadTooLarge,
         UriTooLong,
         UnsupportedMediaType,

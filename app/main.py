@@ -17,8 +17,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.access import api_keys
 from app.access.doorkeeper import Doorkeeper
+from app.access.feed import Feed
 from app.access.sightings import Sightings
 from app.api import (
+    changes,
     checkpoints,
     claims,
     docs,
@@ -41,6 +43,7 @@ from app.api.own_site import OwnSite
 from app.api.way_in import WayIn
 from app.background.chores import make_chores
 from app.background.housekeeping import Housekeeping
+from app.background.numbering import Numbering
 from app.dashboard import screens
 from app.db.batching import Batching
 from app.db.engine import Database
@@ -68,6 +71,7 @@ ROUTERS = (
     queues.router,
     events.router,
     why.router,
+    changes.router,
     operations.router,
     pages.router,
     docs.router,
@@ -165,6 +169,10 @@ async def running_kernel(settings: Settings) -> AsyncIterator[Kernel]:
         wakeups.on(dropped_children.TOPIC, partial(housekeeping.hurry, cancel_dropped_children.__name__))
         await wakeups.start()
         stack.push_async_callback(wakeups.stop)
+        numbering = Numbering(database, wakeups)
+        database.on_commit = numbering.hurry
+        numbering.start()
+        stack.push_async_callback(numbering.stop)
         housekeeping.start()
         stack.push_async_callback(housekeeping.stop)
         yield Kernel(
@@ -176,6 +184,7 @@ async def running_kernel(settings: Settings) -> AsyncIterator[Kernel]:
             OwnSite.of(settings),
             housekeeping,
             sightings,
+            Feed(database, wakeups),
         )
 
 

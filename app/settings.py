@@ -19,7 +19,6 @@ WITHOUT_EFFECT = frozenset(
     f"{PREFIX}{name}"
     for name in (
         "BULK_TOKEN_SECONDS",
-        "CHANGES_RETENTION_SECONDS",
         "CORS_ORIGINS",
         "OTEL",
         "PUBLIC_URL",
@@ -101,6 +100,9 @@ class Settings(BaseSettings):
         default=30,
         gt=0,
         description="How long ended tasks of no run are kept, in days, where their queue does not say.",
+    )
+    changes_retention_seconds: float = Field(
+        default=86_400, ge=1, description="How long changes are kept for those who read them late, in seconds."
     )
     housekeeping_seconds: float = Field(
         default=0.5, gt=0, le=2, description="Pause between two rounds of the housekeeping, in seconds."

@@ -6,6 +6,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from app.access.doorkeeper import Doorkeeper
+from app.access.feed import Feed
 from app.access.sightings import Sightings
 from app.api.own_site import OwnSite
 from app.db.batching import Batching
@@ -33,6 +34,7 @@ class Kernel:
     own_site: OwnSite
     housekeeping: Watched
     sightings: Sightings
+    feed: Feed
 
 
 def kernel_of(request: Request) -> Kernel:

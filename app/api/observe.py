@@ -13,7 +13,9 @@ from app.api.kernel import Kernel
 from app.metrics import REQUEST_SECONDS, REQUESTS
 
 SLOW_SECONDS = 1.0
-LONG_POLLS = frozenset({"claim_tasks", "complete_tasks", "wait_for_task", "wait_for_workflow_run"})
+LONG_POLLS = frozenset(
+    {"claim_tasks", "complete_tasks", "list_changes", "stream_changes", "wait_for_task", "wait_for_workflow_run"}
+)
 """Operations that take their time because they were asked to."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 

@@ -31,6 +31,7 @@ _TAGS: Mapping[str, str] = {
     "tasks": "Tasks over HTTP: units of work on queues, as those see them who want them done.",
     "worker calls": "Worker calls over HTTP: what the holder of a lease says about its task.",
     "queues": "Queues over HTTP: claiming from them, their limits, and the events on them.",
+    "changes": "The change feed over HTTP: every committed change in its place, in parts or as a stream.",
     "operations": "Health, version and metrics of the service over HTTP.",
 }
 _MERGE_PATCH = "application/merge-patch+json"

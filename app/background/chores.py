@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from app.access.feed import forget_old_changes
 from app.access.idempotency import forget_old_keys
 from app.access.sightings import Sightings, forget_workers, record_sightings
 from app.background.rounds import Chore, Job, Retries, Sweep
@@ -28,6 +29,7 @@ from app.store.schedules import find_due_schedules
 from app.store.tasks import delete_old_tasks
 
 PRUNE_PAUSE_SECONDS = 60.0
+FORGET_PAUSE_SECONDS = 10.0
 SIGHTINGS_PAUSE_SECONDS = 1.0
 RETRY_PAUSE_SECONDS = 0.5
 
@@ -49,6 +51,10 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
         """Store which workers have claimed since the last round."""
         return await record_sightings(tx, sightings)
 
+    async def forget_changes(tx: Tx, most: int) -> int:
+        """Forget changes that are older than they are kept for late readers."""
+        return await forget_old_changes(tx, settings.changes_retention_seconds, most)
+
     pause = settings.housekeeping_seconds
     chores = _make_chores(pause)
     return [
@@ -56,6 +62,7 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
         Retries(chores, min(pause, RETRY_PAUSE_SECONDS)),
         Sweep("store_sightings", store_sightings, SIGHTINGS_PAUSE_SECONDS),
         Sweep("forget_workers", forget_workers, PRUNE_PAUSE_SECONDS),
+        Sweep("forget_changes", forget_changes, FORGET_PAUSE_SECONDS),
         Sweep("prune_idempotency_keys", prune_idempotency_keys, PRUNE_PAUSE_SECONDS),
         Sweep("prune_ended_tasks", prune_ended_tasks, PRUNE_PAUSE_SECONDS),
     ]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -233,6 +233,8 @@ class Database:
         self._tending: asyncio.Task[None] | None = None
         self.timeout_seconds = settings.database_timeout_seconds
         self._publisher = publisher
+        self.on_commit: Callable[[], None] | None = None
+        """Called after each commit of a transaction."""
         self.wrote_at: datetime | None = None
         """When a write of a caller, or a trial of one, last got through."""
         self._trial: asyncio.Task[None] | None = None
@@ -264,6 +266,8 @@ class Database:
         self._tell(tx)
 
     def _tell(self, tx: Tx) -> None:
+        if self.on_commit is not None:
+            self.on_commit()
         if tx.topics or tx.ready:
             self._publisher.publish(tx.topics, tx.ready)
 

@@ -298,6 +298,7 @@ class LogLineRow(NamedTuple):
     at: datetime
     text: str
     fields: JsonText | None
+    call: int
 
 
 class EventRow(NamedTuple):

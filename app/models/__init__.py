@@ -9,6 +9,7 @@ rebuilt on each call 2,639.
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
+from app.models.changes import ChangeFeed, NewChanges, NumberedChanges
 from app.models.idempotency_keys import AnsweredKey
 from app.models.log_lines import LogLine
 from app.models.queues import Event, EventWait, Queue, QueueWorker
@@ -30,12 +31,15 @@ __all__ = [
     "AnsweredKey",
     "ApiKey",
     "Base",
+    "ChangeFeed",
     "Checkpoint",
     "Event",
     "EventDelivery",
     "EventWait",
     "LateReport",
     "LogLine",
+    "NewChanges",
+    "NumberedChanges",
     "Queue",
     "QueueWorker",
     "Schedule",

@@ -41,6 +41,9 @@ class LogLine(Base):
     )
     text: Mapped[str] = mapped_column(comment="Up to 16 KiB of UTF-8; may be empty")
     fields: Mapped[JsonText | None] = mapped_column(comment="As given, kept as text; NULL: none")
+    call: Mapped[int] = mapped_column(
+        SmallInteger, server_default="0", comment="Which of the calls it came with that were stored by one statement"
+    )
 
     __table_args__ = (
         CheckConstraint("workflow_run_id IS NOT NULL OR task_id IS NOT NULL", name="of_something"),

@@ -71,11 +71,11 @@ append_to_task = batched(_append_to_tasks, LINES_A_BATCH)
 async def _insert(
     tx: Tx, appends: Sequence[Append], owner: str, insert: Insert, not_found: Callable[[UUID], NotFound]
 ) -> Sequence[Reply | Refusal]:
-    lines = [(append.owner, line) for append in appends for line in append.body.lines]
+    lines = [(append.owner, call, line) for call, append in enumerate(appends) for line in append.body.lines]
     rows: list[Parameters] = []
-    for place, (owner_id, line) in enumerate(lines):
+    for place, (owner_id, call, line) in enumerate(lines):
         text, is_truncated = cut_text(line.text)
-        row: dict[str, Storable] = {owner: owner_id, "place": place, "level": LEVELS.index(line.level)}
+        row: dict[str, Storable] = {owner: owner_id, "place": place, "call": call, "level": LEVELS.index(line.level)}
         rows.append(row | {"text": text, "is_truncated": is_truncated, "at": line.at, "fields": line.fields or None})
     found = await insert(tx, sorted({append.owner for append in appends}), rows)
     return [

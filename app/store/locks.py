@@ -79,6 +79,9 @@ class Rank(IntEnum):
     """Rows that the housekeeping leaves out."""
     api_keys = 15
     """Nothing else is locked with them."""
+    change_feed = 16
+    """The one row of the feed: who gives positions (the function `number_changes`, alone in its transaction) and who
+    forgets old changes take turns. What writes changes only inserts, and waits for neither."""
 
     @property
     def held(self) -> Lock:

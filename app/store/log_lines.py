@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     BigInteger,
     ColumnElement,
     DateTime,
@@ -31,15 +32,21 @@ from app.domain.cursors import LinePosition
 from app.domain.records import LogLineRow
 from app.models import LogLine, Task, WorkflowRun
 from app.store.locks import Rank
-from app.store.parts import Query
+from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like
 from app.store.sizes import BYTES_MOST, size_of
 
 SCANNED_MOST = 10_000
 """How many lines a statement looks at to find those that match."""
-_GIVEN = ("level", "is_truncated", "at", "text", "fields")
+_GIVEN = ("level", "is_truncated", "at", "text", "fields", "call")
 _INSERTED = ("workflow_run_id", "task_id", "attempt", *_GIVEN)
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
+
+
+def _given_by(item: CTE) -> tuple[Expression, ...]:
+    """Return what is stored of each line as it was given; one without a time has that of the append."""
+    given = {name: item.c[name] for name in _GIVEN} | {"at": func.coalesce(item.c.at, func.now())}
+    return tuple(given[name] for name in _GIVEN)
 
 
 def _append_to_tasks() -> Query:
@@ -53,7 +60,14 @@ def _append_to_tasks() -> Query:
         .cte("owner")
     )
     values = (owner.c.workflow_run_id, owner.c.task_id, owner.c.attempt)
-    given = (item.c.level, item.c.is_truncated, func.coalesce(item.c.at, func.now()), item.c.text, item.c.fields)
+    given = (
+        item.c.level,
+        item.c.is_truncated,
+        func.coalesce(item.c.at, func.now()),
+        item.c.text,
+        item.c.fields,
+        item.c.call,
+    )
     lines = select(*values, *given).join_from(item, owner, owner.c.task_id == item.c.task_id).order_by(item.c.place)
     inserted = insert(LogLine).from_select(_INSERTED, lines).cte("inserted")
     return select(owner.c.task_id).add_cte(inserted).execution_options(locks=Rank.tasks)
@@ -81,7 +95,14 @@ def _append_to_runs() -> Query:
         .cte("owner")
     )
     names = ("workflow_run_id", "attempt", *_GIVEN)
-    given = (item.c.level, item.c.is_truncated, func.coalesce(item.c.at, func.now()), item.c.text, item.c.fields)
+    given = (
+        item.c.level,
+        item.c.is_truncated,
+        func.coalesce(item.c.at, func.now()),
+        item.c.text,
+        item.c.fields,
+        item.c.call,
+    )
     is_of = owner.c.workflow_run_id == item.c.workflow_run_id
     lines = select(owner.c.workflow_run_id, owner.c.attempt, *given).join_from(item, owner, is_of)
     inserted = insert(LogLine).from_select(names, lines.order_by(item.c.place)).cte("inserted")

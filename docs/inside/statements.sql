@@ -53,6 +53,50 @@ SET revoked_at=coalesce(api_keys.revoked_at, now())
 WHERE api_keys.name = %(of_name)s::VARCHAR
 RETURNING api_keys.api_key_id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.revoked_at;
 
+-- changes._NUMBER
+SELECT number_changes(%(most)s::INTEGER) AS number_changes_1;
+
+-- changes._REACH
+SELECT change_feed.newest, change_feed.oldest
+FROM change_feed;
+
+-- changes._LIST
+SELECT changes.last_position, changes.change_count, changes.kind, changes.at, changes.changes
+FROM changes
+WHERE changes.last_position > %(after)s::BIGINT
+ORDER BY changes.last_position
+LIMIT %(most)s::INTEGER;
+
+-- changes._LOCK
+SELECT change_feed.newest
+FROM change_feed
+ORDER BY change_feed.is_only
+FOR UPDATE;
+
+-- changes._FORGET
+WITH first AS (
+    SELECT changes.last_position AS last_position, changes.at AS at
+    FROM changes
+    ORDER BY changes.last_position
+    LIMIT %(most)s::INTEGER
+)
+DELETE
+FROM changes
+WHERE changes.last_position <= (
+    SELECT max(first.last_position) AS max_1
+    FROM first
+    WHERE first.last_position < coalesce((
+        SELECT min(first.last_position) AS min_1
+        FROM first
+        WHERE first.at >= statement_timestamp() - %(keep)s * CAST(%(param_1)s::INTERVAL AS INTERVAL)
+    ), %(coalesce_1)s::BIGINT)
+)
+RETURNING changes.last_position;
+
+-- changes._MOVE_OLDEST
+UPDATE change_feed
+SET oldest=%(first_kept)s::BIGINT;
+
 -- checkpoints._PUT
 WITH item AS (
     SELECT row.task_id AS task_id, row.name AS name, row.state AS state, row.is_outcome AS is_outcome, row.attempt AS
@@ -1159,9 +1203,9 @@ ORDER BY late_reports.late_report_id;
 -- log_lines._APPEND_TO_TASKS
 WITH item AS (
     SELECT row.task_id AS task_id, row.level AS level, row.is_truncated AS is_truncated, row.at AS at, row.text AS text,
-        row.fields AS fields, row.place AS place
+        row.fields AS fields, row.call AS call, row.place AS place
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, level SMALLINT, is_truncated BOOLEAN,
-        at TIMESTAMP WITH TIME ZONE, text TEXT, fields JSON, place BIGINT)
+        at TIMESTAMP WITH TIME ZONE, text TEXT, fields JSON, call SMALLINT, place BIGINT)
 ), owner AS (
     SELECT tasks.task_id AS task_id, tasks.workflow_run_id AS workflow_run_id, tasks.attempt AS attempt
     FROM tasks
@@ -1169,10 +1213,10 @@ WITH item AS (
     ORDER BY tasks.task_id
     FOR KEY SHARE
 ), inserted AS (
-    INSERT INTO log_lines (workflow_run_id, task_id, attempt, level, is_truncated, at, text, fields)
+    INSERT INTO log_lines (workflow_run_id, task_id, attempt, level, is_truncated, at, text, fields, call)
     SELECT owner.workflow_run_id AS workflow_run_id, owner.task_id AS task_id, owner.attempt AS attempt, item.level AS
         level, item.is_truncated AS is_truncated, coalesce(item.at, now()) AS coalesce_1, item.text AS text, item.fields
-        AS fields
+        AS fields, item.call AS call
     FROM item
     JOIN owner ON owner.task_id = item.task_id
     ORDER BY item.place
@@ -1183,9 +1227,9 @@ FROM owner;
 -- log_lines._APPEND_TO_RUNS
 WITH item AS (
     SELECT row.workflow_run_id AS workflow_run_id, row.level AS level, row.is_truncated AS is_truncated, row.at AS at,
-        row.text AS text, row.fields AS fields, row.place AS place
+        row.text AS text, row.fields AS fields, row.call AS call, row.place AS place
     FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, level SMALLINT, is_truncated
-        BOOLEAN, at TIMESTAMP WITH TIME ZONE, text TEXT, fields JSON, place BIGINT)
+        BOOLEAN, at TIMESTAMP WITH TIME ZONE, text TEXT, fields JSON, call SMALLINT, place BIGINT)
 ), owner AS (
     SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.attempt AS attempt
     FROM workflow_runs
@@ -1193,9 +1237,10 @@ WITH item AS (
     ORDER BY workflow_runs.workflow_run_id
     FOR KEY SHARE
 ), inserted AS (
-    INSERT INTO log_lines (workflow_run_id, attempt, level, is_truncated, at, text, fields)
+    INSERT INTO log_lines (workflow_run_id, attempt, level, is_truncated, at, text, fields, call)
     SELECT owner.workflow_run_id AS workflow_run_id, owner.attempt AS attempt, item.level AS level, item.is_truncated AS
-        is_truncated, coalesce(item.at, now()) AS coalesce_1, item.text AS text, item.fields AS fields
+        is_truncated, coalesce(item.at, now()) AS coalesce_1, item.text AS text, item.fields AS fields, item.call AS
+        call
     FROM item
     JOIN owner ON owner.workflow_run_id = item.workflow_run_id
     ORDER BY item.place

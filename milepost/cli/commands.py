@@ -17,6 +17,7 @@ OF_CALLERS: Mapping[str, str] = {
     "runs": "milepost.cli.runs:app",
     "workflows": "milepost.cli.workflows:app",
     "worker": "milepost.cli.worker:work",
+    "tail": "milepost.cli.tail:tail_changes",
     "version": "milepost.cli.version:show_version",
 }
 OF_THE_SERVICE = ("serve", "migrate", "keys", "openapi")

@@ -11,6 +11,7 @@ from milepost.client.client import AsyncClient, Client
 from milepost.client.context import AsyncTaskContext, TaskContext
 from milepost.client.exceptions import (
     AttemptFailed,
+    ChangesForgotten,
     Conflict,
     CrossSite,
     Forbidden,
@@ -53,6 +54,7 @@ __all__ = [
     "AsyncClient",
     "AsyncTaskContext",
     "AttemptFailed",
+    "ChangesForgotten",
     "Client",
     "Conflict",
     "CrossSite",

@@ -39,6 +39,11 @@ class Call(Generic[T]):
         query = [(name, value) for name, value in parse_qsl(self.query) if name != "cursor"]
         return replace(self, query=urlencode([*query, ("cursor", cursor)]))
 
+    def behind(self, position: int) -> Self:
+        """Return the call for the changes that follow ``position``."""
+        query = [(name, value) for name, value in parse_qsl(self.query) if name != "after"]
+        return replace(self, query=urlencode([*query, ("after", position)]))
+
 
 class Sender(Protocol):
     """What sends calls and waits for their answers."""

@@ -1,5 +1,6 @@
 """The two clients: all operations on one of two transports."""
 
+from milepost.client.changes import ChangeCalls
 from milepost.client.logs import LogCalls
 from milepost.client.operations import OperationCalls
 from milepost.client.queues import QueueCalls
@@ -19,6 +20,7 @@ class Client(
     WorkerCalls,
     LogCalls,
     QueueCalls,
+    ChangeCalls,
     OperationCalls,
     Transport,
 ):
@@ -39,6 +41,7 @@ class AsyncClient(
     WorkerCalls,
     LogCalls,
     QueueCalls,
+    ChangeCalls,
     OperationCalls,
     AsyncTransport,
 ):

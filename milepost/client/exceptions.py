@@ -191,6 +191,10 @@ class CrossSite(RefusedError):
     """There are no API keys, and the service was not called by a name of its own."""
 
 
+class ChangesForgotten(RefusedError):
+    """The changes behind this position are not kept any more; ``problem["oldest"]`` is the first that is."""
+
+
 class HeaderRepeated(RefusedError):
     """A header stands twice that can only mean one thing."""
 
@@ -227,6 +231,7 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
     "attempt-failed": AttemptFailed,
     "workflow-exists": WorkflowExists,
     "precondition-failed": PreconditionFailed,
+    "changes-forgotten": ChangesForgotten,
     "payload-too-large": PayloadTooLarge,
     "unsupported-media-type": UnsupportedMediaType,
     "validation-failed": ValidationFailed,

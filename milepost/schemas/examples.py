@@ -263,3 +263,19 @@ EXPLANATION: Example = {
     ],
     "more": 0,
 }
+
+CHANGE: Example = {
+    "position": 48213,
+    "at": "2026-01-31T02:00:05.120000Z",
+    "kind": "task",
+    "verb": "claimed",
+    "id": "0197c2a4-6a00-7b10-8000-1f2e3d4c5b6a",
+    "workflow_run_id": "0197c2a4-5b1e-7c3d-9f00-6a1b2c3d4e5f",
+    "workflow_name": "nightly_etl",
+    "queue": "default",
+    "status": "running",
+    "attempt": 1,
+    "revision": 2,
+    "reason": None,
+    "actor": "worker-7@db1",
+}

@@ -43,3 +43,10 @@ class ConflictProblem(Problem):
     """The resource as it stands; null where there is none."""
     allowed: list[str] = Field(default_factory=list, examples=[["delete"]])
     """What it can do from there: statuses first, then verbs."""
+
+
+class ForgottenProblem(Problem):
+    """A refusal because what was asked for is not kept any more."""
+
+    oldest: int = Field(examples=[48213])
+    """The first position that is kept."""

@@ -11,7 +11,9 @@ import milepost
 from app.errors import PROBLEMS
 from milepost.client import AsyncClient, Client, MilepostError, fields
 from milepost.client.calls import Operation
+from milepost.client.changes import ChangeFields, Following
 from milepost.client.exceptions import REFUSALS
+from milepost.schemas.changes import ChangeFilter
 from milepost.schemas.logs import LogLineAppend, LogQuery
 from milepost.schemas.progress import ProgressReport
 from milepost.schemas.queues import QueueSettings, QueueUpdate
@@ -24,7 +26,7 @@ def operations(document: dict[str, Any]) -> set[str]:
 
 
 def methods(client: type) -> set[str]:
-    return {name for name, _ in inspect.getmembers(client, lambda member: isinstance(member, Operation))}
+    return {name for name, _ in inspect.getmembers(client, lambda member: isinstance(member, Operation | Following))}
 
 
 class TestOperations:
@@ -51,6 +53,7 @@ class TestArguments:
             (fields.LogLineFields, LogLineAppend),
             (fields.LogQueryFields, LogQuery),
             (fields.QueueFields, QueueSettings),
+            (ChangeFields, ChangeFilter),
             (fields.QueueFields, QueueUpdate),
         ],
     )
