@@ -199,7 +199,7 @@ class Executions:
     def _tell_parent(self, run: Execution, end: RunEnd) -> None:
         parent, step, child = run.row.parent_workflow_run_id, run.row.parent_step, run.row.parent_child
         if parent is not None and step is not None and child is not None:
-            self._ahead.append((parent, EndChild(step, child, end.status, end.result)))
+            self._ahead.append((parent, EndChild(step, child, end.status, end.result, end.error)))
 
     async def list_children(self, workflow_run_id: UUID, paths: Sequence[str] | None = None) -> Sequence[UUID]:
         """Return the open runs that these steps of a run, or any of its steps, have started; those locked, with all."""
@@ -284,9 +284,14 @@ class Executions:
             workflow = await workflows_store.share_workflow(self.tx, child.workflow, None)
             self._begun += 1
             if workflow is None or is_too_deep or self._begun > NEW_RUNS_MOST:
-                why = "there is no such workflow" if workflow is None else "too many runs start runs of their own"
-                error = {"error": {"name": "ChildNotStarted", "message": f"{child.workflow}: {why}"}}
-                self._ahead.append((run.workflow_run_id, EndChild(child.path, child.child, RunStatus.failed, error)))
+                why = (
+                    "no workflow of this name is registered"
+                    if workflow is None
+                    else "too many runs start runs of their own"
+                )
+                error = {"name": "ChildNotStarted", "message": f"{child.workflow}: {why}"}
+                ended = EndChild(child.path, child.child, RunStatus.failed, {"error": error}, error)
+                self._ahead.append((run.workflow_run_id, ended))
                 continue
             start = ExecutionStart(
                 workflow,

@@ -14,6 +14,7 @@ from app.db.engine import Database, Parameters, Tx
 from app.domain.cursors import read_name, read_offset, write_name, write_offset
 from app.domain.highway.compiler.graphs import make_graph
 from app.domain.highway.compiler.plan import Plan
+from app.domain.highway.document.children import find_children
 from app.domain.highway.document.differences import compare_documents
 from app.domain.highway.document.findings import Finding
 from app.domain.highway.document.texts import VERSION, DocumentUnreadable, read_yaml, write_yaml
@@ -60,8 +61,8 @@ class Registration:
     caller: Caller
     key: IdempotencyKey | None = None
 
-    def row(self) -> Parameters:
-        """Return what is stored of it."""
+    def row(self, warnings: Sequence[Finding]) -> Parameters:
+        """Return what is stored of it, with more ``warnings`` than its examination has."""
         return {
             "workflow_id": uuid7(),
             "workflow_name": self.plan.name,
@@ -71,7 +72,7 @@ class Registration:
             "document": self.sent.value,
             "source": self.sent.source,
             "media_type": self.sent.media_type,
-            "warnings": [asdict(finding) for finding in self.examined.warnings],
+            "warnings": [asdict(finding) for finding in (*self.examined.warnings, *warnings)],
             "created_by": self.caller.name,
         }
 
@@ -128,8 +129,9 @@ async def _register_new(tx: Tx, registrations: Sequence[Registration]) -> Sequen
 
 async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
     plan = registration.plan
+    warnings = await _find_unregistered(tx, registration)
     while True:
-        if (new := await workflows_store.insert_workflow(tx, registration.row())) is not None:
+        if (new := await workflows_store.insert_workflow(tx, registration.row(warnings))) is not None:
             await keep_schedule_of_definition(tx, new, registration.sent.value)
             keep_plan(new.workflow_id, plan)
             return Reply(_write(new))
@@ -141,6 +143,18 @@ async def _register(tx: Tx, registration: Registration) -> Reply | Refusal:
         f"version {plan.version} of {plan.name} is registered with other content; give the new one a new version",
         current=read_workflow(row),
     )
+
+
+async def _find_unregistered(tx: Tx, registration: Registration) -> Sequence[Finding]:
+    """Return a warning for each child workflow that nobody has registered yet; starting it would fail its step."""
+    children = dict(find_children(registration.sent.value))
+    names = set(children.values()) - {registration.plan.name}
+    known = await workflows_store.list_registered_names(tx, names) if names else ()
+    return [
+        Finding("unregistered_child", pointer, f"no workflow {name} is registered; register it before this one runs")
+        for pointer, name in sorted(children.items())
+        if name in names.difference(known)
+    ]
 
 
 def _write(row: VersionRow | WorkflowRow) -> bytes:

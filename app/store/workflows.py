@@ -1,9 +1,9 @@
 """SQL of registered definitions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, bindparam, delete, literal, select, true
+from sqlalchemy import ARRAY, BigInteger, Text, any_, bindparam, delete, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Parameters, Record, Tx
@@ -60,6 +60,18 @@ _GET_NEWEST = _newest_of(_ALL)
 async def get_workflow(tx: Tx, name: str, version: str | None) -> WorkflowRow | None:
     """SELECT a version with its document, or the newest."""
     return await _fetch_one(tx, WorkflowRow, _GET, _GET_NEWEST, name, version)
+
+
+_LIST_NAMES = (
+    select(Workflow.workflow_name)
+    .where(Workflow.workflow_name == any_(bindparam("names", type_=ARRAY(Text))))
+    .distinct()
+)
+
+
+async def list_registered_names(tx: Tx, names: Collection[str]) -> Sequence[str]:
+    """SELECT those of the names that workflows are registered under."""
+    return await tx.fetch_values(_LIST_NAMES, {"names": list(names)})
 
 
 _SHARE = _version_of(_SHORT).with_for_update(key_share=True, read=True).execution_options(locks=Rank.workflows)

@@ -245,6 +245,7 @@ class ScriptChild(Body):
     child: Annotated[str, Field(min_length=1, max_length=10_000, description="Which child.", examples=["summaries"])]
     status: ChildStatus
     result: JsonValue = None
+    error: JsonValue = Field(default=None, description="Why it did not complete; told by the step that waits for it.")
 
 
 class ScriptAdvance(Body):

@@ -202,7 +202,7 @@ class TestFail:
         assert (ended["status"], ended["error"]["step"], ended["error"]["message"]) == (
             "failed",
             "a",
-            "Broken: it broke",
+            "a: Broken: it broke",
         )
 
     async def test_repeat_is_answered_the_same(self, client: httpx.AsyncClient) -> None:

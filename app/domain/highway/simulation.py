@@ -191,7 +191,9 @@ def read_action(action: Mapping[str, Json]) -> Action:
         case "event":
             return EmitEvent(action["event"], action.get("payload"))
         case "child":
-            return EndChild(action["task"], action["child"], action["status"], action.get("result"))
+            return EndChild(
+                action["task"], action["child"], action["status"], action.get("result"), action.get("error")
+            )
         case "cancel":
             return Cancel()
     raise ActionRefused(f"there is no action {action['do']!r}")

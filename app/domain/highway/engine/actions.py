@@ -54,6 +54,8 @@ class EndChild:
     child: str
     status: str
     result: Json = None
+    error: Json = None
+    """Why it did not complete."""
 
 
 @dataclass(frozen=True, slots=True)

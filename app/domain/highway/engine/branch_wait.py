@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from app.domain.highway.compiler.plan import Need
 from app.domain.highway.engine.branches import complete_branches
+from app.domain.highway.engine.causes import CAUSE, caused_by, describe_failure
 from app.domain.highway.engine.standings import standing
 from app.domain.highway.engine.state import UNSUCCESSFUL, StepState
 from app.domain.highway.engine.steps import complete, fail, mark_started, timed_out
@@ -33,7 +34,9 @@ def look_at_fork(turn: Turn, state: StepState) -> bool:
     if fork.is_open or fork.facts.get("open", 0):
         return False
     if fork.status in UNSUCCESSFUL or fork.facts.get("failed"):
-        fail(turn, state, {"name": "BranchFailed", "message": f"a branch of {fork.path} did not succeed"})
+        cause = fork.facts.get(CAUSE)
+        error = describe_failure(turn, "BranchFailed", cause, f"a branch of {fork.path} did not succeed")
+        fail(turn, state, error, **caused_by(cause))
     else:
         complete_branches(turn, state, fork)
     return True

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from app.domain.highway.engine.causes import CAUSE, describe_failure
 from app.domain.highway.engine.events import DROPPED, fail_waits
 from app.domain.highway.engine.run_retry import as_waiting, begin_anew, reopen_scope
 from app.domain.highway.engine.sizes import SIZE, is_too_large, size_together, too_large
@@ -78,7 +79,7 @@ def end_branch(turn: Turn, container: StepState, region: str, *, has_failed: boo
         look_at_dependents(turn, state)
     elif not state.facts["open"] and state.is_open:
         if state.facts["failed"]:
-            fail(turn, state, {"name": "BranchFailed", "message": "a branch failed"})
+            fail(turn, state, describe_failure(turn, "BranchFailed", state.facts.get(CAUSE), "a branch failed"))
         else:
             complete_branches(turn, state, state)
 
@@ -127,7 +128,8 @@ def _reopen_fork(turn: Turn, fork: StepState) -> None:
     Nor is a branch open any more whose last step completed in the action that ended the run, uncounted.
     """
     reopened = _count_reopened(turn, fork, fork.facts.get("begun", ()))
-    turn.draft.put(replace(fork, facts={**fork.facts, "open": reopened, "failed": False}))
+    kept = {name: value for name, value in fork.facts.items() if name != CAUSE}
+    turn.draft.put(replace(fork, facts={**kept, "open": reopened, "failed": False}))
 
 
 def _count_reopened(turn: Turn, container: StepState, begun: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ action that the mark brings about. Together the turns come to the same as one ac
 from dataclasses import replace
 from math import inf
 
+from app.domain.highway.engine.causes import CAUSE, describe_failure
 from app.domain.highway.engine.run_retry import as_waiting, begin_anew, reopen_scope
 from app.domain.highway.engine.sizes import SIZE, is_too_large, size_together
 from app.domain.highway.engine.state import StepState
@@ -101,7 +102,7 @@ def end_iteration(turn: Turn, loop: StepState, region: str, go_on: Phase, *, has
     if state.facts["open"] or has_more(turn, state):
         return
     if state.facts["failed"]:
-        fail(turn, state, {"name": "IterationFailed", "message": "an iteration failed"})
+        fail(turn, state, describe_failure(turn, "IterationFailed", state.facts.get(CAUSE), "an iteration failed"))
     else:
         go_on(turn, state)
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from app.domain.highway.engine.causes import describe_failure, find_cause
 from app.domain.highway.engine.effects import RunEnd
 from app.domain.highway.engine.sizes import is_too_large, size_together, too_large
 from app.domain.highway.engine.state import Frame, StepState
 from app.domain.highway.engine.steps import begin_scope, drop
 from app.domain.highway.engine.turn import Turn
-from app.domain.highway.language.paths import TOP
-from app.domain.json_texts import Json
+from app.domain.highway.language.paths import TOP, scope_of
 from milepost.schemas.steps import StepStatus
 from milepost.schemas.workflow_runs import RunStatus
 
@@ -63,18 +63,15 @@ def end_top(turn: Turn, *, has_failed: bool) -> None:
         status = RunStatus.failed if is_large else RunStatus.completed
         finish_run(turn, RunEnd(status, None if is_large else results, error))
         return
-    failed = [state for state in states.values() if state.status is StepStatus.failed]
-    at_fault = min(failed, key=lambda state: (state.completed_at or turn.now, state.path), default=None)
-    error = None if at_fault is None else {"name": "StepFailed", "step": at_fault.path, **_as_error(at_fault.error)}
-    reason = "upstream" if at_fault is None else None
-    finish_run(turn, RunEnd(RunStatus.failed, results or None, error, reason))
-
-
-def _as_error(error: Json) -> dict[str, Json]:
-    if isinstance(error, Mapping):
-        message = f"{error.get('name') or error.get('type') or 'error'}: {error.get('message', '')}"
-        return {"message": message, "cause": dict(error)}
-    return {"message": str(error)}
+    cause = find_cause(states.values())
+    if cause is None:
+        finish_run(turn, RunEnd(RunStatus.failed, results or None, None, "upstream"))
+        return
+    told = describe_failure(turn, "StepFailed", cause, f"{cause} failed")
+    at_fault = turn.draft.find(scope_of(cause), cause)
+    if at_fault is not None and isinstance(at_fault.error, Mapping):
+        told["cause"] = dict(at_fault.error)
+    finish_run(turn, RunEnd(RunStatus.failed, results or None, told))
 
 
 def _only_of(names: Mapping[str, str], kept: frozenset[str]) -> dict[str, str]:

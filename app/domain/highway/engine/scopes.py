@@ -1,8 +1,11 @@
 """How scopes end: branches, iterations and the run itself."""
 
+from dataclasses import replace
+
 from app.domain.highway.compiler.plan import Region
 from app.domain.highway.compiler.planner import is_stray
 from app.domain.highway.compiler.precedence import find_held
+from app.domain.highway.engine.causes import CAUSE, caused_by, find_cause
 from app.domain.highway.engine.run import end_top
 from app.domain.highway.engine.state import StepState
 from app.domain.highway.engine.steps import set_aside
@@ -24,20 +27,22 @@ def look_at_scope(turn: Turn, path: str, region: str, name: str) -> None:
         state.status in _LEAF_FAILURES and steps[turn.step_of(state).name].is_leaf for state in states.values()
     )
     scope = turn.plan.region(region).scopes[name]
-    if scope.container is not None:
-        _end_inside(turn, scope_of(path), region, has_failed=has_failed)
-    elif region != TOP:
-        _end_inside(turn, loop_of(region), region, has_failed=has_failed)
-    else:
+    if scope.container is None and region == TOP:
         end_top(turn, has_failed=has_failed)
+        return
+    cause = find_cause(states.values()) if has_failed else None
+    _end_inside(turn, loop_of(region) if scope.container is None else scope_of(path), region, has_failed, cause)
 
 
-def _end_inside(turn: Turn, path: str, region: str, *, has_failed: bool) -> None:
-    """Tell the step at ``path`` that a branch or an iteration in it is over."""
+def _end_inside(turn: Turn, path: str, region: str, has_failed: bool, cause: str | None) -> None:
+    """Tell the step at ``path`` that a branch or an iteration in it is over, and which step made that fail."""
     state = turn.draft.find(scope_of(path), path)
     end_inside = None if state is None else turn.operators[state.operator].end_inside
-    if state is not None and end_inside is not None:
-        end_inside(turn, state, region, has_failed=has_failed)
+    if state is None or end_inside is None:
+        return
+    if cause is not None and CAUSE not in state.facts:
+        turn.draft.put(state := replace(state, facts={**state.facts, **caused_by(cause)}))
+    end_inside(turn, state, region, has_failed=has_failed)
 
 
 def _skip_strays(turn: Turn, region: Region, path: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.highway.engine.actions import Action, ActionRefused, Cancel, Complete, Due, EndChild, Fail, Retry, Start
 from app.domain.highway.engine.advance import act
+from app.domain.highway.engine.effects import RunEnd
 from app.domain.highway.engine.state import RunFacts, State, merge
 from app.domain.highway.simulation import show
 from milepost.schemas.workflow_runs import RunStatus
@@ -39,6 +40,7 @@ class Run:
         self.state = State(RunFacts({}, {"ds": "2025-01-15"}, started_at=BEGAN))
         self.args: dict[str, Any] = {}
         self.attempts: dict[str, int] = {}
+        self.end: RunEnd | None = None
         self.take(Start())
 
     def take(self, *actions: Action) -> Step:
@@ -46,6 +48,7 @@ class Run:
         for action in actions:
             outcome = act(self.plan, self.state, action, self.now)
             merge(self.state, outcome.changes)
+            self.end = outcome.effects.run or self.end
             self.args |= {item.path: item.args for item in outcome.effects.runnable}
             self.attempts |= {item.path: item.attempt for item in outcome.effects.runnable}
         return brief(show([outcome.effects]))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from app.domain.error_lines import error_line
 from app.domain.highway.engine.actions import ActionRefused, EndChild
 from app.domain.highway.engine.effects import Child
 from app.domain.highway.engine.run_retry import begin_anew
@@ -17,6 +18,11 @@ from milepost.schemas.steps import StepStatus
 
 _UNSTORABLE_CHILD = {"status": StepStatus.failed.value, "result": None}
 """What a child came to that completed with what cannot be kept in its parent, for that is nested too deep."""
+
+_ERRORS = "errors"
+"""Fact of such a step: in a line each, why children did not complete."""
+_TOLD_MOST = 10
+"""How many of them its own error names."""
 
 
 def start(turn: Turn, state: StepState) -> None:
@@ -52,7 +58,9 @@ def end_child(turn: Turn, state: StepState, end: EndChild) -> None:
     of_child = {"status": end.status, "result": end.result} if is_storable else _UNSTORABLE_CHILD
     size = state.facts.get(SIZE, 0) + size_of({end.child: of_child})
     ended = {**known, end.child: {**of_child, "result": None} if is_too_large(size) else of_child}
-    counted = {"open": len(children) - len(ended), "children": ended, SIZE: size}
+    line = error_line(end.error)
+    errors = {**state.facts.get(_ERRORS, {}), end.child: line} if line else state.facts.get(_ERRORS, {})
+    counted = {"open": len(children) - len(ended), "children": ended, SIZE: size, _ERRORS: errors}
     after = replace(state, facts={**state.facts, **counted})
     turn.draft.put(after)
     if len(ended) < len(children):
@@ -66,7 +74,9 @@ def end_child(turn: Turn, state: StepState, end: EndChild) -> None:
         return
     write_result(turn, after, result)
     failed = [name for name, child in result.items() if child["status"] != StepStatus.completed]
-    fail(turn, after, {"name": "ChildFailed", "message": f"not completed: {', '.join(failed)}"})
+    told = "; ".join(f"{name} ({errors[name]})" if name in errors else name for name in failed[:_TOLD_MOST])
+    more = f"; and {len(failed) - _TOLD_MOST} more" if len(failed) > _TOLD_MOST else ""
+    fail(turn, after, {"name": "ChildFailed", "message": f"not completed: {told}{more}"})
 
 
 def _results_of_children(turn: Turn, state: StepState) -> dict[str, Json]:

@@ -1,6 +1,7 @@
 """Joins: steps that end by how others have ended."""
 
 from app.domain.highway.compiler.plan import Step
+from app.domain.highway.engine.causes import caused_by, describe_failure, find_cause
 from app.domain.highway.engine.rules import judge_join
 from app.domain.highway.engine.run_retry import begin_anew
 from app.domain.highway.engine.standings import standing
@@ -23,7 +24,10 @@ def start(turn: Turn, state: StepState) -> None:
                 if not is_kept_out(turn, state):
                     complete(turn, state)
         case StepStatus.failed:
-            fail(turn, state, {"name": "JoinFailed", "message": "a step that is joined did not succeed"})
+            found = [turn.find(state, need.step) for need in step.joins]
+            cause = find_cause(other for other in found if other is not None)
+            error = describe_failure(turn, "JoinFailed", cause, "a step that is joined did not succeed")
+            fail(turn, state, error, **caused_by(cause))
         case status:
             set_aside(turn, state, status)
 
