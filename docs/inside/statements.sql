@@ -2310,9 +2310,10 @@ SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.status AS
     workflow_runs.schedule_id AS schedule_id, workflow_runs.cancel_requested_at AS cancel_requested_at,
     workflow_runs.cancel_due_at AS cancel_due_at, workflow_runs.paused_at AS paused_at, workflow_runs.deadline_at AS
     deadline_at, workflow_runs.heartbeat_seconds AS heartbeat_seconds, workflow_runs.heartbeat_expires_at AS
-    heartbeat_expires_at, workflow_runs.created_at AS created_at, workflow_runs.started_at AS started_at,
-    workflow_runs.completed_at AS completed_at, clock_timestamp() AS now, workflow_executions.deadline_at AS
-    execution_deadline_at, schedules.max_active_runs AS max_active_runs
+    heartbeat_expires_at, workflow_runs.expected_by AS expected_by, workflow_runs.late_at AS late_at,
+    workflow_runs.created_at AS created_at, workflow_runs.started_at AS started_at, workflow_runs.completed_at AS
+    completed_at, clock_timestamp() AS now, workflow_executions.deadline_at AS execution_deadline_at,
+    schedules.max_active_runs AS max_active_runs
 FROM workflow_runs
 LEFT OUTER JOIN workflow_executions ON workflow_executions.workflow_run_id = workflow_runs.workflow_run_id
 LEFT OUTER JOIN schedules ON schedules.schedule_id = workflow_runs.schedule_id
@@ -2854,6 +2855,11 @@ FROM workflows
 WHERE workflows.workflow_name = %(name)s::VARCHAR
 ORDER BY workflows.sequence DESC
 LIMIT %(param_1)s::INTEGER;
+
+-- workflows._LIST_NAMES
+SELECT DISTINCT workflows.workflow_name
+FROM workflows
+WHERE workflows.workflow_name = ANY (%(names)s::TEXT[]);
 
 -- workflows._SHARE
 SELECT workflows.workflow_id, workflows.workflow_name, workflows.workflow_version, workflows.workflow_hash,

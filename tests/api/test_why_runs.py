@@ -76,6 +76,15 @@ class TestTracked:
         await do(client, await first(client, run, "heartbeat_due"))
         await only(client, run, "being_worked")
 
+    async def test_late(self, client: httpx.AsyncClient) -> None:
+        run = await run_in(client, "running", expected_by="2026-01-31T09:30:00Z")
+        assert await codes(client, run) == ["late", "being_worked"]
+        reason = await first(client, run, "late")
+        assert "expected by 2026-01-31T09:30:00Z" in reason["text"]
+        assert reason["since"] is not None
+        await client.patch(address(run), json={"status": "completed"})
+        await only(client, run, "ended")
+
     async def test_deadline_is_near(self, client: httpx.AsyncClient, database: Database) -> None:
         run = await run_in(client, "running", deadline_seconds=3600)
         await only(client, run, "being_worked")

@@ -93,6 +93,8 @@ class ExplainedRun(NamedTuple):
     deadline_at: datetime | None
     heartbeat_seconds: float | None
     heartbeat_expires_at: datetime | None
+    expected_by: datetime | None
+    late_at: datetime | None
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None

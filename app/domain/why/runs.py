@@ -107,6 +107,13 @@ def _held_by_schedule(view: RunView) -> Iterator[Saying]:
         yield Saying(text, subject, run.created_at, fix=fix)
 
 
+def _late(view: RunView) -> Iterator[Saying]:
+    run = view.run
+    if view.is_open and run.late_at is not None:
+        expected = "" if run.expected_by is None else f": it was expected by {at(run.expected_by)}"
+        yield Saying(f"the run is late{expected}", _subject(view), run.late_at)
+
+
 def _heartbeat_due(view: RunView) -> Iterator[Saying]:
     run = view.run
     if run.heartbeat_expires_at is None or run.heartbeat_seconds is None:
@@ -189,6 +196,7 @@ RUN_RULES: Mapping[WhyCode, Rule[RunView]] = {
     WhyCode.run_paused: _run_paused,
     WhyCode.nobody_started_it: _nobody_started_it,
     WhyCode.held_by_schedule: _held_by_schedule,
+    WhyCode.late: _late,
     WhyCode.heartbeat_due: _heartbeat_due,
     WhyCode.deadline_near: _deadline_near,
     WhyCode.circuit_open: _circuit_open,
