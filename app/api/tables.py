@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.domain.json_texts import JsonText, write_json
-from app.domain.log_lines import write_line
 from app.domain.text_tables import write_facts, write_table
+from milepost.lines import write_line
 from milepost.schemas.logs import LogPage
 from milepost.schemas.queues import EventPage, QueuePage
 from milepost.schemas.steps import RunWarningPage, WorkflowStepPage

@@ -60,14 +60,7 @@ def _append_to_tasks() -> Query:
         .cte("owner")
     )
     values = (owner.c.workflow_run_id, owner.c.task_id, owner.c.attempt)
-    given = (
-        item.c.level,
-        item.c.is_truncated,
-        func.coalesce(item.c.at, func.now()),
-        item.c.text,
-        item.c.fields,
-        item.c.call,
-    )
+    given = _given_by(item)
     lines = select(*values, *given).join_from(item, owner, owner.c.task_id == item.c.task_id).order_by(item.c.place)
     inserted = insert(LogLine).from_select(_INSERTED, lines).cte("inserted")
     return select(owner.c.task_id).add_cte(inserted).execution_options(locks=Rank.tasks)
@@ -95,14 +88,7 @@ def _append_to_runs() -> Query:
         .cte("owner")
     )
     names = ("workflow_run_id", "attempt", *_GIVEN)
-    given = (
-        item.c.level,
-        item.c.is_truncated,
-        func.coalesce(item.c.at, func.now()),
-        item.c.text,
-        item.c.fields,
-        item.c.call,
-    )
+    given = _given_by(item)
     is_of = owner.c.workflow_run_id == item.c.workflow_run_id
     lines = select(owner.c.workflow_run_id, owner.c.attempt, *given).join_from(item, owner, is_of)
     inserted = insert(LogLine).from_select(names, lines.order_by(item.c.place)).cte("inserted")

@@ -39,7 +39,6 @@ from app.store.idempotency_keys import as_key_rows
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
-from app.store.reported_progress import REPORT, merge
 from milepost.schemas.tasks import TaskStatus
 from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
@@ -437,64 +436,6 @@ _LOCK_KEYS = (
 async def lock_run_keys(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     """SELECT which of ``ids`` exist, and keep them from being deleted."""
     return {*await tx.fetch_values(_LOCK_KEYS, {"ids": ids})}
-
-
-class BeatenRun(NamedTuple):
-    """A run whose clock was wound up."""
-
-    workflow_run_id: UUID
-    status: str
-    cancel_requested_at: datetime | None
-    heartbeat_seconds: float
-    heartbeat_expires_at: datetime | None
-
-
-_beat = rows_like(WorkflowRun, ("workflow_run_id",), *REPORT)
-_ticking = (
-    select(WorkflowRun.workflow_run_id)
-    .where(
-        WorkflowRun.workflow_run_id == _beat.c.workflow_run_id,
-        or_(
-            WorkflowRun.heartbeat_expires_at.is_not(None),
-            and_(_beat.c.report_clears.is_not(None), WorkflowRun.heartbeat_seconds.is_not(None)),
-        ),
-    )
-    .order_by(WorkflowRun.workflow_run_id)
-    .with_for_update(key_share=True, of=WorkflowRun)
-    .cte("ticking")
-)
-_merged = merge(WorkflowRun.reported_progress, _beat.c.report, _beat.c.report_clears)
-_moment = func.clock_timestamp(type_=WorkflowRun.__table__.c.updated_at.type)
-_winds_up = WorkflowRun.heartbeat_expires_at.is_not(None)
-_BEAT = (
-    update(WorkflowRun)
-    .where(
-        WorkflowRun.workflow_run_id == _ticking.c.workflow_run_id,
-        WorkflowRun.workflow_run_id == _beat.c.workflow_run_id,
-    )
-    .values(
-        heartbeat_expires_at=case((_winds_up, _moment + seconds(WorkflowRun.heartbeat_seconds))),
-        reported_progress=_merged.value,
-        revision=case((_merged.is_new, WorkflowRun.revision + 1), else_=WorkflowRun.revision),
-        updated_at=case((_merged.is_new, func.greatest(_moment, WorkflowRun.updated_at)), else_=WorkflowRun.updated_at),
-    )
-    .returning(
-        WorkflowRun.workflow_run_id,
-        WorkflowRun.status,
-        WorkflowRun.cancel_requested_at,
-        WorkflowRun.heartbeat_seconds,
-        WorkflowRun.heartbeat_expires_at,
-    )
-    .execution_options(locks=Rank.runs)
-)
-
-
-async def beat_runs(tx: Tx, rows: Sequence[Parameters]) -> Sequence[BeatenRun]:
-    """UPDATE the clocks of those runs that have one ticking, and what is reported, locked in the order of their ids.
-
-    Only reported progress that is new makes a revision.
-    """
-    return await tx.fetch(BeatenRun, _BEAT, as_rows(rows))
 
 
 _DELETE = (

@@ -1575,6 +1575,46 @@ FROM workflow_runs
 JOIN workflow_executions ON workflow_executions.workflow_run_id = workflow_runs.workflow_run_id
 WHERE workflow_runs.workflow_run_id = %(of_run)s::UUID AND workflow_executions.parent_step IS NOT NULL;
 
+-- run_heartbeats._BEAT
+WITH item AS (
+    SELECT row.workflow_run_id AS workflow_run_id, row.report AS report, row.report_clears AS report_clears
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, report JSONB, report_clears
+        BOOLEAN)
+), ticking AS (
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id
+    FROM workflow_runs, item
+    WHERE workflow_runs.workflow_run_id = item.workflow_run_id AND (workflow_runs.heartbeat_expires_at IS NOT NULL OR
+        item.report_clears IS NOT NULL AND workflow_runs.heartbeat_seconds IS NOT NULL)
+    ORDER BY workflow_runs.workflow_run_id
+    FOR NO KEY UPDATE OF workflow_runs
+)
+UPDATE workflow_runs
+SET reported_progress=CASE WHEN (item.report_clears IS NOT NULL AND CAST(workflow_runs.reported_progress AS JSONB) IS
+    DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null,
+    "unit": null, "message": null}'::jsonb ELSE coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null,
+    "total": null, "unit": null, "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit":
+    null, "message": null}'::jsonb)) THEN CAST(nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN
+    '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) AS JSON)
+    ELSE workflow_runs.reported_progress END, revision=CASE WHEN (item.report_clears IS NOT NULL AND
+    CAST(workflow_runs.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
+    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)) THEN
+    workflow_runs.revision + %(revision_1)s::BIGINT ELSE workflow_runs.revision END, heartbeat_expires_at=CASE WHEN
+    (workflow_runs.heartbeat_expires_at IS NOT NULL) THEN clock_timestamp() + workflow_runs.heartbeat_seconds *
+    CAST(%(param_1)s::INTERVAL AS INTERVAL) END, updated_at=CASE WHEN (item.report_clears IS NOT NULL AND
+    CAST(workflow_runs.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
+    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)) THEN
+    greatest(clock_timestamp(), workflow_runs.updated_at) ELSE workflow_runs.updated_at END
+FROM ticking, item
+WHERE workflow_runs.workflow_run_id = ticking.workflow_run_id AND workflow_runs.workflow_run_id = item.workflow_run_id
+RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.cancel_requested_at,
+    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at;
+
 -- schedules._NOW
 SELECT now() AS now_1;
 
@@ -2782,46 +2822,6 @@ FROM workflow_runs
 WHERE workflow_runs.workflow_run_id = ANY (%(ids)s::UUID[])
 ORDER BY workflow_runs.workflow_run_id
 FOR KEY SHARE;
-
--- workflow_runs._BEAT
-WITH item AS (
-    SELECT row.workflow_run_id AS workflow_run_id, row.report AS report, row.report_clears AS report_clears
-    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(workflow_run_id UUID, report JSONB, report_clears
-        BOOLEAN)
-), ticking AS (
-    SELECT workflow_runs.workflow_run_id AS workflow_run_id
-    FROM workflow_runs, item
-    WHERE workflow_runs.workflow_run_id = item.workflow_run_id AND (workflow_runs.heartbeat_expires_at IS NOT NULL OR
-        item.report_clears IS NOT NULL AND workflow_runs.heartbeat_seconds IS NOT NULL)
-    ORDER BY workflow_runs.workflow_run_id
-    FOR NO KEY UPDATE OF workflow_runs
-)
-UPDATE workflow_runs
-SET reported_progress=CASE WHEN (item.report_clears IS NOT NULL AND CAST(workflow_runs.reported_progress AS JSONB) IS
-    DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null,
-    "unit": null, "message": null}'::jsonb ELSE coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null,
-    "total": null, "unit": null, "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit":
-    null, "message": null}'::jsonb)) THEN CAST(nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN
-    '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
-    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) AS JSON)
-    ELSE workflow_runs.reported_progress END, revision=CASE WHEN (item.report_clears IS NOT NULL AND
-    CAST(workflow_runs.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
-    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
-    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)) THEN
-    workflow_runs.revision + %(revision_1)s::BIGINT ELSE workflow_runs.revision END, heartbeat_expires_at=CASE WHEN
-    (workflow_runs.heartbeat_expires_at IS NOT NULL) THEN clock_timestamp() + workflow_runs.heartbeat_seconds *
-    CAST(%(param_1)s::INTERVAL AS INTERVAL) END, updated_at=CASE WHEN (item.report_clears IS NOT NULL AND
-    CAST(workflow_runs.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
-    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
-    coalesce(CAST(workflow_runs.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)) THEN
-    greatest(clock_timestamp(), workflow_runs.updated_at) ELSE workflow_runs.updated_at END
-FROM ticking, item
-WHERE workflow_runs.workflow_run_id = ticking.workflow_run_id AND workflow_runs.workflow_run_id = item.workflow_run_id
-RETURNING workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.cancel_requested_at,
-    workflow_runs.heartbeat_seconds, workflow_runs.heartbeat_expires_at;
 
 -- workflow_runs._DELETE
 DELETE

@@ -15,6 +15,7 @@ ENTRY_POINTS = "milepost.commands"
 """The group of entry points by which a distribution adds commands."""
 OF_CALLERS: Mapping[str, str] = {
     "runs": "milepost.cli.runs:app",
+    "logs": "milepost.cli.log_lines:show_logs",
     "workflows": "milepost.cli.workflows:app",
     "worker": "milepost.cli.worker:work",
     "tail": "milepost.cli.tail:tail_changes",

@@ -29,12 +29,18 @@ Functions = Annotated[
 Queue = Annotated[str | None, typer.Option(help="Queue to work, with --functions; else `default`.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, help="Tasks at once, with --functions; else 10.")]
 
+Capture = Annotated[
+    bool,
+    typer.Option("--capture/--no-capture", help="Whether what tasks print and log goes to their logs in the service."),
+]
+
 
 def work(
     place: Place = None,
     functions: Functions = None,
     queue: Queue = None,
     concurrency: Concurrency = None,
+    capture: Capture = True,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Work the tasks of a queue until Ctrl-C or SIGTERM; what runs is finished or given back first.
@@ -54,6 +60,7 @@ def work(
         worker = _find_worker(place)
     else:
         worker = _make_worker(functions or [], {"queue": queue, "concurrency": concurrency}, url)
+    worker.capture_output = worker.capture_output and capture
     try:
         worker.run()
     except RefusedError as refusal:

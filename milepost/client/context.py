@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, Unpack, cast, overload
 
-from milepost.client.encoding import NOT_GIVEN
+from milepost.client.encoding import NOT_GIVEN, NotGiven
 from milepost.client.exceptions import TaskCancelled
-from milepost.client.fields import SpawnFields
+from milepost.client.fields import ProgressFields, SpawnFields
 from milepost.client.lease import Lease
 from milepost.client.signals import EventTimeout, NonRetryable
+from milepost.schemas.logs import LogLevel
 from milepost.schemas.tasks import AwaitOutcome, ClaimedTask, EventAwaited, Spawned
 
 T = TypeVar("T")
@@ -51,6 +52,13 @@ class AnyContext:
     def cancelled(self) -> bool:
         """Whether the work is not wanted any more: a cancel was requested, or the lease is gone."""
         return self._lease.cancel_requested or self._lease.ending is not None
+
+    def log(self, text: object, /, level: str = LogLevel.info, **fields: Any) -> None:
+        """Write a line to the log of the task, and so to that of its run; it is sent in the background.
+
+        ``level`` is debug, info, warning or error. Raises ValueError for another one.
+        """
+        self._lease.log.add(str(text), level, fields)
 
     def remember(self, **memory: Any) -> None:
         """Put values into the memory of the executed run, where templates read ``{{memory.KEY}}``.
@@ -140,9 +148,14 @@ class AsyncTaskContext(AnyContext):
         await self._lease.save(name, spawned.model_dump(mode="json"))
         return spawned
 
-    async def heartbeat(self, progress: object = NOT_GIVEN) -> None:
-        """Extend the lease and show ``progress`` on the task; ``cancelled`` is up to date afterwards."""
-        await self._lease.heartbeat(progress=progress)
+    async def heartbeat(
+        self, progress: object = NOT_GIVEN, *, reported_progress: ProgressFields | NotGiven | None = NOT_GIVEN
+    ) -> None:
+        """Extend the lease and show ``progress`` on the task; ``cancelled`` is up to date afterwards.
+
+        Members of ``reported_progress`` (done, total, unit, message) are merged; None clears.
+        """
+        await self._lease.heartbeat(progress=progress, reported_progress=reported_progress)
 
 
 class TaskContext(AnyContext):
@@ -193,9 +206,14 @@ class TaskContext(AnyContext):
         """Spawn a task once, whatever the number of attempts: on this queue and for this workflow run by default."""
         return self._wait(self._inner.spawn(task_name, params, **fields))
 
-    def heartbeat(self, progress: object = NOT_GIVEN) -> None:
-        """Extend the lease and show ``progress`` on the task; ``cancelled`` is up to date afterwards."""
-        self._wait(self._inner.heartbeat(progress))
+    def heartbeat(
+        self, progress: object = NOT_GIVEN, *, reported_progress: ProgressFields | NotGiven | None = NOT_GIVEN
+    ) -> None:
+        """Extend the lease and show ``progress`` on the task; ``cancelled`` is up to date afterwards.
+
+        Members of ``reported_progress`` (done, total, unit, message) are merged; None clears.
+        """
+        self._wait(self._inner.heartbeat(progress, reported_progress=reported_progress))
 
 
 def _wake_at(now: datetime, seconds: float | timedelta | None, until: datetime | None) -> datetime:

@@ -23,6 +23,7 @@ from milepost.client.exceptions import (
     ValidationFailed,
 )
 from milepost.client.signals import NonRetryable, RetryLater, Suspended
+from milepost.client.task_logs import TaskLogs
 from milepost.schemas.tasks import AwaitOutcome, ClaimedTask, EventAwaited
 
 TRACEBACK_MAX_LENGTH = 20_000
@@ -46,7 +47,9 @@ class Ending(Enum):
 class Lease:
     """One claimed task; after its end nothing is sent for it any more."""
 
-    def __init__(self, completions: Completions, task: ClaimedTask, lease_seconds: float) -> None:
+    def __init__(
+        self, completions: Completions, task: ClaimedTask, lease_seconds: float, logs: TaskLogs | None = None
+    ) -> None:
         self.completions = completions
         self.client = completions.client
         self.queue = completions.queue
@@ -61,6 +64,8 @@ class Lease:
         self._refusal: RefusedError | None = None
         self._loop = asyncio.get_running_loop()
         self._hear(task.server_time, task.lease_expires_at)
+        self.logs = logs or TaskLogs(self.client)
+        self.log = self.logs.open(task.task_id, self.now)
 
     def _hear(self, server_time: datetime, expires_at: datetime) -> None:
         """Take over the service's clock: it alone says what time it is and when the lease ends."""
@@ -205,7 +210,7 @@ class Lease:
                 self.end(Ending.reported)
 
     def facts(self) -> Mapping[str, Any]:
-        """Return what log lines about the task say."""
+        """Return what the worker's own lines about the task say."""
         task = self.task
         return {"task_id": str(task.task_id), "task_name": task.task_name, "attempt": task.attempt}
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from milepost.client.captures import CURRENT, Work
 from milepost.client.context import AsyncTaskContext, TaskContext
 from milepost.client.exceptions import LeaseLost, TaskCancelled
 from milepost.client.lease import Lease
@@ -44,8 +45,10 @@ async def work_task(lease: Lease, handler: Handler, give_up: asyncio.Event) -> N
         await asyncio.wait([work, *stops], timeout=handler.time_limit_seconds, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             await _interrupt(lease, handler, work, give_up)
-        elif lease.ending is None:
-            await _report(lease, work.result())
+        else:
+            await lease.logs.end(lease.log)
+            if lease.ending is None:
+                await _report(lease, work.result())
     finally:
         for waiting in (alive, *stops):
             waiting.cancel()
@@ -93,8 +96,19 @@ async def _report(lease: Lease, outcome: Outcome) -> None:
             await lease.fail(error)
 
 
+def _begin(lease: Lease) -> Work:
+    """Let what this handler prints and logs from now on be its task's; it is seen by nobody else."""
+    facts = {"task_id": str(lease.task.task_id), "attempt": lease.task.attempt}
+    if lease.task.workflow_run_id is not None:
+        facts["workflow_run_id"] = str(lease.task.workflow_run_id)
+    work = Work(lease.log, facts)
+    CURRENT.set(work)
+    return work
+
+
 async def _run_async(handler: Handler, lease: Lease) -> Outcome:
     run: Callable[..., Awaitable[Any]] = handler.run
+    _begin(lease)
     try:
         return Outcome(await run(AsyncTaskContext(lease), lease.task.params))
     except BaseException as error:  # noqa: BLE001 - whatever leaves a handler is how its attempt ended
@@ -112,6 +126,7 @@ async def _run_in_thread(handler: Handler, lease: Lease) -> Outcome:
             left.set_result(outcome)
 
     def run() -> None:
+        _begin(lease)
         try:
             outcome = Outcome(handler.run(ctx, lease.task.params))
         except BaseException as error:  # noqa: BLE001 - whatever leaves a handler is how its attempt ended

@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType, ModuleType
 from typing import Any, TypeVar
 
+from milepost.client.captures import capturing
 from milepost.client.client import AsyncClient, Client
 from milepost.client.completions import Completions
 from milepost.client.exceptions import MilepostError, RefusedError, UnreachableError, UnreadableAnswerError
@@ -21,6 +22,7 @@ from milepost.client.functions import find_functions, make_handler
 from milepost.client.lease import Lease
 from milepost.client.retries import growing_pause
 from milepost.client.running import UNWIND_SECONDS, Handler, work_task
+from milepost.client.task_logs import TaskLogs
 from milepost.client.worker_logs import show_lines
 from milepost.schemas.tasks import ClaimedTask
 
@@ -50,12 +52,14 @@ class Worker:
         lease_seconds: float = 30.0,
         wait_seconds: float = 5.0,
         drain_seconds: float = 20.0,
+        capture_output: bool = True,
     ) -> None:
         """Work the tasks of ``queue``.
 
         The worker calls the service where ``client`` does. Leases last ``lease_seconds`` and are extended at a third
         of that. A claim waits up to ``wait_seconds`` for a task; a stop gives it up. Handlers then have
-        ``drain_seconds`` to end before their tasks are released.
+        ``drain_seconds`` to end before their tasks are released. With ``capture_output`` what they print and log goes
+        to the logs of their tasks, too.
         """
         if concurrency < 1:
             raise ValueError("concurrency is at least 1")
@@ -66,6 +70,7 @@ class Worker:
         self.lease_seconds = lease_seconds
         self.wait_seconds = wait_seconds
         self.drain_seconds = drain_seconds
+        self.capture_output = capture_output
         self.handlers: dict[str, Handler] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stops = 0
@@ -131,7 +136,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._notice_stop()
         log.info("working", extra={"queue": self.queue, "worker_id": self.worker_id, "tasks": sorted(self.handlers)})
-        async with AsyncClient.at(self.target) as client:
+        async with AsyncClient.at(self.target) as client, self._keeping_logs(client):
             try:
                 await self._claim_until_stopped(Completions(client, self.queue))
             finally:
@@ -139,6 +144,19 @@ class Worker:
                 await self._sign_off(client)
                 self._loop, self._stops = None, 0
         log.info("stopped", extra={"queue": self.queue, "worker_id": self.worker_id})
+
+    @asynccontextmanager
+    async def _keeping_logs(self, client: AsyncClient) -> AsyncIterator[None]:
+        """Send the lines of tasks in the background, and what is left of them at the end."""
+        self._logs = TaskLogs(client)
+        sending = asyncio.create_task(self._logs.keep_sending())
+        try:
+            with capturing(enabled=self.capture_output):
+                yield
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await self._logs.close()
 
     async def _claim_until_stopped(self, completions: Completions) -> None:
         failures = 0
@@ -201,7 +219,7 @@ class Worker:
             pass
 
     async def _work(self, completions: Completions, task: ClaimedTask) -> None:
-        lease = Lease(completions, task, self.lease_seconds)
+        lease = Lease(completions, task, self.lease_seconds, self._logs)
         if self._stopping.is_set():
             await lease.release()
             return

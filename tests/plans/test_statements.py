@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from sqlalchemy import Executable
 
 from app.db.engine import Parameters
-from app.store import idempotency_keys, late_runs, run_ends, workflow_run_history, workflow_runs
+from app.store import idempotency_keys, late_runs, run_ends, run_heartbeats, workflow_run_history, workflow_runs
 from app.store.recordsets import as_bytes, as_rows
 from tests.conftest import connect
 from tests.plans.probe import Probe
@@ -62,7 +62,7 @@ class TestWorkflowRuns:
     def test_heartbeats_of_a_batch_read_their_own_rows(self, probe: Probe, ids: Sequence[UUID], generic: bool) -> None:
         report: Parameters = {"report": {"done": 1}, "report_clears": False}
         rows = as_rows([{"workflow_run_id": run_id, **report} for run_id in ids])
-        plan = probe.explain(workflow_runs._BEAT, rows, generic=generic)
+        plan = probe.explain(run_heartbeats._BEAT, rows, generic=generic)
         assert not plan.scans_whole(RUNS)
         assert plan.rows_read(RUNS) <= 3 * len(ids)
 

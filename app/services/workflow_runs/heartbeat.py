@@ -14,6 +14,7 @@ from app.domain.run_changes import allowed_for
 from app.domain.shown_runs import show_run
 from app.errors import HeartbeatNotDeclared, Refusal
 from app.moves.runs import run_not_found
+from app.store import run_heartbeats as beats_store
 from app.store import workflow_runs as runs_store
 from app.store.reported_progress import report_row
 from milepost.schemas.workflow_runs import RunBeat, RunHeartbeat, RunStatus
@@ -31,7 +32,7 @@ async def _beat_runs(tx: Tx, beats: Sequence[Beat]) -> Sequence[RunHeartbeat | R
     tx.commit_each()
     workflow_run_ids = [beat.workflow_run_id for beat in beats]
     ids = list(dict.fromkeys(workflow_run_ids))
-    beaten = {row.workflow_run_id: row for row in await runs_store.beat_runs(tx, _beat_rows(beats))}
+    beaten = {row.workflow_run_id: row for row in await beats_store.beat_runs(tx, _beat_rows(beats))}
     others = [workflow_run_id for workflow_run_id in ids if workflow_run_id not in beaten]
     still = {row.workflow_run_id: row for row in await runs_store.get_runs(tx, others)} if others else {}
     return [
@@ -55,7 +56,7 @@ def _beat_rows(beats: Sequence[Beat]) -> list[Parameters]:
     return [{"workflow_run_id": run_id, **report_row(change)} for run_id, change in changes.items()]
 
 
-def _heartbeat_of(row: runs_store.BeatenRun | RunRow | None, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
+def _heartbeat_of(row: beats_store.BeatenRun | RunRow | None, workflow_run_id: UUID) -> RunHeartbeat | Refusal:
     if row is None:
         return run_not_found(workflow_run_id)
     if row.heartbeat_seconds is None:
