@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cached_property, partial
 from types import FrameType
@@ -37,6 +37,7 @@ from app.api import (
     workflow_runs,
     workflows,
 )
+from app.api.cross_origin import SharedWayIn
 from app.api.kernel import Kernel
 from app.api.openapi import add_openapi
 from app.api.own_site import OwnSite
@@ -55,7 +56,7 @@ from app.execution.dropped_children import cancel_dropped_children
 from app.greeting import write_greeting
 from app.logs import configure_logs, logs_as_text
 from app.services.operations import service_version
-from app.settings import Settings
+from app.settings import Settings, split_names
 from app.store import dropped_children
 
 ROUTERS = (
@@ -90,10 +91,13 @@ class UnsafeStartError(Exception):
 class Application(FastAPI):
     """Declares and documents the operations as FastAPI does, and lets requests in by the way of this service."""
 
+    origins: Sequence[str] = ()
+    """Of pages that may call from a browser."""
+
     @cached_property
     def way_in(self) -> WayIn:
         """What answers requests, made once all operations are declared."""
-        return WayIn(self)
+        return SharedWayIn(self, self.origins) if self.origins else WayIn(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or live from the start to the end of the process."""
@@ -132,6 +136,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.origins = split_names(settings.cors_origins)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)
     add_openapi(app)

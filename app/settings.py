@@ -19,7 +19,6 @@ WITHOUT_EFFECT = frozenset(
     f"{PREFIX}{name}"
     for name in (
         "BULK_TOKEN_SECONDS",
-        "CORS_ORIGINS",
         "OTEL",
         "PUBLIC_URL",
         "RETENTION",
@@ -27,6 +26,9 @@ WITHOUT_EFFECT = frozenset(
     )
 )
 """Settings of the contract for what this version does not do yet: who sets them is told so, and served all the same."""
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@*A-Z]+")
 
 
 class Prepare(StrEnum):
@@ -92,6 +94,11 @@ class Settings(BaseSettings):
         description="Names, separated by commas, by which the service may be called while there are no API keys. "
         "Those of loopback and `MILEPOST_HOST` always may.",
     )
+    cors_origins: str | None = Field(
+        default=None,
+        description="Origins, separated by commas, whose pages may call the service from a browser, such as "
+        "`https://ops.example`; each is compared as a whole.",
+    )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body, in bytes.")
     idempotency_hours: float = Field(
         default=48, ge=24, description="How long an `Idempotency-Key` is remembered, in hours."
@@ -133,6 +140,16 @@ class Settings(BaseSettings):
             raise ValueError("must be of visible ASCII characters: it is sent in a header")
         return SecretStr(secret)
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, text: str | None) -> str | None:
+        """Refuse what no browser sends as an origin, for it would never match."""
+        if any(_ORIGIN.fullmatch(origin) is None for origin in split_names(text)):
+            raise ValueError(
+                "must be origins such as https://ops.example, separated by commas: no path, no blank, no *"
+            )
+        return text
+
     def listens_beyond_loopback(self) -> bool:
         """Return whether somebody on another machine could reach the service."""
         if self.host == "localhost":
@@ -141,6 +158,11 @@ class Settings(BaseSettings):
             return not ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return True
+
+
+def split_names(text: str | None) -> list[str]:
+    """Return the parts of a setting that are separated by commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def find_unknown(names: Iterable[str]) -> Iterator[tuple[str, str]]:

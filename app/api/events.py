@@ -1,4 +1,4 @@
-"""Events over HTTP: emitted on a queue, or for one workflow run, and looked at."""
+"""Events over HTTP: emitted on a queue, or for one workflow run, looked at, and forgotten."""
 
 from typing import Annotated
 from uuid import UUID
@@ -63,3 +63,18 @@ async def get_event(
 ) -> Response:
     """Return an event that was emitted."""
     return answer(await service.get_event(tx, queue, event_name, workflow_run_id))
+
+
+@router.delete("/{event_name:text}", status_code=204, responses=problems(NotFound))
+@needs(Scope.admin)
+async def delete_event(
+    queue: InQueue,
+    event_name: Name,
+    tx: WriteTx,
+    workflow_run_id: Annotated[UUID | None, Query(description="The event of this run alone.")] = None,
+) -> None:
+    """Forget an event: who awaits its name from now on waits for the next emit, which is the first again.
+
+    A wait that has had it keeps it.
+    """
+    await service.delete_event(tx, queue, event_name, workflow_run_id)

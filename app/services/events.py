@@ -5,11 +5,12 @@ from uuid import UUID
 from app.db.engine import Tx
 from app.domain.cursors import read_offset, write_offset
 from app.domain.records import EventRow
-from app.errors import NotFound, ValidationFailed
+from app.errors import NotFound, Unavailable, ValidationFailed
 from app.execution.due_runs import tell_of_event
 from app.execution.session import Executions
 from app.moves.event_waits import deliver_later, wake_waiters
 from app.moves.runs import pin_runs
+from app.store import deliveries as deliveries_store
 from app.store import events as events_store
 from app.store import executions as executions_store
 from app.store import queues as queues_store
@@ -45,6 +46,18 @@ async def get_event(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None)
     if row is None:
         raise NotFound("no such event was emitted")
     return read_event(row)
+
+
+async def delete_event(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> None:
+    """Forget the event of this name that belongs to the run, or with None to the whole queue.
+
+    Raises NotFound, and Unavailable while those who awaited it when it was emitted are still being told.
+    """
+    await events_store.lock_names(tx, {(queue, name)})
+    await get_event(tx, queue, name, workflow_run_id)
+    if await deliveries_store.is_on_its_way(tx, queue, name, workflow_run_id):
+        raise Unavailable("the event is still being told to those who await it")
+    await events_store.delete_event(tx, queue, name, workflow_run_id)
 
 
 async def list_events(tx: Tx, queue: str, query: EventQuery) -> EventPage:

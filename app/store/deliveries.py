@@ -1,8 +1,9 @@
 """SQL of events on their way to runs and tasks that could not be told at once."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Integer, any_, bindparam, delete, select
+from sqlalchemy import ARRAY, BigInteger, Integer, Text, Uuid, any_, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.engine import Parameters, Tx
@@ -59,3 +60,19 @@ _DELETE_DELIVERIES = (
 async def delete_deliveries(tx: Tx, keys: Sequence[int]) -> None:
     """DELETE events that have been told of."""
     await tx.execute(_DELETE_DELIVERIES, {"keys": list(keys)})
+
+
+_IS_ON_ITS_WAY = select(
+    select(1)
+    .where(
+        EventDelivery.queue == bindparam("of_queue", type_=Text),
+        EventDelivery.event_name == bindparam("name", type_=Text),
+        EventDelivery.workflow_run_id.is_not_distinct_from(bindparam("of_run", type_=Uuid)),
+    )
+    .exists()
+)
+
+
+async def is_on_its_way(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> bool:
+    """SELECT whether somebody is still to be told of an event."""
+    return await tx.fetch_value(_IS_ON_ITS_WAY, {"of_queue": queue, "name": name, "of_run": workflow_run_id})

@@ -269,3 +269,19 @@ _DELETE_OF_QUEUE = delete(Event).where(_OF_QUEUE).execution_options(locks=Rank.q
 async def delete_events(tx: Tx, queue: str) -> None:
     """DELETE all events of a queue."""
     await tx.execute(_DELETE_OF_QUEUE, {"of_queue": queue})
+
+
+_DELETE = (
+    delete(Event)
+    .where(
+        _OF_QUEUE,
+        Event.event_name == bindparam("name", type_=Text),
+        Event.workflow_run_id.is_not_distinct_from(_RUN),
+    )
+    .execution_options(locks=Rank.events)
+)
+
+
+async def delete_event(tx: Tx, queue: str, name: str, workflow_run_id: UUID | None) -> None:
+    """DELETE the event of this name that belongs to the run, or with None to the whole queue."""
+    await tx.execute(_DELETE, {"of_queue": queue, "name": name, "of_run": workflow_run_id})

@@ -373,6 +373,14 @@ DELETE
 FROM event_deliveries
 WHERE event_deliveries.delivery_id = ANY (%(keys)s::BIGINT[]);
 
+-- deliveries._IS_ON_ITS_WAY
+SELECT EXISTS (
+    SELECT 1
+    FROM event_deliveries
+    WHERE event_deliveries.queue = %(of_queue)s::VARCHAR AND event_deliveries.event_name = %(name)s::VARCHAR AND
+        event_deliveries.workflow_run_id IS NOT DISTINCT FROM %(of_run)s::UUID
+) AS anon_1;
+
 -- dropped_children._MARK
 UPDATE workflow_executions
 SET children_dropped_at=coalesce(workflow_executions.children_dropped_at, now())
@@ -801,6 +809,12 @@ WHERE event_waits.task_id = ANY (%(ids)s::UUID[]);
 DELETE
 FROM events
 WHERE events.queue = %(of_queue)s::VARCHAR;
+
+-- events._DELETE
+DELETE
+FROM events
+WHERE events.queue = %(of_queue)s::VARCHAR AND events.event_name = %(name)s::VARCHAR AND events.workflow_run_id IS NOT
+    DISTINCT FROM %(of_run)s::UUID;
 
 -- executions._INSERT
 WITH item AS (

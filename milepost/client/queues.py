@@ -1,9 +1,10 @@
 """Calls about queues and events."""
 
+from dataclasses import replace
 from typing import Unpack
 
 from milepost.client.calls import Call, Operation, Paging, change, delete, get, post
-from milepost.client.encoding import NOT_GIVEN, write_body, write_path
+from milepost.client.encoding import NOT_GIVEN, write_body, write_path, write_query
 from milepost.client.fields import Id, PageFields, QueueFields
 from milepost.schemas.queues import EmittedEvent, Event, EventPage, Queue, QueuePage
 
@@ -64,6 +65,12 @@ class QueueCalls:
     def get_event(self, queue: str, event_name: str, *, workflow_run_id: Id | None = None) -> Call[Event]:
         """Return an event of a queue, or of one of its runs."""
         return get(write_path(EVENTS + "/{}", queue, event_name), Event, workflow_run_id=workflow_run_id)
+
+    @Operation
+    def delete_event(self, queue: str, event_name: str, *, workflow_run_id: Id | None = None) -> Call[None]:
+        """Forget an event; the next emit of its name is the first again."""
+        call = delete(write_path(EVENTS + "/{}", queue, event_name))
+        return replace(call, query=write_query({"workflow_run_id": workflow_run_id}))
 
     iterate_queues = Paging(list_queues)
     iterate_events = Paging(list_events)

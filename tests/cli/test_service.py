@@ -72,9 +72,17 @@ class TestServe:
         assert "MILEPOST_URL " not in said
 
     def test_setting_for_what_is_not_there_yet_is_told_and_not_refused(self) -> None:
-        ended = run_milepost("openapi", cors_origins="https://a.example", retention="off")
+        ended = run_milepost("openapi", otel="x", retention="off")
         assert ended.returncode == ExitCode.OK
-        assert ended.stderr == "milepost: without effect in this version: MILEPOST_CORS_ORIGINS, MILEPOST_RETENTION\n"
+        assert ended.stderr == "milepost: without effect in this version: MILEPOST_OTEL, MILEPOST_RETENTION\n"
+
+    @pytest.mark.parametrize(
+        "origins",
+        ["*", "ops.example", "https://ops.example/", "https://a.example https://b.example", "HTTPS://A.example"],
+    )
+    def test_what_is_no_origin_is_refused(self, origins: str) -> None:
+        said = only_line(run_milepost("openapi", cors_origins=origins), ExitCode.CANNOT_START)
+        assert "MILEPOST_CORS_ORIGINS: must be origins such as https://ops.example" in said
 
     def test_wrong_value_is_not_echoed(self) -> None:
         said = only_line(run_milepost("serve", port="hunter2", log_format="hunter3"), ExitCode.CANNOT_START)
