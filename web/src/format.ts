@@ -67,3 +67,6 @@ export function errorLine(error: Record<string, unknown> | null | undefined): st
   if (typeof message !== 'string') return inOneLine(error)
   return inOneLine(typeof name === 'string' ? `${name}: ${message}` : message, 300)
 }
+
+/** A length in pixels: numbers alone are no lengths in styles. */
+export const px = (value: number) => `${value}px`

@@ -657,6 +657,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workflow-runs/{workflow_run_id}/links/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_link"];
+        post?: never;
+        delete: operations["delete_link"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workflow-runs/{workflow_run_id}/logs": {
         parameters: {
             query?: never;
@@ -1180,6 +1196,19 @@ export interface components {
         LeaseBody: {
             lease_token: string;
         };
+        Link: {
+            name: string;
+            revision: number;
+            title: string | null;
+            url: string;
+        };
+        LinkPut: {
+            title?: string | null;
+            url: string;
+        };
+        Links: {
+            [key: string]: components["schemas"]["RunLink"];
+        };
         LogAppend: {
             lines: components["schemas"]["LogLineAppend"][];
         };
@@ -1231,6 +1260,12 @@ export interface components {
             sleeping: number;
             total: number;
         };
+        ProgressReport: {
+            done?: number | null;
+            message?: string | null;
+            total?: number | null;
+            unit?: string | null;
+        };
         Queue: {
             created_at: string;
             default_lease_seconds: number;
@@ -1272,6 +1307,12 @@ export interface components {
             workflow_hash: string;
             workflow_version: string;
         };
+        ReportedProgress: {
+            done: number | null;
+            message: string | null;
+            total: number | null;
+            unit: string | null;
+        };
         RetryKind: "none" | "fixed" | "exponential";
         RetryStrategy: {
             base_seconds?: number | null;
@@ -1280,10 +1321,17 @@ export interface components {
             kind: components["schemas"]["RetryKind"];
             max_seconds?: number | null;
         };
+        RunBeat: {
+            reported_progress?: components["schemas"]["ProgressReport"] | null;
+        };
         RunHeartbeat: {
             cancel_requested: boolean;
             heartbeat_expires_at: string | null;
             status: components["schemas"]["RunStatus"];
+        };
+        RunLink: {
+            title: string | null;
+            url: string;
         };
         RunOrder: "created_at" | "started_at" | "completed_at" | "updated_at" | "-created_at" | "-started_at" | "-completed_at" | "-updated_at";
         RunStatus: "pending" | "running" | "completed" | "failed" | "cancelled";
@@ -1470,6 +1518,7 @@ export interface components {
             progress: components["schemas"]["JsonValue"];
             queue: string;
             reason: components["schemas"]["Reason"] | null;
+            reported_progress: components["schemas"]["ReportedProgress"] | null;
             result: components["schemas"]["JsonValue"];
             retry_strategy: components["schemas"]["JsonObject"] | null;
             revision: number;
@@ -1524,6 +1573,7 @@ export interface components {
             lease_seconds?: number | null;
             lease_token: string;
             progress?: components["schemas"]["JsonValue"];
+            reported_progress?: components["schemas"]["ProgressReport"] | null;
         };
         TaskHeartbeatAnswer: {
             cancel_requested: boolean;
@@ -1661,11 +1711,13 @@ export interface components {
             heartbeat_expires_at: string | null;
             heartbeat_seconds: number | null;
             inputs: components["schemas"]["JsonValue"];
+            links: components["schemas"]["Links"];
             parent_workflow_run_id: string | null;
             paused_at: string | null;
             progress: components["schemas"]["Progress"];
             queue: string;
             reason: components["schemas"]["Reason"] | null;
+            reported_progress: components["schemas"]["ReportedProgress"] | null;
             rerun_of_workflow_run_id: string | null;
             result: components["schemas"]["JsonValue"];
             revision: number;
@@ -1728,6 +1780,7 @@ export interface components {
             completed_at?: string | null;
             error?: components["schemas"]["JsonObject"] | null;
             open_tasks?: components["schemas"]["OpenTasks"];
+            reported_progress?: components["schemas"]["ProgressReport"] | null;
             result?: components["schemas"]["JsonValue"];
             started_at?: string | null;
             status?: components["schemas"]["RunStatus"];
@@ -6563,7 +6616,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["NoBody"];
+                "application/json": components["schemas"]["RunBeat"];
             };
         };
         responses: {
@@ -6720,6 +6773,227 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationProblem"];
+                };
+            };
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+                workflow_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkPut"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ConflictProblem"];
+                };
+            };
+            412: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ConflictProblem"];
+                };
+            };
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationProblem"];
+                };
+            };
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+                workflow_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            412: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ConflictProblem"];
                 };
             };
             422: {

@@ -137,7 +137,7 @@ export function Panel({ title, aside, children, class: more = '' }:
   )
 }
 
-export function Facts({ facts }: { facts: readonly (readonly [string, ComponentChildren] | false | null | undefined)[] }) {
+export function Facts({ facts }: { facts: readonly (readonly [string, ComponentChildren] | false | '' | null | undefined)[] }) {
   return (
     <dl class="facts">
       {facts.map((fact) => fact && <div key={fact[0]}><dt>{fact[0]}</dt><dd>{fact[1]}</dd></div>)}

@@ -1,1 +1,0 @@
-import e from"./Runs-DDeby8oU.js";import{s as t}from"./index-ozDPsI69.js";function n(){return t(e,{})}export{n as default};
