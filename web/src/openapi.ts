@@ -49,6 +49,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/queues": {
         parameters: {
             query?: never;
@@ -281,6 +297,22 @@ export interface paths {
             cookie?: never;
         };
         get: operations["explain_schedule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["stream_changes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1015,6 +1047,28 @@ export interface components {
             max_delay?: number | null;
             max_duration?: number | null;
         };
+        Change: {
+            actor: string | null;
+            at: string;
+            attempt: number | null;
+            id: string;
+            kind: components["schemas"]["ChangeKind"];
+            position: number;
+            queue: string | null;
+            reason: string | null;
+            revision: number | null;
+            status: string | null;
+            verb: components["schemas"]["ChangeVerb"];
+            workflow_name: string | null;
+            workflow_run_id: string | null;
+        };
+        ChangeKind: "workflow_run" | "task" | "step" | "event" | "schedule" | "queue" | "monitor" | "log";
+        ChangePage: {
+            items: components["schemas"]["Change"][];
+            newest: number;
+            next_after: number;
+        };
+        ChangeVerb: "created" | "started" | "updated" | "completed" | "failed" | "cancelled" | "retried" | "paused" | "resumed" | "deleted" | "claimed" | "released" | "slept" | "woken" | "lost" | "skipped" | "upstream_failed" | "emitted" | "fired" | "missed" | "late" | "recovered" | "appended";
         Checkpoint: {
             attempt: number;
             name: string;
@@ -1152,6 +1206,16 @@ export interface components {
         Firings: {
             items: components["schemas"]["Firing"][];
         };
+        ForgottenProblem: {
+            code: string;
+            detail: string;
+            instance: string;
+            oldest: number;
+            request_id: string;
+            status: number;
+            title: string;
+            type: string;
+        };
         GraphEdge: {
             from: string;
             kind: components["schemas"]["EdgeKind"];
@@ -1182,7 +1246,7 @@ export interface components {
             items: components["schemas"]["HistoryEntry"][];
             next_cursor: string | null;
         };
-        HistoryVerb: "create" | "update" | "expire" | "cancel" | "retry" | "execute" | "pause" | "resume";
+        HistoryVerb: "create" | "update" | "expire" | "cancel" | "retry" | "late" | "execute" | "pause" | "resume";
         JsonObject: {
             [key: string]: unknown;
         };
@@ -1427,6 +1491,7 @@ export interface components {
         ScriptChild: {
             child: string;
             do: "child";
+            error?: components["schemas"]["JsonValue"];
             result?: components["schemas"]["JsonValue"];
             status: components["schemas"]["ChildStatus"];
             task: string;
@@ -1708,9 +1773,11 @@ export interface components {
             deadline_at: string | null;
             display_name: string;
             error: components["schemas"]["JsonObject"] | null;
+            expected_by: string | null;
             heartbeat_expires_at: string | null;
             heartbeat_seconds: number | null;
             inputs: components["schemas"]["JsonValue"];
+            late_at: string | null;
             links: components["schemas"]["Links"];
             parent_workflow_run_id: string | null;
             paused_at: string | null;
@@ -1749,12 +1816,18 @@ export interface components {
         };
         WorkflowRunCreate: {
             absurd_run_id?: string | null;
+            completed_at?: string | null;
             created_by?: string | null;
             deadline_seconds?: number | null;
+            error?: components["schemas"]["JsonObject"] | null;
+            expected_by?: string | null;
             heartbeat_seconds?: number | null;
             inputs?: components["schemas"]["JsonValue"];
             parent_workflow_run_id?: string | null;
             queue?: string;
+            result?: components["schemas"]["JsonValue"];
+            started_at?: string | null;
+            status?: components["schemas"]["RunStatus"];
             tags?: components["schemas"]["Tags"];
             task_count?: number | null;
             tasks?: components["schemas"]["TaskSpec"][];
@@ -2011,6 +2084,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    list_changes: {
+        parameters: {
+            query?: {
+                after?: number;
+                kind?: components["schemas"]["ChangeKind"][];
+                limit?: number;
+                queue?: string[];
+                status?: string[];
+                verb?: components["schemas"]["ChangeVerb"][];
+                wait_seconds?: number;
+                workflow_name?: string[];
+                workflow_run_id?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangePage"];
+                };
+            };
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ForgottenProblem"];
+                };
+            };
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationProblem"];
+                };
+            };
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3962,6 +4121,92 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationProblem"];
+                };
+            };
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_changes: {
+        parameters: {
+            query?: {
+                after?: number;
+                kind?: components["schemas"]["ChangeKind"][];
+                queue?: string[];
+                status?: string[];
+                verb?: components["schemas"]["ChangeVerb"][];
+                workflow_name?: string[];
+                workflow_run_id?: string[];
+            };
+            header?: {
+                "Last-Event-Id"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ForgottenProblem"];
                 };
             };
             422: {
@@ -6015,10 +6260,12 @@ export interface operations {
                 created_before?: string;
                 created_by?: string;
                 cursor?: string;
+                late?: boolean;
                 limit?: number;
                 order?: components["schemas"]["RunOrder"];
                 parent_workflow_run_id?: string;
                 queue?: string;
+                reason?: components["schemas"]["Reason"][];
                 started_after?: string;
                 started_before?: string;
                 status?: components["schemas"]["RunStatus"][];
@@ -8325,8 +8572,10 @@ export interface operations {
                 created_after?: string;
                 created_before?: string;
                 created_by?: string;
+                late?: boolean;
                 parent_workflow_run_id?: string;
                 queue?: string;
+                reason?: components["schemas"]["Reason"][];
                 started_after?: string;
                 started_before?: string;
                 status?: components["schemas"]["RunStatus"][];

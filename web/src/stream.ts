@@ -1,23 +1,9 @@
 // The one stream of the page: every change of the service, told to who shows something that it concerns.
 import { signal } from '@preact/signals'
-import { authorization, isKeyNeeded, key } from './api'
+import { authorization, isKeyNeeded, key, type Schemas } from './api'
 
 /** One committed change, as `GET /v1/stream` tells it. */
-export interface Change {
-  position: number
-  at: string
-  kind: string
-  verb: string
-  id: string
-  workflow_run_id: string | null
-  workflow_name: string | null
-  queue: string | null
-  status: string | null
-  attempt: number | null
-  revision: number | null
-  reason: string | null
-  actor: string | null
-}
+export type Change = Schemas['Change']
 
 /** What is told: some changes, or null for "anything may have changed". */
 export type News = readonly Change[] | null

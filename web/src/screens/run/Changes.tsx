@@ -1,6 +1,6 @@
 // Every change of a run and of what belongs to it, newest first, as they come.
 import { useEffect, useState } from 'preact/hooks'
-import { ask, authorization, Problem } from '../../api'
+import { get, Problem } from '../../api'
 import { onNews, streamState, type Change } from '../../stream'
 import { Empty, ProblemNote } from '../../ui/controls'
 import { Status } from '../../ui/status'
@@ -18,9 +18,8 @@ export default function Changes({ id }: { id: string }) {
       return [...known.values()].sort((a, b) => b.position - a.position).slice(0, SHOWN_MOST)
     })
     const read = async () => {
-      const address = `/v1/changes?after=0&limit=${SHOWN_MOST}&workflow_run_id=${id}`
-      const response = await ask(address, { headers: { accept: 'application/json', ...authorization() }, signal: abort.signal })
-      add(((await response.json()) as { items: Change[] }).items)
+      const { items } = await get('/v1/changes', { query: { after: 0, limit: SHOWN_MOST, workflow_run_id: [id] }, abort: abort.signal })
+      add(items)
     }
     read().catch((failure: unknown) => failure instanceof Problem && failure.status !== 404 && setProblem(failure))
     const forget = onNews((news) => news && add(news.filter((change) => change.workflow_run_id === id || change.id === id)))

@@ -1,1 +1,0 @@
-import e from"./Runs-DoIjBmKy.js";import{g as t}from"./index-WpRheOhy.js";function n(){return t(e,{})}export{n as default};
