@@ -31,12 +31,17 @@ def call(
     json: Any = None,
     document: Document | None = None,
     as_text: bool = False,
+    may_be_missing: bool = False,
 ) -> "httpx.Response":
-    """Return the answer of the service; leave with its own words when it refuses."""
+    """Return the answer of the service; leave with its own words when it refuses.
+
+    What ``may_be_missing`` is also answered with 404.
+    """
     import httpx  # noqa: PLC0415 - help needs no client
 
     try:
-        return accept(send(method, url, path, params=params, json=json, document=document, as_text=as_text))
+        response = send(method, url, path, params=params, json=json, document=document, as_text=as_text)
+        return response if may_be_missing and response.status_code == httpx.codes.NOT_FOUND else accept(response)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         leave(ExitCode.UNREACHABLE, f"{url} does not answer: {str(error) or type(error).__name__}")
 

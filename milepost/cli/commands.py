@@ -17,6 +17,7 @@ OF_CALLERS: Mapping[str, str] = {
     "runs": "milepost.cli.runs:app",
     "logs": "milepost.cli.log_lines:show_logs",
     "workflows": "milepost.cli.workflows:app",
+    "why": "milepost.cli.why:explain",
     "worker": "milepost.cli.worker:work",
     "tail": "milepost.cli.tail:tail_changes",
     "version": "milepost.cli.version:show_version",

@@ -1,5 +1,6 @@
 """Why something stands where it stands, on the wire."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -18,57 +19,62 @@ class WhyCode(StrEnum):
     """What is in the way, or what is going on; the most decisive stands first."""
 
     step_failed = "step_failed"
-    """A step has failed by itself: the root cause of what followed."""
     cancel_requested = "cancel_requested"
-    """Somebody has asked to cancel it; what runs is asked to stop."""
     run_paused = "run_paused"
-    """The run hands out no work until it is resumed."""
     queue_paused = "queue_paused"
-    """The queue hands out nothing until it is resumed."""
     nobody_started_it = "nobody_started_it"
-    """The run is tracked, and its owner has not said that it runs."""
     held_by_schedule = "held_by_schedule"
-    """The schedule is paused, or as many of its runs are open as may be."""
     late = "late"
-    """The run was expected to have ended by now."""
     heartbeat_due = "heartbeat_due"
-    """The run is lost in a moment unless a heartbeat comes."""
     deadline_near = "deadline_near"
-    """The run fails in a moment, for its time is over."""
     lease_ran_out = "lease_ran_out"
-    """Its worker let the lease expire; the next attempt follows in a moment."""
     circuit_open = "circuit_open"
-    """Its function has failed too often; attempts wait until a time of isolation is over."""
     no_worker_seen = "no_worker_seen"
-    """Nobody claims from the queue."""
     workers_take_other_names = "workers_take_other_names"
-    """Workers claim from the queue, but none takes tasks of this name."""
     queue_full = "queue_full"
-    """As many tasks of the queue are running as its `max_concurrency` allows."""
     concurrency_key_taken = "concurrency_key_taken"
-    """Another task of its `concurrency_key` is running."""
     waits_for_event = "waits_for_event"
-    """It awaits an event that has not been emitted."""
     waits_to_retry = "waits_to_retry"
-    """An attempt has failed; the next one begins at a time."""
     sleeps = "sleeps"
-    """It was put aside until a time."""
     not_due_yet = "not_due_yet"
-    """It was spawned, or is to fire, for a later time."""
     waits_for_child = "waits_for_child"
-    """A run that one of its steps has started is open."""
     being_worked = "being_worked"
-    """A worker holds it, or the owner of the run works on it."""
     claimable = "claimable"
-    """Nothing is in its way: the next claim takes it."""
     ended = "ended"
-    """It has ended."""
     upstream_failed = "upstream_failed"
-    """The step did not begin, for what it depends on has failed."""
     waits_for_steps = "waits_for_steps"
-    """Steps have not begun, for what they depend on has not ended."""
     behind_others = "behind_others"
-    """Other tasks of the queue are claimed before it."""
+
+
+WHY_MEANINGS: Mapping[WhyCode, str] = {
+    WhyCode.step_failed: "A step has failed by itself: the root cause of what followed.",
+    WhyCode.cancel_requested: "Somebody has asked to cancel it; what runs is asked to stop.",
+    WhyCode.run_paused: "The run hands out no work until it is resumed.",
+    WhyCode.queue_paused: "The queue hands out nothing until it is resumed.",
+    WhyCode.nobody_started_it: "The run is tracked, and its owner has not said that it runs.",
+    WhyCode.held_by_schedule: "The schedule is paused, or as many of its runs are open as may be.",
+    WhyCode.late: "The run was expected to have ended by now.",
+    WhyCode.heartbeat_due: "The run is lost in a moment unless a heartbeat comes.",
+    WhyCode.deadline_near: "The run fails in a moment, for its time is over.",
+    WhyCode.lease_ran_out: "Its worker let the lease expire; the next attempt follows in a moment.",
+    WhyCode.circuit_open: "Its function has failed too often; attempts wait until a time of isolation is over.",
+    WhyCode.no_worker_seen: "Nobody claims from the queue.",
+    WhyCode.workers_take_other_names: "Workers claim from the queue, but none takes tasks of this name.",
+    WhyCode.queue_full: "As many tasks of the queue are running as its `max_concurrency` allows.",
+    WhyCode.concurrency_key_taken: "Another task of its `concurrency_key` is running.",
+    WhyCode.waits_for_event: "It awaits an event that has not been emitted.",
+    WhyCode.waits_to_retry: "An attempt has failed; the next one begins at a time.",
+    WhyCode.sleeps: "It was put aside until a time.",
+    WhyCode.not_due_yet: "It was spawned, or is to fire, for a later time.",
+    WhyCode.waits_for_child: "A run that one of its steps has started is open.",
+    WhyCode.being_worked: "A worker holds it, or the owner of the run works on it.",
+    WhyCode.claimable: "Nothing is in its way: the next claim takes it.",
+    WhyCode.ended: "It has ended.",
+    WhyCode.upstream_failed: "The step did not begin, for what it depends on has failed.",
+    WhyCode.waits_for_steps: "Steps have not begun, for what they depend on has not ended.",
+    WhyCode.behind_others: "Other tasks of the queue are claimed before it.",
+}
+"""What each code says."""
 
 
 _IF_ANY = Field(default=None, exclude_if=lambda value: value is None)

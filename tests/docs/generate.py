@@ -1,7 +1,7 @@
 """What is written from the code, in docs and docs/inside; `python -m tests.docs.generate` writes it anew."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from types import UnionType
@@ -16,11 +16,15 @@ from app.api.openapi import all_routes
 from app.background.chores import make_chores
 from app.cli import COMMANDS
 from app.domain.moves import RUN_MOVES, RUN_VERBS
+from app.domain.why.runs import RUN_RULES
+from app.domain.why.schedules import SCHEDULE_RULES
+from app.domain.why.tasks import TASK_RULES
 from app.errors import PROBLEMS
 from app.main import create_app
 from app.settings import Settings
 from milepost.cli.commands import make_command
 from milepost.cli.exits import MEANINGS
+from milepost.schemas.why import WHY_MEANINGS, WhyCode
 from milepost.schemas.workflow_runs import RunStatus
 from tests.docs.compiled_sql import STATEMENTS, write_statements
 from tests.docs.rooms import write_rooms
@@ -137,6 +141,15 @@ def _table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
+def write_why() -> str:
+    """Return the glossary of the codes of reasons, the most decisive first, and of what they are told."""
+    rows = []
+    for code, meaning in WHY_MEANINGS.items():
+        told = [name for name, rules in _RULES.items() if code in rules]
+        rows.append((f"`{code}`", ", ".join(told), meaning))
+    return _table(("code", "of", "means"), rows)
+
+
 def write_loops() -> str:
     """Return the table of the housekeeping's loops."""
     rows = [
@@ -146,6 +159,7 @@ def write_loops() -> str:
     return _table(("loop", "pause", "does"), rows)
 
 
+_RULES: Mapping[str, Collection[WhyCode]] = {"tasks": TASK_RULES, "runs": RUN_RULES, "schedules": SCHEDULE_RULES}
 PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     REFERENCE: {
         "settings": write_settings,
@@ -154,6 +168,7 @@ PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "problems": write_problems,
         "metrics": write_metrics,
         "loops": write_loops,
+        "why": write_why,
         "commands": write_commands,
         "exits": write_exits,
     },
