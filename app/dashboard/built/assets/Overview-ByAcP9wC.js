@@ -1,1 +1,0 @@
-import e from"./Runs-BxuR5WV-.js";import{g as t}from"./index-Ch1f3xNL.js";function n(){return t(e,{})}export{n as default};
