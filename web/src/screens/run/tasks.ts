@@ -1,7 +1,7 @@
 // All tasks and steps of a run: read page by page, shown as they come, and kept up to date by what changes.
 import { useEffect, useState } from 'preact/hooks'
-import { get, Problem, type Step, type Task } from '../../api'
-import { onNews } from '../../stream'
+import { get, Problem, type Step, type Task, type TaskStatus } from '../../api'
+import { onNews, type Change } from '../../stream'
 
 export interface Work {
   tasks: readonly Task[]
@@ -23,7 +23,7 @@ export function useWork(id: string): Work {
       if (news === null) return reader.wish(undefined)
       for (const change of news) {
         if (change.workflow_run_id === id && (change.kind === 'task' || change.kind === 'step')) {
-          reader.wish(change.kind === 'task' ? change.id : undefined)
+          reader.wish(change)
         }
       }
     })
@@ -39,16 +39,22 @@ class Reader {
   readonly abort = new AbortController()
   private readonly tasks = new Map<string, Task>()
   private steps = new Map<string, Step>()
-  private changed = new Set<string>()
+  private changed = new Map<string, Change>()
+  private areStepsOld = false
   private isAll = false
   private isBusy = false
 
   constructor(private readonly id: string, private readonly show: (work: Work) => void) {}
 
-  /** Say that a task, or anything, is to be read again. */
-  wish(taskId: string | undefined): void {
-    if (taskId) this.changed.add(taskId)
-    else this.isAll = true
+  /** Say what has changed; nothing said is "anything may have". */
+  wish(change: Change | undefined): void {
+    if (!change) this.isAll = true
+    else if (change.kind === 'step') this.areStepsOld = true
+    else {
+      const known = this.tasks.get(change.id)
+      if (known) this.tasks.set(change.id, changed(known, change))
+      this.changed.set(change.id, change)
+    }
     if (!this.isBusy) setTimeout(() => void this.work(), PAUSE_MS / 5)
   }
 
@@ -60,14 +66,15 @@ class Reader {
   private async work(): Promise<void> {
     if (this.isBusy) return
     this.isBusy = true
-    while ((this.isAll || this.changed.size) && !this.abort.signal.aborted) {
+    while ((this.isAll || this.areStepsOld || this.changed.size) && !this.abort.signal.aborted) {
       const began = performance.now()
-      const { changed, isAll } = this
-      this.changed = new Set()
-      this.isAll = false
+      const { changed: ids, isAll, areStepsOld } = this
+      this.changed = new Map()
+      this.isAll = this.areStepsOld = false
+      const isNew = ids.size > ONE_BY_ONE_MOST && [...ids.keys()].some((id) => !this.tasks.has(id))
       try {
-        if (isAll || changed.size > ONE_BY_ONE_MOST) await this.readPages()
-        else await this.readSome(changed)
+        if (isAll || isNew) await this.readPages()
+        else await this.readSome(ids.size > ONE_BY_ONE_MOST ? [] : [...ids.keys()], areStepsOld)
         this.tell(true)
       } catch (failure) {
         if (failure instanceof Problem && failure.status !== 404) this.tell(true, failure)
@@ -111,10 +118,10 @@ class Reader {
     this.steps = found
   }
 
-  private async readSome(ids: ReadonlySet<string>): Promise<void> {
+  private async readSome(ids: readonly string[], areStepsOld: boolean): Promise<void> {
     await Promise.all([
-      this.steps.size ? this.readSteps() : undefined,
-      ...[...ids].map(async (task_id) => {
+      areStepsOld ? this.readSteps() : undefined,
+      ...ids.map(async (task_id) => {
         const task = await get('/v1/tasks/{task_id}', { path: { task_id }, abort: this.abort.signal })
         this.tasks.set(task_id, task)
       }),
@@ -124,5 +131,22 @@ class Reader {
   private tell(isWhole: boolean, problem?: Problem): void {
     if (this.abort.signal.aborted) return
     this.show({ tasks: [...this.tasks.values()], steps: [...this.steps.values()], isWhole, problem })
+  }
+}
+
+const ENDED: readonly string[] = ['completed', 'failed', 'cancelled']
+
+/** Return a task as a change says that it is now: enough for lists, without reading each of thousands again. */
+function changed(task: Task, { status, attempt, revision, at, verb, reason }: Change): Task {
+  if (revision !== null && revision <= task.revision) return task
+  return {
+    ...task,
+    status: (status ?? task.status) as TaskStatus,
+    attempt: attempt ?? task.attempt,
+    revision: revision ?? task.revision,
+    reason: reason as Task['reason'],
+    updated_at: at,
+    first_started_at: task.first_started_at ?? (verb === 'claimed' ? at : null),
+    completed_at: status && ENDED.includes(status) ? at : null,
   }
 }
