@@ -138,6 +138,11 @@ class Task(Base):
             postgresql_include=["status"],
             postgresql_where=text("workflow_run_id IS NOT NULL"),
         ),
+        Index(
+            "ix_tasks_open_of_run",
+            "workflow_run_id",
+            postgresql_where=text(f"workflow_run_id IS NOT NULL AND status IN {_OPEN}"),
+        ),
         Index("ix_tasks_created", "created_at", "task_id"),
         Index("ix_tasks_by_queue", "queue", "created_at", "task_id"),
         Index(

@@ -16,7 +16,6 @@ from app.moves.schedules import schedule_not_found
 from app.moves.tasks import task_not_found
 from app.store import planned_runs as planned_store
 from app.store import schedules as schedules_store
-from app.store import tasks as tasks_store
 from app.store import why as store
 from app.store import workers as workers_store
 from milepost.schemas.steps import StepStatus
@@ -97,11 +96,10 @@ async def _view_run(tx: Tx, run: ExplainedRun) -> RunView:
     if run.completed_at is not None:
         return RunView(run, failed=failed)
     running = await planned_store.count_running_runs(tx, [run.schedule_id]) if run.schedule_id else {}
-    open_tasks = await tasks_store.count_open_tasks(tx, [run_id])
     return RunView(
         run,
         tasks=await _view_tasks(tx, await store.list_open_tasks(tx, run_id, LOOKED_AT_MOST), COUNTED_OF_MANY),
-        open_tasks=open_tasks.get(run_id, 0),
+        open_tasks=await store.count_open_tasks(tx, run_id, COUNTED_MOST),
         steps=steps,
         failed=failed,
         waiting=await store.list_waiting_steps(tx, run_id, LOOKED_AT_MOST) if is_executed else (),

@@ -108,6 +108,17 @@ async def list_open_tasks(tx: Tx, workflow_run_id: UUID, most: int) -> Sequence[
     return await tx.fetch_values(_LIST_OPEN_TASKS, {"of_run": workflow_run_id, "most": most})
 
 
+_some_open = (
+    select(Task.task_id).where(Task.workflow_run_id == _RUN, is_among(Task.status, TASK_OPEN)).limit(_MOST).subquery()
+)
+_COUNT_OPEN_TASKS = select(func.count()).select_from(_some_open)
+
+
+async def count_open_tasks(tx: Tx, workflow_run_id: UUID, most: int) -> int:
+    """SELECT how many open tasks a run has, up to ``most``."""
+    return await tx.fetch_value(_COUNT_OPEN_TASKS, {"of_run": workflow_run_id, "most": most})
+
+
 _places_taken = (
     select(Task.task_id)
     .where(Task.queue == Queue.queue, Task.status == _RUNNING)

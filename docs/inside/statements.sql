@@ -2332,6 +2332,15 @@ FROM tasks
 WHERE tasks.workflow_run_id = %(of_run)s::UUID AND tasks.status IN ('pending', 'running', 'sleeping')
 LIMIT %(most)s::INTEGER;
 
+-- why._COUNT_OPEN_TASKS
+SELECT count(*) AS count_1
+FROM (
+    SELECT tasks.task_id AS task_id
+    FROM tasks
+    WHERE tasks.workflow_run_id = %(of_run)s::UUID AND tasks.status IN ('pending', 'running', 'sleeping')
+    LIMIT %(most)s::INTEGER
+) AS anon_1;
+
 -- why._GET_QUEUES
 SELECT queues.queue, queues.paused, queues.updated_at, queues.max_concurrency, CASE WHEN (queues.max_concurrency IS
     NULL) THEN %(param_1)s::INTEGER ELSE (
