@@ -23,10 +23,6 @@ from milepost.schemas.operations import Scope
 
 router = APIRouter(prefix="/v1", tags=["changes"], route_class=Door)
 
-BLOCKED_SECONDS = 300.0
-"""How long one that reads nothing keeps its stream; it can come back and go on."""
-LEAVE_SECONDS = 3.0
-"""How long one that reads nothing holds up a stop."""
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `hello`, then changes as they come, and `bye` when the service stops.",
@@ -82,7 +78,7 @@ async def stream_changes(
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if asks_for_head(request.scope):
         return Response(headers=headers, media_type="text/event-stream")
-    return EventStream(events, kernel.feed.stopping, headers)
+    return EventStream(events, headers)
 
 
 class EventStream(Response):
@@ -90,16 +86,15 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[bytes], stopping: asyncio.Event, headers: dict[str, str]) -> None:
+    def __init__(self, events: AsyncIterator[bytes], headers: dict[str, str]) -> None:
         super().__init__(headers=headers)
         del self.headers["content-length"]
         self._events = events
-        self._stopping = stopping
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Send events until there are no more, or nobody reads them."""
+        """Send events until there are no more, or their reader has gone."""
         del scope
-        tasks = [asyncio.ensure_future(work) for work in (self._send(send), _leave(receive), self._give_up())]
+        tasks = [asyncio.ensure_future(work) for work in (self._send(send), _leave(receive))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -111,14 +106,8 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async with aclosing(self._events) as events:  # type: ignore[type-var]
             async for event in events:
-                async with asyncio.timeout(BLOCKED_SECONDS):
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-
-    async def _give_up(self) -> None:
-        """Return a while after the process was told to stop: a reader that takes nothing would hold it up."""
-        await self._stopping.wait()
-        await asyncio.sleep(LEAVE_SECONDS)
 
 
 async def _leave(receive: Receive) -> None:

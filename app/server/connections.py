@@ -143,7 +143,7 @@ class Connection(RequestReader):
     def check(self, now: float) -> None:
         """End what has lasted too long."""
         if self._is_stuck(now):
-            self._drop(f"nothing of an answer was read for {self.limits.write_seconds:g} s")
+            self._drop(f"nothing of an answer was read for {self._write_patience():g} s")
         elif self.transport.is_closing():
             return
         elif self.phase is NOTHING:
@@ -166,7 +166,10 @@ class Connection(RequestReader):
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._seen_unsent:
             self._seen_unsent, self._taken_at = unsent, now
-        return unsent > 0 and now - self._taken_at > self.limits.write_seconds
+        return unsent > 0 and now - self._taken_at > self._write_patience()
+
+    def _write_patience(self) -> float:
+        return self.limits.last_write_seconds if self.server_state.draining else self.limits.write_seconds
 
     def _check_body(self, now: float) -> None:
         if self._watched is not self.cycle:

@@ -29,6 +29,8 @@ class Limits:
     """For all of a body: 1 MiB at 2 kB/s."""
     write_seconds: float = 30
     """Longest time in which a peer takes nothing of an answer that waits for it."""
+    last_write_seconds: float = 3
+    """The same once the process is about to stop: one who does not read a stream would hold it up."""
     keep_alive_seconds: float = 75
     """Without a request; the proxies in front give up earlier (60 s), so they never meet a closed connection."""
     connections: int = 10_000

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
     case,
@@ -466,6 +467,8 @@ _beat = rows_like(
 )
 _beating = _hold_leased(_beat)
 _merged = merge(Task.reported_progress, _beat.c.report, _beat.c.report_clears)
+_is_other = cast(_beat.c.progress, Text).is_distinct_from(cast(Task.progress, Text))
+_is_news = or_(_merged.is_new, and_(_beat.c.has_progress, _is_other))
 _BEAT = (
     update(Task)
     .where(Task.task_id == _beating.c.task_id, Task.lease_token == _beating.c.lease_token, Task.queue == Queue.queue)
@@ -475,8 +478,8 @@ _BEAT = (
         lease_expires_at=_beating.c.at + seconds(func.coalesce(_beat.c.lease, Queue.default_lease_seconds)),
         progress=case((_beat.c.has_progress, _beat.c.progress), else_=Task.progress),
         reported_progress=_merged.value,
-        revision=case((_merged.is_new, Task.revision + 1), else_=Task.revision),
-        updated_at=case((_merged.is_new, func.greatest(_beating.c.at, Task.updated_at)), else_=Task.updated_at),
+        revision=case((_is_news, Task.revision + 1), else_=Task.revision),
+        updated_at=case((_is_news, func.greatest(_beating.c.at, Task.updated_at)), else_=Task.updated_at),
     )
     .returning(
         Task.task_id,
@@ -494,6 +497,6 @@ _BEAT = (
 async def beat_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, KeptLease]:
     """UPDATE the leases of those tasks whose current lease is named, and what they report; by task.
 
-    Only reported progress that is new makes a revision.
+    Only progress that is new makes a revision.
     """
     return {row.task_id: row for row in await tx.fetch(KeptLease, _BEAT, as_rows(rows))}

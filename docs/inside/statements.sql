@@ -329,13 +329,15 @@ SET progress=CASE WHEN item.has_progress THEN item.progress ELSE tasks.progress 
     (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
     coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
     null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
-    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb)) THEN greatest(held.at, tasks.updated_at) ELSE tasks.updated_at END, revision=CASE WHEN
-    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
-    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
-    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb)) THEN tasks.revision + %(revision_1)s::BIGINT ELSE tasks.revision END
+    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)
+    OR item.has_progress AND CAST(item.progress AS TEXT) IS DISTINCT FROM CAST(tasks.progress AS TEXT)) THEN
+    greatest(held.at, tasks.updated_at) ELSE tasks.updated_at END, revision=CASE WHEN (item.report_clears IS NOT NULL
+    AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
+    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) OR
+    item.has_progress AND CAST(item.progress AS TEXT) IS DISTINCT FROM CAST(tasks.progress AS TEXT)) THEN tasks.revision
+    + %(revision_1)s::BIGINT ELSE tasks.revision END
 FROM held, queues, item
 WHERE tasks.task_id = held.task_id AND tasks.lease_token = held.lease_token AND tasks.queue = queues.queue AND
     held.task_id = item.task_id AND held.lease_token = item.lease_token AND tasks.status = 'running' AND

@@ -181,6 +181,16 @@ async def _has(client: httpx.AsyncClient, verb: str) -> bool:
     return bool(await changes(client, verb=verb))
 
 
+class TestHeartbeats:
+    async def test_only_progress_that_is_new_is_told(self, client: httpx.AsyncClient) -> None:
+        held = await start_task(client)
+        before = await newest(client)
+        for progress in ({}, {"progress": {"done": 1}}, {"progress": {"done": 1}}, {"progress": {"done": 2}}):
+            await reported(client, held, "heartbeat", **progress)
+        told = await changes(client, before)
+        assert [(c["verb"], c["status"], c["revision"]) for c in told] == [("updated", "running", n) for n in (3, 4)]
+
+
 class TestQueues:
     async def test_first_use_limits_pause_and_end(self, client: httpx.AsyncClient) -> None:
         await spawn_task(client, queue="mail")

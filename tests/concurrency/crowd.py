@@ -87,6 +87,29 @@ MUST_BE_EMPTY: Mapping[str, str] = {
         GROUP BY task_id, was_attempt
         HAVING count(*) FILTER (WHERE becomes IN ('completed', 'failed') OR was = 'running') > 1
     """,
+    "a position of the change feed is missing, or was given twice": """
+        SELECT last_position FROM (
+            SELECT last_position, last_position - change_count AS before,
+                lag(last_position, 1, 0::bigint) OVER (ORDER BY last_position) AS reached
+            FROM changes
+        ) AS part WHERE before <> reached
+    """,
+    "what was told of a run or a task are not its revisions, each once and in order": """
+        SELECT kind, id, revision, place FROM (
+            SELECT kind, change ->> 1 AS id, (change ->> 7)::bigint AS revision, row_number() OVER (
+                PARTITION BY kind, change ->> 1 ORDER BY last_position - change_count + number
+            ) AS place
+            FROM changes, json_array_elements(changes) WITH ORDINALITY AS told (change, number)
+            WHERE kind IN ('workflow_run', 'task') AND change ->> 0 <> 'deleted'
+        ) AS told WHERE revision <> place
+    """,
+    "the last that was told of a task is not how it stands": """
+        SELECT task_id FROM tasks LEFT JOIN (
+            SELECT change ->> 1 AS id, max((change ->> 7)::bigint) AS revision
+            FROM changes, json_array_elements(changes) AS change WHERE kind = 'task' GROUP BY 1
+        ) AS told ON told.id = tasks.task_id::text
+        WHERE told.revision IS DISTINCT FROM tasks.revision
+    """,
     "a history of a run does not lead from one status to the next": """
         SELECT workflow_run_id FROM (
             SELECT workflow_run_id, from_status, lag(to_status) OVER (
@@ -119,6 +142,8 @@ class Crowd:
 
     def check(self) -> None:
         """Fail if anything is not as it must be."""
+        while self.rows("SELECT number_changes(1000)") != [(None,)]:
+            pass
         wrong = {fact: found for fact, query in MUST_BE_EMPTY.items() if (found := self.rows(query))}
         assert wrong == {}, wrong
         for was, becomes, was_attempt, attempt in self.rows(
