@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.error_lines import error_line
 from app.domain.json_texts import JsonText, write_json
 from app.domain.text_tables import write_facts, write_table
 from milepost.lines import write_line
@@ -107,15 +108,8 @@ def queue_table(queues: QueuePage) -> str:
 def step_table(page: WorkflowStepPage) -> str:
     """Return steps as a table, and how to go on."""
     names = ("path", "status", "operator_type", "attempt", "awaits", "due_at", "started_at", "completed_at")
-    rows = [(*_facts_of(step, names).values(), _error_line(step.error)) for step in page.items]
+    rows = [(*_facts_of(step, names).values(), error_line(step.error)) for step in page.items]
     return write_table((*names, "error"), rows) + _more(page.next_cursor)
-
-
-def _error_line(error: Any) -> str | None:
-    """Return an error in short: a traceback has no room in a table."""
-    if isinstance(error, dict) and "message" in error:
-        return f"{error.get('name') or error.get('type') or 'error'}: {error['message']}"
-    return None if error is None else _json(error)
 
 
 def warning_table(page: RunWarningPage) -> str:

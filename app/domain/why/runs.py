@@ -1,12 +1,13 @@
 """Why a workflow run stands where it stands: one rule a code; its open tasks add their own reasons."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain.error_lines import error_line, short_error
 from app.domain.highway.engine.operators.table import OPERATORS
 from app.domain.highway.language.storable_values import ACTIVITY_EVENT
-from app.domain.why.facts import RunView, StepFacts
+from app.domain.why.facts import RunView, StepFacts, TaskView
 from app.domain.why.reasons import Fix, Reason, Rule, Saying, call, find_reasons
 from app.domain.why.tasks import TASK_RULES
 from app.domain.why.texts import at, many
@@ -24,8 +25,15 @@ def reasons_of_run(view: RunView) -> Sequence[Reason]:
     """Return what the rules say of a run and of its open tasks; what is open has always something."""
     own = [*find_reasons(RUN_RULES, view)]
     said = {reason.code for reason in own} & _OF_THE_RUN
-    of_tasks = [reason for task in view.tasks for reason in find_reasons(TASK_RULES, task) if reason.code not in said]
+    of_tasks = [reason for task in view.tasks for reason in _reasons_of_task(task) if reason.code not in said]
     return [*own, *of_tasks] or [*_fallback(view)]
+
+
+def _reasons_of_task(view: TaskView) -> Iterator[Reason]:
+    """Yield the reasons of a task of a run, each with what it is that waits."""
+    name = view.task.step or view.task.task_name
+    for reason in find_reasons(TASK_RULES, view):
+        yield replace(reason, saying=replace(reason.saying, text=f"{name}: {reason.saying.text}"))
 
 
 def _fallback(view: RunView) -> Iterator[Reason]:
@@ -173,7 +181,8 @@ def _waits_for_child(view: RunView) -> Iterator[Saying]:
 def _waits_for_steps(view: RunView) -> Iterator[Saying]:
     if view.is_open and view.waiting:
         names = ", ".join(view.waiting[:3]) + (", ..." if len(view.waiting) > len(view.waiting[:3]) else "")
-        text = f"{many(len(view.waiting), 'step')} ({names}) wait for others to end"
+        verb = "waits" if len(view.waiting) == 1 else "wait"
+        text = f"{many(len(view.waiting), 'step')} ({names}) {verb} for others to end"
         subject = _subject(view, path=view.waiting[0], count=len(view.waiting))
         yield Saying(text, subject, view.run.started_at)
 
