@@ -22,8 +22,8 @@ from milepost.schemas.logs import LogAppend, LogAppended, LogLine, LogOrder, Log
 
 LINES_A_BATCH = 32
 """How many calls are written together: each may have a thousand lines."""
-LOOKS_MOST = 5
-"""How often a page looks on for lines that match, before it ends and others go on by its cursor."""
+LOOKS = (1_000, 10_000)
+"""At how many lines a page looks for some that match, first and then; others follow by its cursor."""
 SHOWN_MOST = 8 * 1024 * 1024
 """Bytes of lines after which it does not look on."""
 DEFAULT_LIMIT = 50
@@ -142,8 +142,9 @@ async def _look_for(
     """Return up to ``limit`` lines that match, and where to go on; None at the end of the log."""
     found: list[LogLineRow] = []
     size = 0
-    for _ in range(LOOKS_MOST):
-        seen = await store.list_lines(tx, owner, filters, after, limit + 1 - len(found), newest_first=newest_first)
+    for scanned in LOOKS:
+        most = limit + 1 - len(found)
+        seen = await store.list_lines(tx, owner, filters, after, most, max(scanned, most), newest_first=newest_first)
         matching = [line.line for line in seen if line.matches]
         found += matching
         if len(found) > limit:

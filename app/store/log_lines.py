@@ -18,6 +18,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
+    cast,
     column,
     func,
     insert,
@@ -34,10 +35,8 @@ from app.models import LogLine, Task, WorkflowRun
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like
-from app.store.sizes import BYTES_MOST, size_of
+from app.store.sizes import BYTES_MOST
 
-SCANNED_MOST = 10_000
-"""How many lines a statement looks at to find those that match."""
 _GIVEN = ("level", "is_truncated", "at", "text", "fields", "call")
 _INSERTED = ("workflow_run_id", "task_id", "attempt", *_GIVEN)
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
@@ -139,7 +138,7 @@ def _page(owner: str, filters: frozenset[str], *, newest_first: bool, continued:
     columns = (LogLine.__table__.c[name] for name in LogLineRow._fields)
     seen = select(*columns).where(*conditions).order_by(*order).limit(bindparam("scanned", type_=Integer)).subquery()
     place = func.row_number().over().label("place")
-    size = size_of(seen.c.text, seen.c.fields)
+    size = func.octet_length(seen.c.text) + func.coalesce(func.octet_length(cast(seen.c.fields, Text)), 0)
     measured = select(
         *seen.c, place, func.count().over().label("found"), func.sum(size).over(rows=(None, 0)).label("bytes")
     ).subquery("measured")
@@ -170,16 +169,18 @@ async def list_lines(
     parameters: Parameters,
     after: LinePosition | None,
     most: int,
+    scanned: int,
     *,
     newest_first: bool,
 ) -> Sequence[SeenLine]:
     """SELECT up to ``most`` matching lines behind ``after``, and the last line that was looked at.
 
-    So many are looked at as the filters need, up to `SCANNED_MOST` and 16 MiB.
+    With filters that no index serves ``scanned`` are looked at, and no more than 16 MiB of them.
     """
     names = frozenset(parameters) - {owner}
     statement = _page(owner, names, newest_first=newest_first, continued=after is not None)
-    scanned = SCANNED_MOST if names - _BOUNDS.keys() else most
     position: Parameters = {} if after is None else {"position_at": after.at, "position_sequence": after.sequence}
-    rows = await tx.execute(statement, {**parameters, **position, "most": most, "scanned": scanned})
+    rows = await tx.execute(
+        statement, {**parameters, **position, "most": most, "scanned": scanned if names - _BOUNDS.keys() else most}
+    )
     return [SeenLine(LogLineRow._make(row[:-2]), row.matches, row.is_last) for row in rows]
