@@ -8,9 +8,10 @@ from app.settings import Settings
 
 
 def write_greeting(settings: Settings, version: str, *, has_keys: bool) -> Iterator[str]:
-    """Yield five lines: where the API, its documentation and the data are, and who may use it."""
+    """Yield six lines: where the page, the API, its documentation and the data are, and who may use it."""
     url = f"http://{settings.host}:{settings.port}"
     yield f"Milepost {version} serves until Ctrl-C"
+    yield f"  page  {url}/"
     yield f"  API   {url}/v1/workflow-runs"
     yield f"  docs  {url}/docs"
     yield f"  data  {_place_of_data(settings)}"

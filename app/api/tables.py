@@ -23,9 +23,9 @@ def run_table(page: WorkflowRunPage) -> str:
         (
             run.workflow_run_id,
             run.display_name,
-            run.status,
+            _standing(run),
             run.reason,
-            run.progress.percent if run.progress.percent is None else f"{run.progress.percent:.0f}%",
+            _percent(run),
             run.created_at,
             run.started_at,
             run.completed_at,
@@ -33,6 +33,22 @@ def run_table(page: WorkflowRunPage) -> str:
         for run in page.items
     ]
     return write_table(_COLUMNS, rows) + _total(page) + _more(page.next_cursor)
+
+
+def _standing(run: WorkflowRun) -> str:
+    """Return where a run stands, and what else is to be known of that: `running (paused)`."""
+    facts = ["paused"] if run.paused_at else []
+    facts += ["late"] if run.late_at else []
+    return f"{run.status} ({', '.join(facts)})" if facts else run.status
+
+
+def _percent(run: WorkflowRun) -> str | None:
+    """Return how much has ended, and how much of that has failed."""
+    progress = run.progress
+    if progress.percent is None:
+        return None
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    return f"{progress.percent:.0f}%{failed}"
 
 
 def history_table(page: HistoryPage) -> str:
@@ -48,7 +64,8 @@ def run_facts(run: WorkflowRun) -> str:
     facts = _facts_of(run, names) | _facts_of(run, ("created_by", "parent_workflow_run_id", "attempt", "revision"))
     facts |= {} if run.paused_at is None else {"paused_at": run.paused_at}
     facts |= _facts_of(run, ("created_at", "started_at", "completed_at", "deadline_at", "heartbeat_expires_at"))
-    return write_facts(facts | {"progress": _progress_line(run)})
+    facts |= {} if run.expected_by is None else _facts_of(run, ("expected_by", "late_at"))
+    return write_facts(facts | {"status": _standing(run), "progress": _progress_line(run)})
 
 
 def task_facts(task: Task) -> str:
@@ -153,7 +170,7 @@ def _facts_of(thing: Any, names: Sequence[str]) -> dict[str, Any]:
 def _progress_line(run: WorkflowRun) -> str:
     progress = run.progress
     ended = progress.completed + progress.failed + progress.cancelled
-    return "no tasks" if not progress.total else f"{ended} of {progress.total} ended ({progress.percent:.0f}%)"
+    return f"{ended} of {progress.total} ended ({_percent(run)})" if progress.total else "no tasks"
 
 
 def _json(value: object) -> str:

@@ -9,6 +9,7 @@ COMMANDS: Mapping[str, str] = {
     "migrate": "app.cli.service:migrate",
     "keys": "app.cli.keys:app",
     "openapi": "app.cli.service:show_openapi",
+    "demo": "app.cli.demo.command:show_demo",
 }
 
 

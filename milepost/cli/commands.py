@@ -22,7 +22,7 @@ OF_CALLERS: Mapping[str, str] = {
     "tail": "milepost.cli.tail:tail_changes",
     "version": "milepost.cli.version:show_version",
 }
-OF_THE_SERVICE = ("serve", "migrate", "keys", "openapi")
+OF_THE_SERVICE = ("serve", "migrate", "keys", "openapi", "demo")
 """What the distribution of the service adds; where it is not installed, these say so."""
 SERVICE = "milepost-server"
 CALLING, RUNNING = "Calling a service", "Running the service"

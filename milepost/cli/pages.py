@@ -28,6 +28,12 @@ def print_page(response: "httpx.Response", *, as_json: bool, by_curl: bool = Fal
     typer.echo(text)
 
 
+def print_more(response: "httpx.Response") -> None:
+    """Print the command that goes on, with all that this one was given, if there is more."""
+    if (following := response.links.get("next")) is not None:
+        typer.echo(f"\nmore: {_write_own_command(response.url.join(following['url']).params['cursor'])}")
+
+
 def _write_own_command(cursor: str) -> str:
     """Return this command with another cursor, quoted for a shell."""
     given = sys.argv[1:]

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -9,21 +11,27 @@ import typer
 
 from milepost.cli.calls import DEFAULT_URL, Url, accept, call, send
 from milepost.cli.exits import ExitCode
-from milepost.cli.pages import print_page
+from milepost.cli.pages import print_more, print_page
+from milepost.cli.run_ids import find_run
+from milepost.cli.run_views import line_of_run, list_of_runs, standing_of, tree_of_steps
+from milepost.cli.terminal import cut, is_terminal, paint, read_clock, terminal_width
 
 if TYPE_CHECKING:
     import httpx
 
 app = typer.Typer(help="List, show, watch and steer workflow runs.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the service answers it.")]
-RunId = Annotated[UUID, typer.Argument(help="Id of the workflow run.")]
+RunId = Annotated[str, typer.Argument(help="Id of the workflow run, or its end as a list shows it.")]
 Reason = Annotated[str | None, typer.Option(help="Kept in the history of the run.")]
+View = Callable[[Sequence[Mapping[str, Any]], datetime, int], str]
 EXIT_BY_STATUS = {
     "completed": ExitCode.OK,
     "failed": ExitCode.RUN_FAILED,
     "cancelled": ExitCode.RUN_FAILED,
 }
 WAIT_SECONDS = 30.0
+LOOK_SECONDS = 1.0
+"""How often a watched run is looked at for who sits at a terminal."""
 PATIENCE_SECONDS = 60.0
 """How long a service that does not answer is waited for: a restart takes less."""
 PAUSE_SECONDS = 0.5
@@ -33,6 +41,8 @@ PAUSE_SECONDS = 0.5
 def list_runs(
     name: Annotated[str | None, typer.Option(help="Workflow name.")] = None,
     status: Annotated[list[str] | None, typer.Option(help="Status; repeat it for any of several.")] = None,
+    reason: Annotated[list[str] | None, typer.Option(help="Why it ended; repeat it for any of several.")] = None,
+    late: Annotated[bool | None, typer.Option(help="Those that are or were late, or those that never were.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="key:value, or key=value; repeated, all must hold.")] = None,
     order: Annotated[
         str, typer.Option(help="created_at, started_at, completed_at or updated_at; - for descending.")
@@ -46,7 +56,20 @@ def list_runs(
     params: list[tuple[str, Any]] = [("limit", limit), ("order", order)]
     params += [("status", value) for value in status or []] + [("tag", _read_tag(value)) for value in tag or []]
     params += [(key, value) for key, value in (("workflow_name", name), ("cursor", cursor)) if value is not None]
-    print_page(call("GET", url, "/v1/workflow-runs", params=params, as_text=not as_json), as_json=as_json)
+    params += [("reason", value) for value in reason or []]
+    params += [] if late is None else [("late", str(late).lower())]
+    _print_list(url, "/v1/workflow-runs", params, list_of_runs, as_json=as_json)
+
+
+def _print_list(url: str, path: str, params: list[tuple[str, Any]], view: View, *, as_json: bool) -> None:
+    """Print a page: at a terminal as wide as that is, else as the service writes it."""
+    is_drawn = is_terminal() and not as_json
+    response = call("GET", url, path, params=params, as_text=not as_json and not is_drawn)
+    if not is_drawn:
+        print_page(response, as_json=as_json)
+        return
+    typer.echo(view(response.json()["items"], read_clock(), terminal_width()), nl=False)
+    print_more(response)
 
 
 def _read_tag(text: str) -> str:
@@ -57,13 +80,17 @@ def _read_tag(text: str) -> str:
 
 @app.command("show")
 def show_run(workflow_run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
-    """Show one workflow run, and its history."""
-    path = f"/v1/workflow-runs/{workflow_run_id}"
+    """Show one workflow run, its warnings, and its history."""
+    path = f"/v1/workflow-runs/{find_run(url, workflow_run_id)}"
     typer.echo(call("GET", url, path, as_text=not as_json).text.rstrip("\n"))
-    if not as_json:
+    if as_json:
+        return
+    if call("GET", url, f"{path}/warnings", params=[("limit", 1)]).json()["items"]:
         typer.echo()
-        history = call("GET", url, f"{path}/history", params=[("limit", 200)], as_text=True)
-        print_page(history, as_json=False, by_curl=True)
+        print_page(call("GET", url, f"{path}/warnings", as_text=True), as_json=False, by_curl=True)
+    typer.echo()
+    history = call("GET", url, f"{path}/history", params=[("limit", 200)], as_text=True)
+    print_page(history, as_json=False, by_curl=True)
 
 
 @app.command("watch")
@@ -77,19 +104,32 @@ def watch_run(
 
     Exits 0 if it completed, 1 if it failed or was cancelled, 124 at the time-out.
     """
+    run_id = find_run(url, workflow_run_id)
     give_up_at = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+    is_drawn = is_terminal() and not as_json
     said: str | None = None
     while True:
-        response = _wait_a_while(url, workflow_run_id, give_up_at)
+        response = _wait_a_while(url, run_id, give_up_at, LOOK_SECONDS if is_drawn else WAIT_SECONDS)
         run = response.json()
-        if not as_json and said != run["status"]:
-            typer.echo(f"{run['updated_at']}  {run['display_name']}  {run['status']}{_why(run)}")
-            said = run["status"]
+        standing = standing_of(run)
+        if is_drawn:
+            _draw(run)
+        elif not as_json and said != standing:
+            typer.echo(f"{run['updated_at']}  {run['display_name']}  {standing}{_why(run)}")
+            said = standing
         if run["completed_at"] is not None or time.monotonic() >= give_up_at:
             break
+    if is_drawn:
+        typer.echo()
     if as_json:
         typer.echo(response.text)
     raise typer.Exit(EXIT_BY_STATUS.get(run["status"], ExitCode.TIMED_OUT))
+
+
+def _draw(run: dict[str, Any]) -> None:
+    """Write how a run stands over what was written before."""
+    line = cut(line_of_run(run, read_clock()), terminal_width() - 1)
+    typer.echo(f"\r\x1b[K{line.replace(run['status'], paint(run['status']), 1)}", nl=False)
 
 
 @app.command("steps")
@@ -104,8 +144,8 @@ def list_steps(
     """List the steps of a run that the service executes."""
     params: list[tuple[str, Any]] = [("limit", limit), *[("status", value) for value in status or []]]
     params += [("cursor", cursor)] if cursor is not None else []
-    path = f"/v1/workflow-runs/{workflow_run_id}/steps"
-    print_page(call("GET", url, path, params=params, as_text=not as_json), as_json=as_json)
+    path = f"/v1/workflow-runs/{find_run(url, workflow_run_id)}/steps"
+    _print_list(url, path, params, tree_of_steps, as_json=as_json)
 
 
 @app.command("pause")
@@ -151,23 +191,22 @@ def rerun_run(
     _tell(url, workflow_run_id, "rerun", as_json=as_json, from_step=from_step)
 
 
-def _tell(url: str, workflow_run_id: UUID, verb: str, *, as_json: bool, **body: object) -> None:
+def _tell(url: str, workflow_run_id: str, verb: str, *, as_json: bool, **body: object) -> None:
     """Call a verb of a run, and print the run that it is answered with."""
     given = {name: value for name, value in body.items() if value is not None}
-    response = call("POST", url, f"/v1/workflow-runs/{workflow_run_id}/{verb}", json=given)
+    response = call("POST", url, f"/v1/workflow-runs/{find_run(url, workflow_run_id)}/{verb}", json=given)
     run = response.json()
-    asked = "  (asked to stop)" if run["cancel_requested_at"] and run["completed_at"] is None else ""
-    line = f"{run['workflow_run_id']}  {run['display_name']}  {run['status']}{asked}"
+    line = f"{run['workflow_run_id']}  {run['display_name']}  {standing_of(run)}"
     typer.echo(response.text if as_json else line)
 
 
-def _wait_a_while(url: str, workflow_run_id: UUID, give_up_at: float) -> "httpx.Response":
+def _wait_a_while(url: str, workflow_run_id: UUID, give_up_at: float, most: float) -> "httpx.Response":
     """Return the run when it has ended, or as it stands after some time; a service that restarts is waited for."""
     path = f"/v1/workflow-runs/{workflow_run_id}/wait"
     patience_ends_at = time.monotonic() + PATIENCE_SECONDS
     while True:
         began = time.monotonic()
-        seconds = max(0.0, min(WAIT_SECONDS, give_up_at - began))
+        seconds = max(0.0, min(most, give_up_at - began))
         response = _try_to_wait(url, path, seconds)
         if response is None:
             if began > min(patience_ends_at, give_up_at):

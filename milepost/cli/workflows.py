@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
-from uuid import UUID
 
 import typer
 
@@ -88,7 +87,7 @@ def start_workflow(
     run = call("POST", url, f"{_address(name, version)}/runs", json=body).json()
     typer.echo(run["workflow_run_id"])
     if wait:
-        watch_run(UUID(run["workflow_run_id"]), url=url)
+        watch_run(run["workflow_run_id"], url=url)
 
 
 @app.command("graph")

@@ -1,16 +1,22 @@
 """`milepost runs`, as a real process against a running service: looking at runs, and steering them."""
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
 from milepost.cli.exits import ExitCode
+from milepost.cli.terminal import width_of
 from tests.definitions import task, workflow
 from tests.processes import MILEPOST, Serving, environment, run_milepost
 from tests.waiting import PATIENCE_SECONDS
@@ -236,3 +242,55 @@ class TestVerbs:
         ended = run_milepost("runs", verb, create(url, "tracked"), url=url)
         assert ended.returncode == ExitCode.REFUSED
         assert "(move-not-allowed)" in ended.stderr
+
+
+def at_terminal(url: str, *arguments: str, columns: int, **variables: str) -> str:
+    """Return what a command prints at a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = environment({"url": url}) | {"TERM": "xterm"} | variables
+    env.pop("COLUMNS", None)
+    with subprocess.Popen([MILEPOST, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        read = bytearray()
+        with suppress(OSError):
+            while part := os.read(ours, 65536):
+                read += part
+        os.close(ours)
+        process.wait(PATIENCE_SECONDS)
+    return read.decode().replace("\r\n", "\n")
+
+
+class TestTerminal:
+    @pytest.mark.parametrize("columns", [80, 200])
+    def test_list_fits_and_its_short_ids_are_taken_by_the_other_commands(self, url: str, columns: int) -> None:
+        name = f"fits_{columns}"
+        ids = [create(url, name, status="failed", error={"message": f"花子 {'x' * 300}"}) for _ in range(3)]
+        heading, *rows = at_terminal(url, "runs", "list", "--name", name, columns=columns, NO_COLOR="1").splitlines()
+        assert heading.startswith("ID ")
+        assert max(map(width_of, rows)) == columns
+        short = [row.split()[0] for row in rows]
+        assert short == [run[-8:] for run in reversed(ids)]
+        assert ids[-1] in run_milepost("runs", "show", short[0], url=url).stdout
+
+    def test_colours_are_for_terminals_that_want_them(self, url: str) -> None:
+        create(url, "painted", status="failed")
+        arguments = ("runs", "list", "--name", "painted")
+        assert "\x1b[31mfailed\x1b[0m" in at_terminal(url, *arguments, columns=80)
+        assert "\x1b" not in at_terminal(url, *arguments, columns=80, NO_COLOR="1")
+        assert "\x1b" not in run_milepost(*arguments, url=url).stdout
+
+    def test_watch_ends_with_how_it_ended(self, url: str) -> None:
+        run = create(url, "watched_here", status="failed", error={"message": "disk full"})
+        assert at_terminal(url, "runs", "watch", run[-8:], columns=80, NO_COLOR="1").endswith("disk full\n")
+
+    def test_ending_of_no_run_and_of_several_is_refused(self, url: str) -> None:
+        none = run_milepost("runs", "show", "ffffffffffff", url=url)
+        assert (none.returncode, none.stderr.count("\n")) == (ExitCode.REFUSED, 1)
+        assert run_milepost("runs", "show", "xyz", url=url).returncode == ExitCode.USAGE
+
+    def test_paused_run_is_said_to_be(self, url: str) -> None:
+        run = execute(url, "paused_here")
+        assert "running (paused)" in run_milepost("runs", "pause", run, url=url).stdout
+        for arguments in (["list", "--name", "paused_here"], ["show", run]):
+            assert "running (paused)" in run_milepost("runs", *arguments, url=url).stdout
