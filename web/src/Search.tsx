@@ -35,14 +35,10 @@ async function find(text: string): Promise<Hit[]> {
 }
 
 async function findId(id: string): Promise<Hit[]> {
-  const [run, task] = await Promise.all([
-    get('/v1/workflow-runs/{workflow_run_id}', { path: { workflow_run_id: id } }).catch(() => undefined),
-    get('/v1/tasks/{task_id}', { path: { task_id: id } }).catch(() => undefined),
-  ])
-  return [
-    ...(run ? [{ title: shortId(id), says: `run of ${run.workflow_name}, ${run.status}`, to: `/runs/${run.workflow_run_id}` }] : []),
-    ...(task ? [{ title: shortId(id), says: `task ${task.task_name}, ${task.status}`, to: `/tasks/${task.task_id}` }] : []),
-  ]
+  const run = await get('/v1/workflow-runs/{workflow_run_id}', { path: { workflow_run_id: id } }).catch(() => undefined)
+  if (run) return [{ title: shortId(id), says: `run of ${run.workflow_name}, ${run.status}`, to: `/runs/${run.workflow_run_id}` }]
+  const task = await get('/v1/tasks/{task_id}', { path: { task_id: id } }).catch(() => undefined)
+  return task ? [{ title: shortId(id), says: `task ${task.task_name}, ${task.status}`, to: `/tasks/${task.task_id}` }] : []
 }
 
 export function Search() {

@@ -29,9 +29,9 @@ export function listenForKeys(): void {
   addEventListener('keydown', (event) => {
     const target = event.target as HTMLElement
     if (event.metaKey || event.ctrlKey || event.altKey || target.closest('input, select, textarea, dialog')) return
-    const both = `${first} ${event.key}`
-    first = event.key === 'g' ? 'g' : ''
-    const found = allKeys().findLast(({ key }) => key === both || key === event.key)
+    const wanted = first ? `${first} ${event.key}` : event.key
+    first = !first && event.key === 'g' ? 'g' : ''
+    const found = allKeys().findLast(({ key }) => key === wanted)
     if (!found) return
     event.preventDefault()
     found.act()

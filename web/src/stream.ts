@@ -71,6 +71,7 @@ function stop(): void {
 /** Keep the stream open for as long as the page lives. */
 export function startStream(): void {
   document.addEventListener('visibilitychange', tellSoon)
+  addEventListener('offline', () => connection?.abort())
   addEventListener('online', () => streamState.value === 'reconnecting' && void run())
   key.subscribe(() => streamState.value !== 'paused' && void run())
 }
