@@ -52,7 +52,9 @@ class TestWithoutTheService:
 
     def test_help_says_what_is_missing(self) -> None:
         said = run("--help", added={}, forbidden=["app", "milepost.client"]).stdout
-        assert " ".join(said.split()).endswith("`pip install milepost-server` adds serve, migrate, keys, openapi, demo. []")
+        assert " ".join(said.split()).endswith(
+            "`pip install milepost-server` adds serve, migrate, keys, openapi, demo. []"
+        )
         assert "Running the service" not in said
 
 

@@ -57,6 +57,8 @@ class TestPages:
                 assert all(INSTALLS.fullmatch(line) for line in block.text.splitlines()), f"{page.name}:{block.line}"
             elif block.info == "service":
                 assert block.text in ("make run\n", "milepost serve\n"), f"{page.name}:{block.line}"
+            elif block.info == "demo":  # tests/cli/test_demo.py runs it
+                assert block.text == ".venv/bin/milepost demo\n", f"{page.name}:{block.line}"
             elif block.info == "tests":
                 assert block.text == "make test\n", f"{page.name}:{block.line}"
             else:
