@@ -108,7 +108,7 @@ class TestStatements:
 
     def test_every_rank_is_waited_for(self) -> None:
         locks = [lock for statement in STATEMENTS if (lock := declared(statement.value)) is not None]
-        assert {lock.rank for lock in locks if lock.way is Way.waits} == {*Rank} - {Rank.events}
+        assert {lock.rank for lock in locks if lock.way is Way.waits} == {*Rank}
 
 
 class TestDeletedDefinition:
