@@ -52,15 +52,12 @@ def tail_changes(
         "queue": queue,
     }
     wanted = [(key, value) for key, values in given.items() for value in values or []]
-    try:
-        while True:
-            page = _read_more(url, wanted, after)
-            for change in page["items"]:
-                typer.echo(_as_json(change) if as_json else write_line(change))
-            sys.stdout.flush()
-            after = page["next_after"]
-    except KeyboardInterrupt:
-        raise typer.Exit(ExitCode.OK) from None
+    while True:
+        page = _read_more(url, wanted, after)
+        for change in page["items"]:
+            typer.echo(_as_json(change) if as_json else write_line(change))
+        sys.stdout.flush()
+        after = page["next_after"]
 
 
 def _read_more(url: str, wanted: list[tuple[str, Any]], after: int | None) -> dict[str, Any]:

@@ -26,6 +26,12 @@ def line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline()
 
 
+def end(process: "subprocess.Popen[str]") -> int:
+    """Return how it ended, with its pipes read."""
+    process.communicate(timeout=60)
+    return process.returncode
+
+
 class TestTail:
     def test_it_prints_each_change_and_ends_with_ctrl_c(self, new_database: Any) -> None:
         with Service(database_url=new_database()) as service:
@@ -33,7 +39,7 @@ class TestTail:
             runs = [service.create()["workflow_run_id"] for _ in range(3)]
             assert [json.loads(line(process))["id"] for _ in runs] == runs
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert end(process) == -signal.SIGINT
 
     def test_it_goes_on_over_a_restart(self, new_database: Any) -> None:
         url = new_database()
@@ -50,7 +56,7 @@ class TestTail:
             second.create()
             assert json.loads(line(process))["position"] == 2
             process.kill()
-            process.wait(60)
+            assert end(process) == -signal.SIGKILL
 
     def test_position_that_does_not_exist_is_refused(self, new_database: Any) -> None:
         with Service(database_url=new_database()) as service:
