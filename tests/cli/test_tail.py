@@ -5,10 +5,11 @@ import signal
 import subprocess
 from typing import Any
 
+import httpx
+
 from milepost.cli.tail import write_line
 from tests.e2e.processes import Service
 from tests.processes import MILEPOST, environment, run_milepost
-from tests.waiting import wait_until
 
 
 def tail(service: Service, *options: str) -> "subprocess.Popen[str]":
@@ -49,10 +50,9 @@ class TestTail:
             assert json.loads(line(process))["position"] == 1
             port = first.port
             assert first.stop() == 0
-        with Service(database_url=url, port=port) as second:
-            second.port = port
-            second.http.base_url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: second.http.get("/readyz").status_code == 200)
+        second = Service(database_url=url, port=port)
+        second.http.base_url = httpx.URL(f"http://127.0.0.1:{port}")
+        with second:
             second.create()
             assert json.loads(line(process))["position"] == 2
             process.kill()
