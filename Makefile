@@ -24,7 +24,7 @@ docs: $(VENV)/.dev ## Write the generated parts of the documentation anew
 	@$(BIN)/milepost openapi > docs/openapi.json
 
 web: ## Build the page anew, from web/ into app/dashboard/built; this alone needs Node
-	@cd web && npm ci --silent && npm run --silent types && npm run --silent build
+	@cd web && npm install --no-save --silent && npm run --silent types && npm run --silent build
 
 lock: ## Look for newer dependencies, and lock them
 	uv lock --upgrade
