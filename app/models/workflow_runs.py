@@ -97,6 +97,13 @@ class WorkflowRun(Base):
         Index("ix_workflow_runs_updated", "updated_at", "workflow_run_id"),
         Index("ix_workflow_runs_started", func.coalesce(text("started_at"), _NEVER), "workflow_run_id"),
         Index("ix_workflow_runs_completed", func.coalesce(text("completed_at"), _NEVER), "workflow_run_id"),
+        Index(
+            "ix_workflow_runs_unsuccessful",
+            "status",
+            func.coalesce(text("completed_at"), _NEVER),
+            "workflow_run_id",
+            postgresql_where=text("status IN ('failed', 'cancelled')"),
+        ),
         Index("ix_workflow_runs_by_status", "status", "created_at", "workflow_run_id"),
         Index("ix_workflow_runs_by_name", "workflow_name", "status", "created_at", "workflow_run_id"),
         Index("ix_workflow_runs_by_queue", "queue", "created_at", "workflow_run_id"),

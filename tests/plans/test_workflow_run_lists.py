@@ -132,6 +132,14 @@ class TestListRuns:
         assert plan.rows_read(RUNS) <= 6 * PAGE
 
     @PLACES
+    @pytest.mark.parametrize("order", orders(["completed_at"]))
+    @pytest.mark.parametrize("status", ["failed", "cancelled"])
+    def test_unsuccessful_runs_are_found_in_the_order_of_their_ends(
+        self, lists: Lists, status: str, order: str, continued: bool
+    ) -> None:
+        assert lists.explain(order, {"status": status}, continued=continued).rows_read(RUNS) <= PAGE
+
+    @PLACES
     @pytest.mark.parametrize("order", orders(["created_at"]))
     def test_children_of_a_run_are_found_by_their_parent(self, lists: Lists, order: str, continued: bool) -> None:
         plan = lists.explain(order, {"parent_workflow_run_id": lists.parent}, continued=continued)

@@ -39,6 +39,7 @@ _SETTINGS: Mapping[str, str] = {
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
     "wal_compression": "on",
+    "autovacuum_naptime": "10s",  # a minute of claims leaves so much behind that they become half as quick
     "fsync": "on",
     "synchronous_commit": "on",
     "timezone": "UTC",
