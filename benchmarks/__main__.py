@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from benchmarks.alone import measure_alone
+from benchmarks.changes import measure_changes
 from benchmarks.churn import measure_churn
 from benchmarks.cores import measure_cores
 from benchmarks.creates import measure_creates
@@ -33,6 +34,7 @@ def find_sections(seconds: float, cycles: int) -> Mapping[str, Callable[[], str]
         "alone": partial(measure_alone, seconds),
         "waiting": partial(measure_waiting, seconds),
         "cores": partial(measure_cores, seconds),
+        "changes": partial(measure_changes, seconds),
         "churn": partial(measure_churn, cycles),
         "foreach": measure_foreach,
         "prefect": partial(measure_prefect, seconds),
