@@ -1,0 +1,99 @@
+"""The screen of a run: the root cause first, its timeline, and its verbs."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from milepost.client import Client
+from tests.e2e.processes import Service
+from tests.page import stories
+from tests.page.conftest import OpenTab
+from tests.page.test_runs import RUNS, create, fail
+from tests.waiting import wait_until
+
+QUEUE = "run_shop"
+MANY = 10_000
+
+
+@pytest.fixture
+def shop(client: Client) -> Iterator[None]:
+    with stories.shop(client, QUEUE, worker_id="worker-3@db1"):
+        yield
+
+
+class TestRun:
+    def test_root_cause_stands_first_with_the_task_that_failed(
+        self, open_tab: OpenTab, service: Service, shop: None
+    ) -> None:
+        run_id = create(
+            service.http,
+            "night",
+            tasks=[{"task_name": "fail", "queue": QUEUE}, {"task_name": "succeed", "queue": QUEUE}],
+        )
+        wait_until(lambda: service.http.get(f"{RUNS}/{run_id}").json()["progress"]["failed"] == 1)
+        fail(service.http, run_id, "orders.parquet is not there")
+        tab = open_tab(f"/runs/{run_id}")
+        tab.sees("orders.parquet is not there", inside=".cause")
+        tab.sees("failed: ConnectionError: the warehouse does not answer, attempt 1", inside=".cause")
+        tab.sees("succeed", inside=".timeline")
+        tab.check_accessibility()
+
+    def test_verbs_say_what_will_happen_and_the_run_follows(self, open_tab: OpenTab, service: Service) -> None:
+        run_id = create(service.http, "verbs", tasks=[{"task_name": "nobody_takes_it", "queue": "empty"}])
+        tab = open_tab(f"/runs/{run_id}")
+        tab.press("Cancel")
+        tab.sees("1 task", inside="dialog")
+        tab.page.get_by_label("Reason, kept in its history").fill("the wrong day")
+        tab.press("Cancel the run", inside="dialog")
+        tab.sees("cancelled", inside="h1")
+        tab.press("Retry")
+        tab.sees("It goes on as attempt", inside="dialog")
+        tab.press("Retry the run", inside="dialog")
+        tab.sees("attempt 2", inside="h1")
+        tab.page.get_by_role("link", name="History").click()
+        tab.sees("the wrong day")
+        tab.page.get_by_role("link", name="Changes").click()
+        tab.sees("workflow run retried")
+        assert service.http.post(f"{RUNS}/{run_id}/cancel", json={}).status_code == 200
+        tab.sees("cancelled", inside="h1")
+        tab.press("Delete")
+        tab.press("Delete it for good", inside="dialog")
+        expect(tab.page.get_by_role("heading", name="Runs")).to_be_visible()
+        assert service.http.get(f"{RUNS}/{run_id}").status_code == 404
+
+    def test_why_says_that_nobody_works(self, open_tab: OpenTab, service: Service) -> None:
+        run_id = create(service.http, "stuck", tasks=[{"task_name": "any", "queue": "deserted"}])
+        assert service.http.patch(f"{RUNS}/{run_id}", json={"status": "running"}).status_code == 200
+        open_tab(f"/runs/{run_id}").sees("nobody claims from the queue deserted", inside=".why")
+
+    def test_log_is_live_and_filtered_by_the_address(self, open_tab: OpenTab, service: Service) -> None:
+        run_id = create(service.http, "says")
+        lines = [{"text": "Loading 3 files"}, {"text": "<b>row 17</b> is bad", "level": "error"}]
+        tab = open_tab(f"/runs/{run_id}?tab=logs")
+        tab.sees("No lines yet")
+        assert service.http.post(f"{RUNS}/{run_id}/logs", json={"lines": lines}).status_code == 201
+        tab.sees("<b>row 17</b> is bad")
+        tab.page.get_by_label("Level").select_option("error")
+        expect(tab.page.locator(".log-line")).to_have_count(1)
+        assert "level=error" in tab.page.url
+
+    def test_ten_thousand_rows_are_drawn_as_they_are_seen(self, open_tab: OpenTab, service: Service) -> None:
+        run = stories.many_tasks(service.http, MANY)
+        tab = open_tab(f"/runs/{run['workflow_run_id']}")
+        expect(tab.page.locator(".timeline-name").first).to_be_visible()
+        expect(tab.page.locator(".timeline-foot")).not_to_contain_text("still loading")
+        box = tab.page.get_by_role("region", name=f"Timeline of {MANY} rows")
+        box.evaluate("box => box.scrollTo(0, box.scrollHeight)")
+        tab.sees(f"part_{MANY - 1:05}")
+        assert tab.page.locator(".timeline-name").count() < 80
+
+    def test_it_can_be_used_on_a_phone(self, open_tab: OpenTab, service: Service) -> None:
+        run_id = create(
+            service.http, "pocket", tags={"team": "finance"}, tasks=[{"task_name": "load", "queue": "deserted"}]
+        )
+        for tab_name in ("timeline", "work", "logs", "data", "history", "changes"):
+            tab = open_tab(f"/runs/{run_id}?tab={tab_name}", size="small", scheme="dark")
+            expect(tab.page.get_by_role("heading", name="pocket")).to_be_visible()
+            tab.check_fits()
+            tab.check_accessibility()
