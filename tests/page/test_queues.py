@@ -44,7 +44,7 @@ class TestQueues:
         tab.press("Pause")
         tab.sees("No task is handed out any more", inside="dialog")
         tab.press("Pause", inside="dialog")
-        tab.sees("paused", inside="header.screen-head")
+        tab.sees("paused", inside="header.screen-head .status")
         assert service.http.get("/v1/queues/paused_one").json()["paused"] is True
         tab.press("Resume")
         tab.press("Resume", inside="dialog")

@@ -47,8 +47,8 @@ class TestTask:
         assert stories.status_of(service.http, task_id) == "sleeping"
         tab.press("Cancel")
         tab.press("Cancel the task", inside="dialog")
-        tab.sees("cancelled", inside="header.screen-head")
-        assert stories.status_of(service.http, task_id) == "cancelled"
+        stories.wait_for(service.http, task_id, "cancelled")
+        tab.sees("cancelled", inside="header.screen-head .status")
 
     def test_why_offers_the_event_that_is_awaited(self, open_tab: OpenTab, service: Service, shop: None) -> None:
         task_id = stories.spawn(service.http, "wait", queue=QUEUE, params={"event": "approved"})
