@@ -106,8 +106,12 @@ class Feed:
         with self._wakeups.waiting(TOPIC) as waiter, self._wakeups.waiting(KEYS) as keys:
             while True:
                 before = (self._last, self.key_changes)
-                with suppress(*DATABASE_FAILURES):
+                try:
                     await self._catch_up()
+                except DATABASE_FAILURES:
+                    pass  # readers wait; it is told elsewhere that the database is away
+                except ChangesForgotten as gone:
+                    self._skip(gone.oldest)
                 if keys.is_woken:
                     await keys.wait(0)
                     self.key_changes += 1
@@ -125,6 +129,11 @@ class Feed:
             while changes := (await read_portion(tx, self._last)).changes:
                 self._recent.extend(changes)
                 self._last = changes[-1].position
+
+    def _skip(self, oldest: int) -> None:
+        """Go on where what is kept begins: each reader who stood before that learns of it when it reads."""
+        self._recent.clear()
+        self._last = oldest - 1
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()

@@ -8,15 +8,18 @@ from typing import Protocol
 from app.access.callers import Visit
 from app.access.feed import Feed, Portion, read_portion
 from app.db.engine import Database, Parameters, Tx
+from app.db.failures import DATABASE_FAILURES
 from app.domain.changes import ChangeSieve, ToldChange
 from app.domain.json_texts import write_json
-from app.errors import ChangesForgotten, Refusal, ValidationFailed
+from app.errors import ChangesForgotten, Refusal, Unavailable, ValidationFailed
 from app.store import changes as store
 from app.store.changes import ROWS_NUMBERED_MOST, Reach
 from milepost.schemas.changes import ChangeQuery, ChangeStreamQuery
 
 SCANNED_MOST = 20_000
 """Changes that one call looks through for those that its filter wants; the next one goes on behind them."""
+NUMBERINGS_MOST = 3
+"""How often a reader who begins gives positions to what is committed: others may write faster than it counts."""
 QUIET_SECONDS = 15.0
 """A stream says something at least so often."""
 
@@ -38,8 +41,9 @@ async def find_start(tx: Tx, after: int | None, *, place: str = "after") -> tupl
 
     Raises ValidationFailed for a position that does not exist yet, named by its ``place``, and ChangesForgotten.
     """
-    while await store.number_changes(tx, ROWS_NUMBERED_MOST) is not None:
-        pass
+    for _ in range(NUMBERINGS_MOST):
+        if await store.number_changes(tx, ROWS_NUMBERED_MOST) is None:
+            break
     reach = await store.get_reach(tx)
     if after is None:
         return reach.newest, reach
@@ -132,8 +136,9 @@ async def _tell(feed: Feed, wanted: ChangeSieve, position: int, visit: Visit) ->
                 if feed.key_changes != keys:
                     keys = feed.key_changes
                     await visit.check_key()
-            except Refusal as refusal:
-                yield _event("bye", {"reason": refusal.code, "position": position})
+            except (Refusal, *DATABASE_FAILURES) as failure:
+                code = failure.code if isinstance(failure, Refusal) else Unavailable.code
+                yield _event("bye", {"reason": code, "position": position})
                 return
             position = portion.last
             if not portion.changes:
