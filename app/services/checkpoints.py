@@ -13,7 +13,7 @@ from app.moves.event_waits import NO_ROOM
 from app.moves.leases import Answered, Report, answered, pin_runs_of_reports, settle_each, tasks_of_steps
 from app.services.tasks import get_task
 from app.store import checkpoints as checkpoints_store
-from app.store import claims as claims_store
+from app.store import task_heartbeats as heartbeats_store
 from milepost.schemas.tasks import Checkpoint, Checkpoints, CheckpointWrite
 from milepost.schemas.wire import PageQuery
 
@@ -74,7 +74,7 @@ async def _put(tx: Tx, held: Sequence[tuple[Report[CheckpointWrite], TaskRow]]) 
         if report.body.lease_seconds is not None and (report.task_id, report.name) in written
     ]
     if longer:
-        await claims_store.beat_tasks(tx, longer)
+        await heartbeats_store.beat_tasks(tx, longer)
     return [await _answer(tx, report, written.get((report.task_id, report.name))) for report, _ in held]
 
 

@@ -31,8 +31,8 @@ from app.moves.leases import (
     tasks_of_steps,
 )
 from app.store import checkpoints as checkpoints_store
-from app.store import claims as claims_store
 from app.store import events as events_store
+from app.store import task_heartbeats as heartbeats_store
 from app.store import tasks as tasks_store
 from app.store.reported_progress import report_row
 from milepost.schemas.tasks import (
@@ -53,7 +53,7 @@ async def _heartbeat_tasks(tx: Tx, reports: Sequence[Report[TaskHeartbeat]]) -> 
     if len(reports) == 1 or not tasks_of_steps(reports):
         tx.commit_each()
     await pin_runs_of_reports(tx, reports)
-    rows = await claims_store.beat_tasks(tx, _beat_rows(reports))
+    rows = await heartbeats_store.beat_tasks(tx, _beat_rows(reports))
     has_beaten = [_beats(rows.get(report.task_id), report) for report in reports]
     late = [report for report, beats in zip(reports, has_beaten, strict=True) if not beats]
     told = iter(await answer_without_lease(tx, late, await look_at(tx, late)))
@@ -67,12 +67,12 @@ heartbeat_task = batched(_heartbeat_tasks)
 """Extend a lease, from now."""
 
 
-def _beats(row: claims_store.KeptLease | None, report: Report[TaskHeartbeat]) -> bool:
+def _beats(row: heartbeats_store.KeptLease | None, report: Report[TaskHeartbeat]) -> bool:
     """Return whether a lease was extended, and is the one that ``report`` names."""
     return row is not None and row.lease_token == report.token
 
 
-def _beaten(row: claims_store.KeptLease) -> Answered:
+def _beaten(row: heartbeats_store.KeptLease) -> Answered:
     return answered(
         TaskHeartbeatAnswer.model_construct(
             lease_expires_at=row.lease_expires_at,

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Integer,
     Text,
     Uuid,
-    and_,
     any_,
     bindparam,
     case,
@@ -43,7 +42,6 @@ from app.store.advisory_locks import KEYS_OF_CLAIMS
 from app.store.locks import Rank
 from app.store.parts import Expression, Query
 from app.store.recordsets import as_rows, rows_like, seconds
-from app.store.reported_progress import REPORT, merge
 from app.store.sizes import BYTES_MOST, size_of
 from app.store.tasks import MOMENT, TASK_COLUMNS
 from milepost.schemas.tasks import TaskStatus
@@ -86,7 +84,7 @@ SIZE = size_of(Task.params, Task.headers, Task.event_payload) + _kept
 """How many bytes of JSON a task is to its claimer."""
 
 
-def _hold_leased(item: CTE, *extra: Expression) -> CTE:
+def hold_leased(item: CTE, *extra: Expression) -> CTE:
     """Return the tasks whose lease ``item`` names, locked; with the moment.
 
     An update alone locks in the order of its plan, and not of ids as `locks.py` wants it. Who has waited for a lock is
@@ -354,7 +352,7 @@ class CompletedTask(NamedTuple):
 
 
 _completed = rows_like(Task, ("task_id", "lease_token", "result", "final_body"), column("is_held", Boolean))
-_held = _hold_leased(_completed)
+_held = hold_leased(_completed)
 
 
 def _completed_by(item: CTE, at: ColumnElement[datetime]) -> dict[str, Expression | None]:
@@ -398,7 +396,7 @@ async def complete_shown_tasks(tx: Tx, rows: Sequence[Parameters]) -> Sequence[T
 
 
 _done = rows_like(Task, ("task_id", "lease_token", "result", "final_body"), parameter="done", name="done")
-_leased = _hold_leased(_done, Task.lease_expires_at, Task.queue, Task.concurrency_key)
+_leased = hold_leased(_done, Task.lease_expires_at, Task.queue, Task.concurrency_key)
 _are_plain = select(func.count() == bindparam("many", type_=Integer)).where(
     _leased.c.lease_expires_at > _leased.c.at, _leased.c.queue == _OF_QUEUE, _leased.c.concurrency_key.is_(None)
 )
@@ -444,59 +442,3 @@ async def exchange_tasks(
     found = _read_taken(tx, rows)
     tx.has_written = tx.has_written or is_done
     return is_done, found
-
-
-class KeptLease(NamedTuple):
-    """A lease that was extended."""
-
-    task_id: UUID
-    lease_expires_at: datetime
-    cancel_requested_at: datetime | None
-    lease_token: UUID
-    run_id: UUID
-    attempt: int
-    server_time: datetime
-
-
-_beat = rows_like(
-    Task,
-    ("task_id", "lease_token", "progress"),
-    column("lease", Float),
-    column("has_progress", Boolean),
-    *REPORT,
-)
-_beating = _hold_leased(_beat)
-_merged = merge(Task.reported_progress, _beat.c.report, _beat.c.report_clears)
-_is_other = cast(_beat.c.progress, Text).is_distinct_from(cast(Task.progress, Text))
-_is_news = or_(_merged.is_new, and_(_beat.c.has_progress, _is_other))
-_BEAT = (
-    update(Task)
-    .where(Task.task_id == _beating.c.task_id, Task.lease_token == _beating.c.lease_token, Task.queue == Queue.queue)
-    .where(_beat.c.task_id == _beating.c.task_id, _beat.c.lease_token == _beating.c.lease_token)
-    .where(Task.status == _RUNNING, Task.lease_expires_at > _beating.c.at)
-    .values(
-        lease_expires_at=_beating.c.at + seconds(func.coalesce(_beat.c.lease, Queue.default_lease_seconds)),
-        progress=case((_beat.c.has_progress, _beat.c.progress), else_=Task.progress),
-        reported_progress=_merged.value,
-        revision=case((_is_news, Task.revision + 1), else_=Task.revision),
-        updated_at=case((_is_news, func.greatest(_beating.c.at, Task.updated_at)), else_=Task.updated_at),
-    )
-    .returning(
-        Task.task_id,
-        Task.lease_expires_at,
-        Task.cancel_requested_at,
-        Task.lease_token,
-        Task.run_id,
-        Task.attempt,
-        _beating.c.at.label("server_time"),
-    )
-    .execution_options(locks=Rank.tasks)
-)
-
-
-async def beat_tasks(tx: Tx, rows: Sequence[Parameters]) -> dict[UUID, KeptLease]:
-    """UPDATE the leases of those tasks whose current lease is named, and what they report; by task.
-
-    Only progress that is new makes a revision.
-    """
-    return {row.task_id: row for row in await tx.fetch(KeptLease, _BEAT, as_rows(rows))}

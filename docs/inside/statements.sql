@@ -299,52 +299,6 @@ RETURNING tasks.task_id, tasks.queue, tasks.task_name, tasks.params, tasks.heade
     tasks.first_started_at, tasks.started_at, tasks.completed_at, tasks.cancelled_at, tasks.cancel_requested_at,
     tasks.updated_at, tasks.revision, clock_timestamp() AS now;
 
--- claims._BEAT
-WITH item AS (
-    SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.progress AS progress, row.lease AS lease,
-        row.has_progress AS has_progress, row.report AS report, row.report_clears AS report_clears
-    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, progress JSON, lease
-        FLOAT, has_progress BOOLEAN, report JSONB, report_clears BOOLEAN)
-), locked AS (
-    SELECT tasks.task_id AS task_id, tasks.lease_token AS lease_token
-    FROM tasks, item
-    WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token AND tasks.status = 'running'
-    ORDER BY tasks.task_id
-    FOR NO KEY UPDATE OF tasks
-), held AS (
-    SELECT locked.task_id AS task_id, locked.lease_token AS lease_token, clock_timestamp() AS at
-    FROM locked
-)
-UPDATE tasks
-SET progress=CASE WHEN item.has_progress THEN item.progress ELSE tasks.progress END, reported_progress=CASE WHEN
-    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
-    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
-    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb)) THEN CAST(nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null,
-    "total": null, "unit": null, "message": null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB),
-    '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) END || item.report, '{"done": null, "total":
-    null, "unit": null, "message": null}'::jsonb) AS JSON) ELSE tasks.reported_progress END, lease_expires_at=(held.at +
-    coalesce(item.lease, queues.default_lease_seconds) * CAST(%(param_1)s::INTERVAL AS INTERVAL)), updated_at=CASE WHEN
-    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
-    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
-    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)
-    OR item.has_progress AND CAST(item.progress AS TEXT) IS DISTINCT FROM CAST(tasks.progress AS TEXT)) THEN
-    greatest(held.at, tasks.updated_at) ELSE tasks.updated_at END, revision=CASE WHEN (item.report_clears IS NOT NULL
-    AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
-    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
-    coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
-    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) OR
-    item.has_progress AND CAST(item.progress AS TEXT) IS DISTINCT FROM CAST(tasks.progress AS TEXT)) THEN tasks.revision
-    + %(revision_1)s::BIGINT ELSE tasks.revision END
-FROM held, queues, item
-WHERE tasks.task_id = held.task_id AND tasks.lease_token = held.lease_token AND tasks.queue = queues.queue AND
-    held.task_id = item.task_id AND held.lease_token = item.lease_token AND tasks.status = 'running' AND
-    tasks.lease_expires_at > held.at
-RETURNING tasks.task_id, tasks.lease_expires_at, tasks.cancel_requested_at, tasks.lease_token, tasks.run_id,
-    tasks.attempt, held.at AS server_time;
-
 -- deliveries._INSERT_DELIVERIES
 WITH item AS (
     SELECT row.queue AS queue, row.event_name AS event_name, row.workflow_run_id AS workflow_run_id
@@ -1895,6 +1849,52 @@ FROM workflow_frames
 WHERE workflow_frames.workflow_run_id = %(of_run)s::UUID AND (split_part(replace(workflow_frames.path,
     %(replace_1)s::VARCHAR, %(replace_2)s::VARCHAR), %(split_part_1)s::VARCHAR, %(split_part_2)s::INTEGER) = ANY
     (%(kept)s::TEXT[]) OR workflow_frames.path = %(path_1)s::VARCHAR);
+
+-- task_heartbeats._BEAT
+WITH item AS (
+    SELECT row.task_id AS task_id, row.lease_token AS lease_token, row.progress AS progress, row.lease AS lease,
+        row.has_progress AS has_progress, row.report AS report, row.report_clears AS report_clears
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(task_id UUID, lease_token UUID, progress JSON, lease
+        FLOAT, has_progress BOOLEAN, report JSONB, report_clears BOOLEAN)
+), locked AS (
+    SELECT tasks.task_id AS task_id, tasks.lease_token AS lease_token
+    FROM tasks, item
+    WHERE tasks.task_id = item.task_id AND tasks.lease_token = item.lease_token AND tasks.status = 'running'
+    ORDER BY tasks.task_id
+    FOR NO KEY UPDATE OF tasks
+), held AS (
+    SELECT locked.task_id AS task_id, locked.lease_token AS lease_token, clock_timestamp() AS at
+    FROM locked
+)
+UPDATE tasks
+SET progress=CASE WHEN item.has_progress THEN item.progress ELSE tasks.progress END, reported_progress=CASE WHEN
+    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
+    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
+    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb)) THEN CAST(nullif(CASE WHEN coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null,
+    "total": null, "unit": null, "message": null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB),
+    '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) END || item.report, '{"done": null, "total":
+    null, "unit": null, "message": null}'::jsonb) AS JSON) ELSE tasks.reported_progress END, lease_expires_at=(held.at +
+    coalesce(item.lease, queues.default_lease_seconds) * CAST(%(param_1)s::INTERVAL AS INTERVAL)), updated_at=CASE WHEN
+    (item.report_clears IS NOT NULL AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN
+    coalesce(item.report_clears, %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb ELSE coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null,
+    "message": null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb)
+    OR item.has_progress AND CAST(item.progress AS TEXT) IS DISTINCT FROM CAST(tasks.progress AS TEXT)) THEN
+    greatest(held.at, tasks.updated_at) ELSE tasks.updated_at END, revision=CASE WHEN (item.report_clears IS NOT NULL
+    AND CAST(tasks.reported_progress AS JSONB) IS DISTINCT FROM nullif(CASE WHEN coalesce(item.report_clears,
+    %(coalesce_1)s) THEN '{"done": null, "total": null, "unit": null, "message": null}'::jsonb ELSE
+    coalesce(CAST(tasks.reported_progress AS JSONB), '{"done": null, "total": null, "unit": null, "message":
+    null}'::jsonb) END || item.report, '{"done": null, "total": null, "unit": null, "message": null}'::jsonb) OR
+    item.has_progress AND CAST(item.progress AS TEXT) IS DISTINCT FROM CAST(tasks.progress AS TEXT)) THEN tasks.revision
+    + %(revision_1)s::BIGINT ELSE tasks.revision END
+FROM held, queues, item
+WHERE tasks.task_id = held.task_id AND tasks.lease_token = held.lease_token AND tasks.queue = queues.queue AND
+    held.task_id = item.task_id AND held.lease_token = item.lease_token AND tasks.status = 'running' AND
+    tasks.lease_expires_at > held.at
+RETURNING tasks.task_id, tasks.lease_expires_at, tasks.cancel_requested_at, tasks.lease_token, tasks.run_id,
+    tasks.attempt, held.at AS server_time;
 
 -- tasks._LOCK_KEYS
 SELECT pg_advisory_xact_lock(%(pg_advisory_xact_lock_2)s::INTEGER, hash) AS pg_advisory_xact_lock_1

@@ -10,7 +10,19 @@ import pytest
 from sqlalchemy import Executable
 
 from app.db.engine import Parameters
-from app.store import checkpoints, claims, due_tasks, events, leases, queues, run_ends, task_lists, tasks, workflow_runs
+from app.store import (
+    checkpoints,
+    claims,
+    due_tasks,
+    events,
+    leases,
+    queues,
+    run_ends,
+    task_heartbeats,
+    task_lists,
+    tasks,
+    workflow_runs,
+)
 from app.store.pages import _bounded
 from app.store.recordsets import as_rows
 from app.store.sizes import BYTES_MOST
@@ -118,7 +130,7 @@ class TestWorkerCalls:
         rows: list[Parameters] = [
             {"task_id": t, "lease_token": token, "lease": 30, "has_progress": False} for t, token in held
         ]
-        cheap(task_probe.explain(claims._BEAT, as_rows(rows), generic=generic), 3 * len(held))
+        cheap(task_probe.explain(task_heartbeats._BEAT, as_rows(rows), generic=generic), 3 * len(held))
 
     def test_checkpoint_reads_its_own_task(
         self, task_probe: Probe, held: Sequence[tuple[UUID, UUID]], generic: bool
