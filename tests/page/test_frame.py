@@ -48,6 +48,7 @@ class TestFrame:
 
     def test_question_mark_tells_the_keys(self, open_tab: OpenTab) -> None:
         tab = open_tab("/runs")
+        expect(tab.page.get_by_role("heading", name="Runs")).to_be_visible()
         tab.page.keyboard.press("?")
         tab.sees("Only failed", inside="dialog")
         tab.page.keyboard.press("Escape")
