@@ -21,7 +21,7 @@ async def cancel_dropped_children(tx: Tx, workflow_run_ids: Sequence[UUID]) -> i
     for child in sorted(still):
         await executions.act(child, Cancel())
     await executions.write()
-    await store.clear_children_dropped(tx, workflow_run_ids)
+    await store.clear_children_dropped(tx, [run for run in workflow_run_ids if run in executions.runs])
     return len(still)
 
 
