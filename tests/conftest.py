@@ -18,6 +18,8 @@ from fastapi import FastAPI
 from psycopg import sql
 from sqlalchemy import func, make_url, select, true, update
 from sqlalchemy.exc import DBAPIError
+from starlette.types import Message, Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from app import main
 from app.api.kernel import Kernel
@@ -199,8 +201,27 @@ async def client(app: FastAPI, contract: Contract, clean_database: None) -> Asyn
 def make_client(app: FastAPI, contract: Contract | None = None, **options: Any) -> httpx.AsyncClient:
     """Return a client of ``app`` without a network."""
     hooks = {"response": [contract.check]} if contract else {}
-    transport = httpx.ASGITransport(app=app)
+    transport = httpx.ASGITransport(app=LeavingStreams(app))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", event_hooks=hooks, **options)
+
+
+class LeavingStreams:
+    """An application whose callers leave after the first part of an answer that goes on: a stream never ends."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer one request, at most with the first part."""
+        left = False
+
+        async def take(message: Message) -> None:
+            nonlocal left
+            if not left:
+                left = message.get("more_body", False)
+                await send({**message, "more_body": False})
+
+        await self.app(scope, receive, take)
 
 
 @pytest.fixture

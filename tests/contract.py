@@ -9,7 +9,7 @@ import jsonschema_rs
 
 from app.dashboard.screens import SCREENS
 
-TEXTS = frozenset({"text/plain", "application/yaml", "text/vnd.mermaid"})
+TEXTS = frozenset({"text/plain", "application/yaml", "text/vnd.mermaid", "text/event-stream"})
 """What is answered instead of JSON to those who ask for it."""
 NAMES = frozenset({"/v1/workflows/validate", "/v1/workflows/simulate"})
 """Addresses of operations that are those of workflows, too, for methods that the operations do not take."""

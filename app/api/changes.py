@@ -75,10 +75,7 @@ async def stream_changes(
     comes first, with the position after which it begins; a comment at least every 15 s; `bye` at the end.
     """
     events = await service.stream_changes(kernel, query, last_event_id, visit)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    if asks_for_head(request.scope):
-        return Response(headers=headers, media_type="text/event-stream")
-    return EventStream(events, headers)
+    return EventStream(events, only_head=asks_for_head(request.scope))
 
 
 class EventStream(Response):
@@ -86,10 +83,11 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[bytes], headers: dict[str, str]) -> None:
-        super().__init__(headers=headers)
+    def __init__(self, events: AsyncIterator[bytes], *, only_head: bool) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._events = events
+        self._only_head = only_head
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Send events until there are no more, or their reader has gone."""
@@ -104,9 +102,10 @@ class EventStream(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with aclosing(self._events) as events:  # type: ignore[type-var]
-            async for event in events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
+        if not self._only_head:
+            async with aclosing(self._events) as events:  # type: ignore[type-var]
+                async for event in events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 

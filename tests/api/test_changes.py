@@ -339,5 +339,5 @@ class TestWaiting:
 
 async def _follows(client: httpx.AsyncClient) -> bool:
     transport: Any = client._transport
-    feed = transport.app.state.kernel.feed
+    feed = transport.app.app.state.kernel.feed
     return feed._last is not None

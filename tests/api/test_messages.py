@@ -23,6 +23,8 @@ RAISED_BY: dict[str, set[str]] = {
     "nullable": set(),
     "any": set(),
     "missing-sentinel": set(),
+    "definitions": set(),
+    "definition-ref": set(),
     "function-before": {"value_error"},
     "function-after": {"value_error"},
     "function-wrap": {"value_error"},
@@ -204,7 +206,7 @@ class TestKnownNames:
         assert "is not known here; known are: do, task, error, retryable" in texts(refused)
 
     async def test_call_without_members_says_so(self, client: httpx.AsyncClient) -> None:
-        refused = await client.post(f"{RUNS}/{UNKNOWN_ID}/heartbeat", json={"x": 1})
+        refused = await client.post(f"{RUNS}/{UNKNOWN_ID}/pause", json={"x": 1})
         assert texts(refused) == ["is not known here; none is known"]
 
     async def test_unknown_parameter_is_answered_with_those_that_are_known(self, client: httpx.AsyncClient) -> None:
