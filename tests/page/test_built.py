@@ -57,7 +57,3 @@ class TestBuilt:
         assert [
             name for name in sorted(files(BUILT)) if not filecmp.cmp(again / name, BUILT / name, shallow=False)
         ] == []
-
-    def test_it_is_as_small_as_was_promised(self) -> None:
-        packed = {path.name: path.stat().st_size for path in (BUILT / "assets").glob("*.js.gz")}
-        assert sum(packed.values()) < 100_000

@@ -1,6 +1,8 @@
 """The screen of a run: the root cause first, its timeline, and its verbs."""
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -14,6 +16,7 @@ from tests.waiting import wait_until
 
 QUEUE = "run_shop"
 MANY = 10_000
+CHOSEN = re.compile(r"\?span=\d+-\d+$")
 
 
 @pytest.fixture
@@ -38,6 +41,48 @@ class TestRun:
         tab.sees("failed: ConnectionError: the warehouse does not answer, attempt 1", inside=".cause")
         tab.sees("succeed", inside=".timeline")
         tab.check_accessibility()
+
+    def test_the_cause_of_a_step_is_said_once_with_the_way_to_it(
+        self, open_tab: OpenTab, service: Service, client: Client
+    ) -> None:
+        stories.register(service.http, stories.etl("once"))
+        with stories.steps_worker(client, "once", broken=frozenset({"extract"})):
+            run_id = stories.start(service.http, "once", queue="once")["workflow_run_id"]
+            stories.wait_until_ended(service.http, run_id)
+        tab = open_tab(f"/runs/{run_id}")
+        cause = tab.page.locator(".cause")
+        expect(cause).to_contain_text("in step extract")
+        expect(cause).to_contain_text("attempt 1")
+        assert cause.inner_text().count("extract found a file that it cannot read") == 1
+        cause.get_by_role("link", name="its task").click()
+        tab.page.wait_for_url("**/tasks/*")
+
+    def test_the_part_of_the_timeline_that_was_chosen_is_in_the_address(
+        self, open_tab: OpenTab, service: Service, shop: None
+    ) -> None:
+        began = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        tasks = [{"task_name": "succeed", "queue": QUEUE}]
+        run_id = create(service.http, "zoomed", status="running", started_at=began, tasks=tasks)
+        wait_until(lambda: service.http.get(f"{RUNS}/{run_id}").json()["progress"]["completed"] == 1)
+        assert service.http.patch(f"{RUNS}/{run_id}", json={"status": "completed"}).status_code == 200
+        tab = open_tab(f"/runs/{run_id}")
+        tab.sees("succeed", inside=".timeline")
+        foot = tab.page.locator(".timeline-foot")
+        whole = foot.inner_text()
+        tab.press("Closer")
+        expect(tab.page).to_have_url(CHOSEN)
+        closer = foot.inner_text()
+        address = tab.page.url
+        tab.page.keyboard.press("ArrowRight")
+        expect(tab.page).not_to_have_url(address)
+        expect(tab.page).to_have_url(CHOSEN)
+        later = foot.inner_text()
+        assert len({whole, closer, later}) == 3
+        tab.page.reload()
+        expect(foot).to_have_text(later)
+        tab.press("Fit")
+        expect(tab.page).to_have_url(re.compile(f"{run_id}$"))
+        expect(foot).to_have_text(whole)
 
     def test_verbs_say_what_will_happen_and_the_run_follows(self, open_tab: OpenTab, service: Service) -> None:
         run_id = create(service.http, "verbs", tasks=[{"task_name": "nobody_takes_it", "queue": "empty"}])

@@ -47,7 +47,7 @@ async def charge(order: dict[str, JsonValue], *, ctx: AsyncTaskContext) -> dict[
     await _work(ctx, f"charging {order['cents']} cents")
     if isinstance(order["order"], int) and order["order"] % 5 == 0:
         ctx.log("the bank declined the card", level="error", order=order["order"])
-        raise DeclinedError("the card was declined: 花子 山田, insufficient funds")
+        raise DeclinedError("the card was declined: Zoë Łukasiewicz, insufficient funds")
     return {"paid": order["cents"]}
 
 

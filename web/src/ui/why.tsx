@@ -1,12 +1,14 @@
 // Why something stands where it stands: the reasons, and for each the call that would change it, done after one question.
 import { useState } from 'preact/hooks'
 import { ask, authorization, type Schemas } from '../api'
-import { plural } from '../format'
+import { errorLine, plural } from '../format'
 import type { Loaded } from '../live'
 import { Button, Panel } from './controls'
 import { Confirm } from './dialog'
 import { Time } from './time'
 import './why.css'
+
+const SHOWN = 3
 
 type Reason = Schemas['WhyReason']
 
@@ -14,20 +16,37 @@ export function Why({ why, onDone }: { why: Loaded<Schemas['Explanation'] | unde
   const [fixing, fix] = useState<Reason>()
   const told = why.data
   if (!told || told.reasons.every(({ code }) => code === 'ended')) return null
+  const line = (reason: Reason, at: number) => <Line key={`${reason.code} ${at}`} reason={reason} onFix={() => fix(reason)} />
+  const others = told.reasons.slice(SHOWN)
   return (
-    <Panel title="Why" class="reasons">
-      <ul>
-        {told.reasons.map((reason, at) => (
-          <li key={`${reason.code} ${at}`}>
-            <span class="grow">{reason.text}{reason.until && <span class="soft"> · <Time at={reason.until} isAgo /></span>}</span>
-            <Subject reason={reason} />
-            {reason.fix && <Button class="small" onClick={() => fix(reason)}>{wordOf(reason.fix)}</Button>}
-          </li>
-        ))}
-      </ul>
-      {told.more > 0 && <p class="panel-body faint">and {plural(told.more, 'reason')} more</p>}
+    <Panel title="Why" class="why">
+      <ul>{told.reasons.slice(0, SHOWN).map(line)}</ul>
+      {others.length + told.more > 0 && (
+        <details>
+          <summary>{plural(others.length + told.more, 'more reason')}</summary>
+          <ul>{others.map(line)}</ul>
+          {told.more > 0 && <p class="panel-body faint">{told.more} of them are not listed</p>}
+        </details>
+      )}
       {fixing?.fix && <FixIt reason={fixing} fix={fixing.fix} onClose={() => { fix(undefined); why.reload(); onDone?.() }} />}
     </Panel>
+  )
+}
+
+function Line({ reason, onFix }: { reason: Reason; onFix: () => void }) {
+  const { text, code, since, until, subject, fix } = reason
+  const said = errorLine(subject.error)
+  return (
+    <li title={code}>
+      <span class="grow">
+        {text}
+        {until && <span class="soft"> · <Time at={until} isAgo /></span>}
+        {said && !text.includes(said) && <span class="soft"> · {said}</span>}
+      </span>
+      {since && <span class="faint number">since <Time at={since} /></span>}
+      <Subject reason={reason} />
+      {fix && <Button class="small" onClick={onFix}>{wordOf(fix)}</Button>}
+    </li>
   )
 }
 

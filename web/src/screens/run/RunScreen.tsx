@@ -2,13 +2,14 @@
 import { get, type Run } from '../../api'
 import { now } from '../../clock'
 import { count, duration, plural } from '../../format'
-import { useLive } from '../../live'
+import { orAbsent, useLive } from '../../live'
 import { onlyHttp } from '../../ui/links'
 import { Copy, Empty, Facts, Json, Panel, ProblemNote, ProgressBar, Skeleton, Tabs, Tags, currentTab } from '../../ui/controls'
 import { Icon } from '../../ui/icons'
 import { Status } from '../../ui/status'
 import { Duration, Time } from '../../ui/time'
-import { Cause, Why } from './Why'
+import { Why } from '../../ui/why'
+import Cause from './Cause'
 import Graph from './Graph'
 import History from './History'
 import Changes from './Changes'
@@ -40,7 +41,13 @@ export default function RunScreen({ names }: { names: Record<string, string> }) 
 }
 
 function Known({ run, problem }: { run: Run; problem: ReturnType<typeof useLive>['problem'] }) {
-  const work = useWork(run.workflow_run_id)
+  const id = run.workflow_run_id
+  const work = useWork(id)
+  const why = useLive(
+    `why run ${id}`,
+    (abort) => orAbsent(get('/v1/workflow-runs/{workflow_run_id}/why', { path: { workflow_run_id: id }, abort })),
+    (change) => change.workflow_run_id === id || change.id === id || change.kind === 'queue',
+  )
   const isExecuted = work.steps.length > 0
   const tabs = [
     { name: 'timeline', title: 'Timeline' },
@@ -67,8 +74,8 @@ function Known({ run, problem }: { run: Run; problem: ReturnType<typeof useLive>
         <Verbs run={run} work={work} />
       </div>
       <ProblemNote problem={problem} />
-      {run.status === 'failed' && <Cause run={run} tasks={work.tasks} />}
-      {isOpen && <Why id={run.workflow_run_id} revision={run.revision} />}
+      {run.status === 'failed' && <Cause run={run} tasks={work.tasks} why={why.data} />}
+      {isOpen && <Why why={why} />}
       <RunFacts run={run} />
       <Panel>
         <div class="panel-tabs"><Tabs tabs={tabs} current={tab} /></div>

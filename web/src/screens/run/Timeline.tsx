@@ -4,7 +4,7 @@ import { get, type Attempt, type Run } from '../../api'
 import { now } from '../../clock'
 import { clock, duration, errorLine, moment, px } from '../../format'
 import { useKeys } from '../../keys'
-import { navigate } from '../../router'
+import { navigate, parameter, setParameters } from '../../router'
 import { Button, Empty } from '../../ui/controls'
 import { tone } from '../../ui/status'
 import { Icon } from '../../ui/icons'
@@ -14,6 +14,7 @@ import type { Work } from './tasks'
 const ROW = 28
 const SPARE_ROWS = 6
 const SPAN_LEAST_MS = 20
+const REST_MS = 250
 
 interface Span {
   from: number
@@ -22,7 +23,7 @@ interface Span {
 
 export default function Timeline({ run, work }: { run: Run; work: Work }) {
   const rows = useMemo(() => rowsOf(work), [work])
-  const [chosen, setChosen] = useState<Span>()
+  const [chosen, choose] = useChosen()
   const [top, setTop] = useState(0)
   const [size, setSize] = useState({ width: 600, height: 560 })
   const box = useRef<HTMLDivElement>(null)
@@ -43,16 +44,16 @@ export default function Timeline({ run, work }: { run: Run; work: Work }) {
   const zoom = (factor: number, at = 0.5) => {
     const middle = span.from + (span.to - span.from) * at
     const length = Math.min(Math.max((span.to - span.from) * factor, SPAN_LEAST_MS), (padded.to - padded.from) * 1.5)
-    setChosen({ from: middle - length * at, to: middle + length * (1 - at) })
+    choose({ from: middle - length * at, to: middle + length * (1 - at) })
   }
   const pan = (by: number) => {
     const ms = (span.to - span.from) * by
-    setChosen({ from: span.from + ms, to: span.to + ms })
+    choose({ from: span.from + ms, to: span.to + ms })
   }
   useKeys([
     { key: '+', says: 'Timeline: closer', act: () => zoom(0.6) },
     { key: '-', says: 'Timeline: farther', act: () => zoom(1.6) },
-    { key: '0', says: 'Timeline: all of it', act: () => setChosen(undefined) },
+    { key: '0', says: 'Timeline: all of it', act: () => choose(undefined) },
     { key: 'ArrowLeft', says: 'Timeline: earlier', act: () => pan(-0.2) },
     { key: 'ArrowRight', says: 'Timeline: later', act: () => pan(0.2) },
   ])
@@ -84,7 +85,7 @@ export default function Timeline({ run, work }: { run: Run; work: Work }) {
         <span class="grow" />
         <Button class="small" variant="quiet" aria-label="Closer" title="Closer (+)" onClick={() => zoom(0.6)}>+</Button>
         <Button class="small" variant="quiet" aria-label="Farther" title="Farther (−)" onClick={() => zoom(1.6)}>−</Button>
-        <Button class="small" variant="quiet" title="All of it (0)" disabled={!chosen} onClick={() => setChosen(undefined)}>Fit</Button>
+        <Button class="small" variant="quiet" title="All of it (0)" disabled={!chosen} onClick={() => choose(undefined)}>Fit</Button>
       </div>
       <div class="timeline-axis" style={{ paddingLeft: px(names) }}>
         <svg width={width} height="24" aria-hidden="true">
@@ -202,6 +203,35 @@ function spanOf(run: Run, rows: readonly Row[]): Span {
     if (end > to) to = end
   }
   return { from, to: Math.max(to, from + SPAN_LEAST_MS) }
+}
+
+/** What part of the time was chosen. It is drawn at once, and in the address once it rests: browsers allow few changes of that. */
+function useChosen(): [Span | undefined, (span: Span | undefined) => void] {
+  const held = parameter('span')
+  const [chosen, setChosen] = useState(() => spanIn(held))
+  const written = useRef(held)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(() => {
+    if (held === written.current) return
+    written.current = held
+    setChosen(spanIn(held))
+  }, [held])
+  useEffect(() => () => clearTimeout(timer.current), [])
+  const choose = (span: Span | undefined) => {
+    setChosen(span)
+    clearTimeout(timer.current)
+    timer.current = setTimeout(() => {
+      written.current = span ? `${Math.round(span.from)}-${Math.round(span.to)}` : ''
+      setParameters({ span: written.current })
+    }, REST_MS)
+  }
+  return [chosen, choose]
+}
+
+function spanIn(text: string): Span | undefined {
+  const [, from, to] = /^(\d{1,15})-(\d{1,15})$/.exec(text) ?? []
+  const span = { from: Number(from), to: Number(to) }
+  return span.to - span.from >= SPAN_LEAST_MS / 2 ? span : undefined
 }
 
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 21_600_000, 43_200_000, 86_400_000, 604_800_000]
