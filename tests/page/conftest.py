@@ -24,7 +24,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SIZES = {"desk": (1440, 900), "phone": (375, 720), "small": (320, 640)}
+SIZES = {"desk": (1440, 900), "docs": (1200, 720), "phone": (375, 720), "small": (320, 640)}
 FAST = {"housekeeping_seconds": 0.2}
 
 expect.set_options(timeout=PAGE_SECONDS * 1000)

@@ -3,15 +3,17 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
-KEEP_PICTURES = "MILEPOST_PAGE_PICTURES"
-"""A directory where every picture of a test is kept, for those who change how the page looks."""
+KEEP_PICTURES = "PAGE_PICTURES"
+"""A directory where every picture of a test is kept, for those who change how the page looks; or ``docs``."""
+FOR_DOCS = "docs"
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PAGE_SECONDS = 30.0
 """How long a test waits for what the page is to show."""
 _REFUSED = re.compile(r"status of (\d{3})")
@@ -76,13 +78,21 @@ class Tab:
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{wide} pixels too wide at {self.page.url}"
 
-    def picture(self, name: str, *, for_docs: bool = False, full: bool = False) -> None:
-        """Keep a picture where someone asked for it, or write one that the documentation shows."""
+    def picture(self, name: str) -> None:
+        """Keep a picture of what is seen, where someone asked for pictures."""
         kept = os.environ.get(KEEP_PICTURES)
-        if kept is None:
+        if kept and kept != FOR_DOCS:
+            self._take(Path(kept) / f"{name}.png")
+
+    def picture_for_docs(self, name: str, *, of: str | None = None) -> None:
+        """Write the pictures that the documentation shows, light and dark, where someone asked for those."""
+        if os.environ.get(KEEP_PICTURES) != FOR_DOCS:
             return
-        directory = PICTURES if for_docs and kept == "docs" else Path(kept)
-        if kept == "docs" and not for_docs:
-            return
-        directory.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=directory / f"{name}.png", full_page=full, animations="disabled")
+        for scheme in SCHEMES:
+            self.page.emulate_media(color_scheme=scheme)
+            self._take(PICTURES / f"{name}-{scheme}.png", of)
+
+    def _take(self, path: Path, of: str | None = None) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        taken = self.page.locator(of).first if of else self.page
+        path.write_bytes(taken.screenshot(animations="disabled"))

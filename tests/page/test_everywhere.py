@@ -12,6 +12,8 @@ from tests.page.conftest import OpenTab, Scheme
 from tests.processes import run_milepost
 
 SCREENS = {
+    "overview": "/",
+    "run": "/runs/{run}",
     "task": "/tasks/{task}",
     "task-params": "/tasks/{task}?tab=data",
     "queues": "/queues",
@@ -55,7 +57,7 @@ class TestEverywhere:
             expect(tab.page.locator("main h1")).to_be_visible()
             tab.check_accessibility()
             tab.check_fits()
-            tab.picture(f"{name}-{size}-{scheme}", for_docs=(size, scheme) == ("desk", "light"))
+            tab.picture(f"{name}-{size}-{scheme}")
 
     def test_the_keyboard_leads_everywhere(self, open_tab: OpenTab, seeded: dict[str, Any]) -> None:
         tab = open_tab("/queues")
