@@ -15,7 +15,6 @@ from tests.page.test_runs import RUNS, create, fail
 from tests.waiting import wait_until
 
 QUEUE = "run_shop"
-MANY = 10_000
 CHOSEN = re.compile(r"\?span=\d+-\d+$")
 
 
@@ -122,16 +121,6 @@ class TestRun:
         tab.page.get_by_label("Level").select_option("error")
         expect(tab.page.locator(".log-line")).to_have_count(1)
         assert "level=error" in tab.page.url
-
-    def test_ten_thousand_rows_are_drawn_as_they_are_seen(self, open_tab: OpenTab, service: Service) -> None:
-        run = stories.many_tasks(service.http, MANY)
-        tab = open_tab(f"/runs/{run['workflow_run_id']}")
-        expect(tab.page.locator(".timeline-name").first).to_be_visible()
-        expect(tab.page.locator(".timeline-foot")).not_to_contain_text("still loading")
-        box = tab.page.get_by_role("region", name=f"Timeline of {MANY} rows")
-        box.evaluate("box => box.scrollTo(0, box.scrollHeight)")
-        tab.sees(f"part_{MANY - 1:05}")
-        assert tab.page.locator(".timeline-name").count() < 80
 
     def test_it_can_be_used_on_a_phone(self, open_tab: OpenTab, service: Service) -> None:
         run_id = create(

@@ -1,7 +1,7 @@
 // Data that a screen shows: loaded by one call, kept for the way back, and loaded again when a change concerns it.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { key, Problem } from './api'
-import { onNews, type Change } from './stream'
+import { onNews, streamState, type Change } from './stream'
 
 export interface Loaded<T> {
   data: T | undefined
@@ -48,7 +48,7 @@ export function useLive<T>(name: string, load: (abort: AbortSignal) => Promise<T
     }
     const mine = new Loader((abort) => latest.current.load(abort), settle)
     loader.current = mine
-    mine.wish()
+    mine.ask()
     const forget = onNews((news) => {
       const { concerns: isOf } = latest.current
       if (isOf && (news === null || news.some(isOf))) mine.wish()
@@ -59,18 +59,22 @@ export function useLive<T>(name: string, load: (abort: AbortSignal) => Promise<T
     }
   }, [name, key.value])
 
-  const reload = useCallback(() => loader.current?.wish(), [])
+  const reload = useCallback(() => loader.current?.ask(), [])
   const isCurrent = state.name === name
   const data = isCurrent && state.data !== undefined ? state.data : (kept.get(name) as T | undefined)
   const problem = isCurrent ? state.problem : undefined
   return { data, problem, isLoading: name !== '' && data === undefined && !problem, reload }
 }
 
-/** Loads when it is wished, one at a time, with a pause between that grows with what it costs. */
+/**
+ * Loads when it is wished, one at a time, with a pause between that grows with what it costs. While the page is paused it
+ * loads only what the reader asks for: a wish that is older waits until news come again.
+ */
 class Loader {
   private readonly abort = new AbortController()
   private isBusy = false
   private isWished = false
+  private isAsked = false
 
   constructor(
     private readonly load: (abort: AbortSignal) => Promise<unknown>,
@@ -82,17 +86,22 @@ class Loader {
     if (!this.isBusy) void this.work()
   }
 
+  ask(): void {
+    this.isAsked = true
+    this.wish()
+  }
+
   stop(): void {
     this.abort.abort()
   }
 
   private async work(): Promise<void> {
     this.isBusy = true
-    while (this.isWished && !this.abort.signal.aborted) {
-      this.isWished = false
+    while ((this.isAsked || (this.isWished && streamState.value !== 'paused')) && !this.abort.signal.aborted) {
+      this.isWished = this.isAsked = false
       const began = performance.now()
       const isLost = await this.once()
-      if (isLost) setTimeout(() => !this.abort.signal.aborted && this.wish(), RETRY_MS)
+      if (isLost) setTimeout(() => !this.abort.signal.aborted && this.ask(), RETRY_MS)
       await new Promise((done) => setTimeout(done, Math.max(PAUSE_MS, 2 * (performance.now() - began))))
     }
     this.isBusy = false

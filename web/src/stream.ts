@@ -33,7 +33,7 @@ export function onNews(listener: (news: News) => void): () => void {
 function tellSoon(): void {
   telling ??= setTimeout(() => {
     telling = undefined
-    if (document.hidden || (!gathered.length && !isAnything)) return
+    if (document.hidden || streamState.value === 'paused' || (!gathered.length && !isAnything)) return
     const news = isAnything ? null : gathered
     gathered = []
     isAnything = false

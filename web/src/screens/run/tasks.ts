@@ -12,6 +12,7 @@ export interface Work {
 
 const ONE_BY_ONE_MOST = 24
 const PAUSE_MS = 500
+const TELL_MS = 200
 const NOTHING: Work = { tasks: [], steps: [], isWhole: false, problem: undefined }
 
 export function useWork(id: string): Work {
@@ -89,6 +90,7 @@ class Reader {
     const path = { workflow_run_id: this.id }
     const seen = new Set<string>()
     const isFirst = this.tasks.size === 0
+    let told = 0
     await Promise.all([this.readSteps(), (async () => {
       for (let cursor: string | undefined; ; ) {
         const query = { limit: 200, ...(cursor ? { cursor } : {}) }
@@ -99,7 +101,10 @@ class Reader {
         }
         if (!page.next_cursor) break
         cursor = page.next_cursor
-        if (isFirst) this.tell(false)
+        if (isFirst && performance.now() - told > TELL_MS) {
+          this.tell(false)
+          told = performance.now()
+        }
       }
     })()])
     for (const id of this.tasks.keys()) if (!seen.has(id)) this.tasks.delete(id)
