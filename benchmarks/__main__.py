@@ -15,6 +15,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.prefect import measure_prefect
 from benchmarks.reads import measure_reads
 from benchmarks.results import write_result
+from benchmarks.seen import measure_seen
 from benchmarks.stages import measure_stages
 from benchmarks.tasks import measure_tasks
 from benchmarks.waiting import measure_waiting
@@ -30,6 +31,7 @@ def find_sections(seconds: float, cycles: int) -> Mapping[str, Callable[[], str]
         "creates": partial(measure_creates, seconds),
         "stages": partial(measure_stages, seconds),
         "reads": partial(measure_reads, seconds),
+        "seen": partial(measure_seen, seconds),
         "tasks": partial(measure_tasks, seconds),
         "alone": partial(measure_alone, seconds),
         "waiting": partial(measure_waiting, seconds),

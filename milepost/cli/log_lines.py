@@ -14,6 +14,7 @@ import typer
 
 from milepost.cli.calls import DEFAULT_URL, Url, accept, call, send
 from milepost.cli.exits import ExitCode, leave
+from milepost.cli.run_ids import find_run
 from milepost.lines import write_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ COLORS: Mapping[str, str] = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error":
 PLAIN = "\x1b[0m"
 UNITS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-Id = Annotated[UUID, typer.Argument(metavar="ID", help="Id of a workflow run or of a task.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a workflow run, its end, or id of a task.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until it has ended.")]
 Lines = Annotated[int | None, typer.Option("--lines", "-n", min=1, max=PAGE, help="Only the last so many.")]
 Level = Annotated[str | None, typer.Option(help="At least this: debug, info, warning or error.")]
@@ -66,7 +67,7 @@ def show_logs(
     """Print the log of a workflow run or of a task, oldest line first."""
     given = {"level": level, "q": query, "after": None if since is None else _read_since(since)}
     filters = [(name, value) for name, value in given.items() if value is not None]
-    source = Source(url, _find(url, resource_id), filters)
+    source = Source(url, _find(url, find_run(url, resource_id)), filters)
     seen: dict[int, datetime] = {}
     for line in _read_all(source, lines):
         _print(line, as_json=as_json)

@@ -45,6 +45,11 @@ class TestShow:
         assert (first, further) == ("2026-01-31T02:00:00.000Z info one", "  two")
         assert last.endswith("Z error three")
 
+    def test_end_of_a_runs_id_is_enough(self, url: str) -> None:
+        run_id = create(url)
+        append(url, run_id, {"text": "x"})
+        assert texts(run_milepost("logs", run_id[-12:], url=url).stdout) == ["x"]
+
     def test_id_may_be_that_of_a_task(self, url: str) -> None:
         task_id = httpx.post(f"{url}/v1/tasks", json={"task_name": "load"}).json()["task_id"]
         append(url, task_id, {"text": "x"}, kind="tasks")

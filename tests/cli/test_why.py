@@ -29,6 +29,13 @@ def post(url: str, path: str, **body: Any) -> Any:
 
 
 class TestWhy:
+    def test_end_of_a_runs_id_is_enough(self, url: str) -> None:
+        run = post(url, "/v1/workflow-runs", workflow_name="etl", workflow_version="1")
+        said = [
+            run_milepost("why", text, url=url).stdout for text in (run["workflow_run_id"], run["workflow_run_id"][-12:])
+        ]
+        assert said[0] == said[1] != ""
+
     def test_task_is_explained_in_sentences(self, url: str) -> None:
         spawned = post(url, "/v1/tasks", task_name="send_invoice", queue="unworked")
         done = run_milepost("why", spawned["task_id"], url=url)
