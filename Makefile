@@ -23,7 +23,7 @@ docs: $(VENV)/.dev ## Write the generated parts of the documentation anew
 	@$(BIN)/python -m tests.docs.generate
 	@$(BIN)/milepost openapi > docs/openapi.json
 
-web: ## Build the page anew, from web/ into app/dashboard/built; this alone needs Node
+web: ## Build the page anew, from web/; this alone needs Node
 	@cd web && npm install --no-save --silent && npm run --silent types && npm run --silent build
 
 lock: ## Look for newer dependencies, and lock them

@@ -2309,6 +2309,7 @@ SELECT tasks.task_id AS task_id, tasks.task_name AS task_name, tasks.queue AS qu
         SELECT tasks_2.task_id AS task_id
         FROM tasks AS tasks_2
         WHERE tasks_2.queue = tasks.queue AND tasks_2.ready_at IS NOT NULL AND tasks_2.priority > tasks.priority
+        ORDER BY tasks_2.priority DESC, tasks_2.sequence
         LIMIT %(most)s::INTEGER
     ) AS ready
 ) AS BIGINT) + CAST((
@@ -2318,6 +2319,7 @@ SELECT tasks.task_id AS task_id, tasks.task_name AS task_name, tasks.queue AS qu
         FROM tasks AS tasks_2
         WHERE tasks_2.queue = tasks.queue AND tasks_2.ready_at IS NOT NULL AND tasks_2.priority = tasks.priority AND
             tasks_2.sequence < tasks.sequence
+        ORDER BY tasks_2.priority DESC, tasks_2.sequence
         LIMIT %(most)s::INTEGER
     ) AS ready
 ) AS BIGINT), %(most)s::INTEGER) END AS ready_before

@@ -204,7 +204,7 @@ class TestListSteps:
 class TestVerbs:
     def test_paused_run_hands_out_nothing_until_it_is_resumed(self, url: str) -> None:
         run_id = execute(url, "paused")
-        assert run_milepost("runs", "pause", run_id, url=url).stdout == f"{run_id}  paused__1.0.0  running\n"
+        assert run_milepost("runs", "pause", run_id, url=url).stdout == f"{run_id}  paused__1.0.0  running (paused)\n"
         assert claim(url, "paused") == []
         assert run_milepost("runs", "resume", run_id, url=url).returncode == ExitCode.OK
         assert [task["step"] for task in claim(url, "paused")] == ["extract"]
@@ -235,7 +235,7 @@ class TestVerbs:
         run_id = execute(url, "asked")
         assert claim(url, "asked")
         ended = run_milepost("runs", "cancel", run_id, "--grace-seconds", "60", url=url)
-        assert ended.stdout == f"{run_id}  asked__1.0.0  running  (asked to stop)\n"
+        assert ended.stdout == f"{run_id}  asked__1.0.0  running (asked to stop)\n"
 
     @pytest.mark.parametrize("verb", ["pause", "resume", "retry"])
     def test_verb_that_is_not_allowed_is_refused(self, url: str, verb: str) -> None:

@@ -49,13 +49,14 @@ class TestServe:
         with subprocess.Popen([MILEPOST, "serve"], env=env, stderr=subprocess.PIPE, text=True) as service:
             try:
                 assert service.stderr
-                said = list(itertools.takewhile(lambda line: "keys" not in line, service.stderr))[-4:]
+                said = list(itertools.takewhile(lambda line: "keys" not in line, service.stderr))[-5:]
             finally:
                 service.terminate()
-        assert [line.split()[0] for line in said] == ["Milepost", "API", "docs", "data"]
+        assert [line.split()[0] for line in said] == ["Milepost", "page", "API", "docs", "data"]
         assert "http://127.0.0.1:" in said[1]
-        assert "/docs" in said[2]
-        assert "MILEPOST_DATABASE_URL" in said[3]
+        assert "http://127.0.0.1:" in said[2]
+        assert "/docs" in said[3]
+        assert "MILEPOST_DATABASE_URL" in said[4]
 
     def test_every_wrong_setting_is_named(self) -> None:
         said = only_line(run_milepost("serve", port="many", workers=0), ExitCode.CANNOT_START)
@@ -196,7 +197,7 @@ class TestCommand:
         )
         assert ended.stdout == run_milepost("version").stdout
 
-    @pytest.mark.parametrize("arguments", [["deploy"], ["serve", "--ports", "1"], ["runs", "show", "not-a-uuid"]])
+    @pytest.mark.parametrize("arguments", [["deploy"], ["serve", "--ports", "1"], ["runs", "list", "--limit", "many"]])
     def test_wrong_command_line_is_a_usage_error(self, arguments: list[str]) -> None:
         ended = run_milepost(*arguments)
         assert ended.returncode == ExitCode.USAGE
