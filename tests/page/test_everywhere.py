@@ -1,6 +1,7 @@
 """What holds on every screen: keyboard, phone, dark, keys, and a service that is away for a while."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -8,8 +9,10 @@ from playwright.sync_api import expect
 from milepost.client import Client
 from tests.e2e.processes import Service
 from tests.page import stories
-from tests.page.conftest import OpenTab, Scheme
+from tests.page.conftest import FAST, OpenTab, Scheme
+from tests.page.tab import Tab
 from tests.processes import run_milepost
+from tests.waiting import wait_until
 
 SCREENS = {
     "overview": "/",
@@ -108,6 +111,23 @@ class TestKeys:
             tab.page.reload()
             expect(tab.page.locator("main h1")).to_have_text("shop")
 
+    def test_a_key_is_kept_for_its_tab_until_it_is_forgotten(self, open_tab: OpenTab, new_database: Any) -> None:
+        with Service(database_url=new_database(), api_key="the-key-of-the-operator") as service:
+            tab = open_tab("/queues", at=str(service.http.base_url).rstrip("/"), allowing={401})
+            tab.page.get_by_label("Key", exact=True).fill("the-key-of-the-operator")
+            tab.press("Open")
+            tab.sees("No queues yet")
+            assert tab.page.evaluate("Object.values(localStorage)") == []
+            assert tab.page.context.cookies() == []
+            other = Tab(tab.page.context.new_page(), tab.address)
+            other.open("/queues").sees("This service asks for a key")
+            tab.page.reload()
+            tab.sees("No queues yet")
+            tab.press("Forget key", inside=".head")
+            tab.sees("This service asks for a key")
+            tab.page.reload()
+            tab.sees("This service asks for a key")
+
 
 class TestAway:
     def test_what_was_shown_stays_and_goes_on_when_the_service_is_back(
@@ -129,3 +149,23 @@ class TestAway:
             stories.spawn(again.http, "recover", queue="shop")
             tab.sees("recover")
             tab.sees("Live", inside=".head")
+
+    def test_what_was_forgotten_meanwhile_is_looked_at_anew(self, open_tab: OpenTab, new_database: Any) -> None:
+        with Service(database_url=new_database(), changes_retention_seconds=1, **FAST) as service:
+            task_id = stories.spawn(service.http, "succeed", queue="shop")
+            tab = open_tab(f"/tasks/{task_id}", at=str(service.http.base_url).rstrip("/"), allowing={410})
+            answers: list[tuple[str, int]] = []
+            tab.page.on("response", lambda answer: answers.append((urlsplit(answer.url).path, answer.status)))
+            tab.sees("Live", inside=".head")
+            tab.is_away_expected = True
+            tab.page.context.set_offline(True)
+            tab.sees("Reconnecting", inside=".head")
+            known = service.http.get("/v1/changes").json()["newest"]
+            assert service.http.post(f"/v1/tasks/{task_id}/cancel", json={}).status_code == 200
+            wait_until(lambda: service.http.get("/v1/changes", params={"after": known}).status_code == 410)
+            tab.page.context.set_offline(False)
+            tab.sees("cancelled", inside="header.screen-head .status")
+            tab.sees("Live", inside=".head")
+            assert ("/v1/stream", 410) in answers
+            assert service.http.post(f"/v1/tasks/{task_id}/retry", json={}).status_code == 200
+            tab.sees("pending", inside="header.screen-head .status")

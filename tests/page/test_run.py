@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -16,6 +17,11 @@ from tests.waiting import wait_until
 
 QUEUE = "run_shop"
 CHOSEN = re.compile(r"\?span=\d+-\d+$")
+
+
+def get(service: Service, run_id: str) -> dict[str, Any]:
+    run: dict[str, Any] = service.http.get(f"{RUNS}/{run_id}").json()
+    return run
 
 
 @pytest.fixture
@@ -105,6 +111,50 @@ class TestRun:
         tab.press("Delete it for good", inside="dialog")
         expect(tab.page.get_by_role("heading", name="Runs")).to_be_visible()
         assert service.http.get(f"{RUNS}/{run_id}").status_code == 404
+
+    def test_pause_and_resume_say_what_they_hold_and_let_go(
+        self, open_tab: OpenTab, service: Service, client: Client
+    ) -> None:
+        stories.register(service.http, stories.etl("paused"))
+        run_id = stories.start(service.http, "paused", queue="paused")["workflow_run_id"]
+        tab = open_tab(f"/runs/{run_id}")
+        tab.press("Pause")
+        tab.sees("It hands out no more work until it is resumed", inside="dialog")
+        assert get(service, run_id)["paused_at"] is None
+        tab.press("Pause the run", inside="dialog")
+        tab.sees("paused", inside="h1 .status")
+        assert get(service, run_id)["paused_at"] is not None
+        with stories.steps_worker(client, "paused"):
+            stories.wait_for(service.http, stories.spawn(service.http, "jobs.report", queue="paused"), "completed")
+            assert get(service, run_id)["progress"]["completed"] == 0
+            tab.press("Resume")
+            tab.sees("Its steps are handed out again", inside="dialog")
+            assert get(service, run_id)["paused_at"] is not None
+            tab.press("Resume the run", inside="dialog")
+            tab.sees("completed", inside="h1 .status")
+
+    def test_rerun_keeps_what_was_before_the_step_and_leaves_this_run(
+        self, open_tab: OpenTab, service: Service, client: Client
+    ) -> None:
+        stories.register(service.http, stories.etl("again"))
+        with stories.steps_worker(client, "again", broken=frozenset({"report"})):
+            run_id = stories.start(service.http, "again", queue="again")["workflow_run_id"]
+            stories.wait_until_ended(service.http, run_id)
+        tab = open_tab(f"/runs/{run_id}")
+        tab.press("Rerun from…")
+        tab.sees("Steps before this one keep their results", inside="dialog")
+        expect(tab.page.get_by_label("From step")).to_have_value("report")
+        assert len(service.http.get(RUNS, params={"workflow_name": "again"}).json()["items"]) == 1
+        tab.press("Start a new run", inside="dialog")
+        expect(tab.page).not_to_have_url(re.compile(run_id))
+        again = tab.page.url.rpartition("/")[2]
+        with stories.steps_worker(client, "again"):
+            tab.sees("completed", inside="h1 .status")
+        tab.page.get_by_role("link", name=run_id[-12:]).click()
+        tab.sees("failed", inside="h1 .status")
+        assert get(service, again)["rerun_of_workflow_run_id"] == run_id
+        tasks = service.http.get(f"{RUNS}/{again}/tasks").json()["items"]
+        assert [task["task_name"] for task in tasks] == ["jobs.report"]
 
     def test_why_says_that_nobody_works(self, open_tab: OpenTab, service: Service) -> None:
         run_id = create(service.http, "stuck", tasks=[{"task_name": "any", "queue": "deserted"}])
