@@ -106,7 +106,11 @@ class TestKeys:
             tab.sees("shop").click()
             tab.press("Pause")
             tab.press("Pause", inside="dialog")
-            tab.sees("scope", inside="dialog")
+            tab.sees("this needs the scope write; the key reader has read", inside="dialog")
+            tab.press("Back", inside="dialog")
+            tab.press("Limits")
+            tab.sees("was refused before: this needs the scope write", inside="dialog")
+            tab.check_accessibility()
             assert service.http.get("/v1/queues/shop", headers=operator).json()["paused"] is False
             tab.page.reload()
             expect(tab.page.locator("main h1")).to_have_text("shop")

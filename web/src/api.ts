@@ -57,12 +57,15 @@ const KEY = 'milepost.key'
 export const key = signal(sessionStorage.getItem(KEY) ?? '')
 /** Whether the service has refused the key, or that there is none. */
 export const isKeyNeeded = signal(false)
+/** What the key of this tab was refused for want of a scope; '' until it is. */
+export const lacks = signal('')
 /** How far the clock of the service is before the one here, in milliseconds; 0 where it cannot be told. */
 export const skew = signal(0)
 
 export function useKey(value: string): void {
   key.value = value
   isKeyNeeded.value = false
+  lacks.value = ''
   if (value) sessionStorage.setItem(KEY, value)
   else sessionStorage.removeItem(KEY)
 }
@@ -115,7 +118,9 @@ export async function ask(address: string, init: RequestInit): Promise<Response>
   measureSkew(response.headers.get('date'))
   if (response.ok) return response
   if (response.status === 401 && used === key.value) isKeyNeeded.value = true
-  throw await problemOf(response)
+  const problem = await problemOf(response)
+  if (problem.code === 'forbidden' && used === key.value) lacks.value = problem.detail
+  throw problem
 }
 
 function measureSkew(date: string | null): void {

@@ -1,7 +1,7 @@
 // What is asked before something is done: it says what will happen, and shows what the service answered if it did not.
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { Problem } from '../api'
+import { lacks, Problem } from '../api'
 import { Button, ProblemNote } from './controls'
 
 interface Props {
@@ -31,6 +31,7 @@ export function Confirm({ title, verb, isDangerous = false, children, onDo, onCl
     <Modal title={title} onClose={onClose}>
       <form onSubmit={act}>
         <div class="dialog-body">{children}</div>
+        {!problem && <Lacks />}
         <ProblemNote problem={problem} />
         <footer class="dialog-foot">
           <Button onClick={onClose}>Back</Button>
@@ -39,6 +40,12 @@ export function Confirm({ title, verb, isDangerous = false, children, onDo, onCl
       </form>
     </Modal>
   )
+}
+
+/** What is known of the key before anything is tried with it: that it was refused something for want of a scope. */
+export function Lacks() {
+  const [before] = useState(lacks.value)
+  return before ? <p class="lacks">The key of this tab was refused before: {before}. “Forget key” asks for another.</p> : null
 }
 
 export function Modal({ title, children, onClose }: { title: string; children: ComponentChildren; onClose: () => void }) {

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import { call, Problem, type Run } from '../../api'
 import { plural, shortId } from '../../format'
 import { Button } from '../../ui/controls'
-import { Modal } from '../../ui/dialog'
+import { Lacks, Modal } from '../../ui/dialog'
 import { Status } from '../../ui/status'
 
 type Verb = 'cancel' | 'retry' | 'delete'
@@ -75,6 +75,7 @@ function Do({ verb, runs, onClose, onDone }: { verb: Verb; runs: readonly Run[];
           </ul>
           {refused.length > 0 && <div class="problem" role="alert"><div>{refused.map(({ run, problem }) => <p key={run.workflow_run_id}><code>{shortId(run.workflow_run_id)}</code> {problem.detail || problem.title} <span class="faint">{problem.requestId}</span></p>)}</div></div>}
         </div>
+        {!refused.length && <Lacks />}
         <footer class="dialog-foot">
           <Button onClick={onClose}>{isOver ? 'Close' : 'Back'}</Button>
           {!isOver && <Button type="submit" variant={verb === 'retry' ? 'main' : 'danger'} disabled={done !== undefined}>{done === undefined ? `${TITLES[verb]} ${plural(runs.length, 'run')}` : `${done} of ${runs.length}`}</Button>}

@@ -4,7 +4,7 @@ import { call, type Schemas } from '../../api'
 import { Problem } from '../../api'
 import { navigate } from '../../router'
 import { Button, ProblemNote, Skeleton } from '../../ui/controls'
-import { Modal } from '../../ui/dialog'
+import { Lacks, Modal } from '../../ui/dialog'
 import { Status } from '../../ui/status'
 
 type Validation = Schemas['WorkflowValidation']
@@ -44,6 +44,7 @@ export function RegisterFile({ file, onClose }: { file: File; onClose: (isRegist
       {found && <Findings title="Errors" items={found.errors} />}
       {found && <Findings title="Warnings" items={found.warnings} />}
       {found?.valid && <p class="soft">It is registered as a version that never changes. With a <code>schedule</code> in it, runs begin by themselves.</p>}
+      {!problem && <Lacks />}
       <ProblemNote problem={problem} />
       <footer class="dialog-foot">
         <Button onClick={() => onClose(false)}>Back</Button>
