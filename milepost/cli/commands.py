@@ -19,6 +19,8 @@ OF_CALLERS: Mapping[str, str] = {
     "workflows": "milepost.cli.workflows:app",
     "why": "milepost.cli.why:explain",
     "worker": "milepost.cli.worker:work",
+    "exec": "milepost.cli.exec:execute",
+    "spool": "milepost.cli.spool:app",
     "tail": "milepost.cli.tail:tail_changes",
     "version": "milepost.cli.version:show_version",
 }
