@@ -12,6 +12,7 @@ from app.models.base import Base
 from app.models.changes import ChangeFeed, NewChanges, NumberedChanges
 from app.models.idempotency_keys import AnsweredKey
 from app.models.log_lines import LogLine
+from app.models.monitors import Monitor
 from app.models.queues import Event, EventWait, Queue, QueueWorker
 from app.models.schedules import Schedule, ScheduleSlot
 from app.models.set_aside_rows import SetAsideRow
@@ -38,6 +39,7 @@ __all__ = [
     "EventWait",
     "LateReport",
     "LogLine",
+    "Monitor",
     "NewChanges",
     "NumberedChanges",
     "Queue",

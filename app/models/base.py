@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Dialect, MetaData, Text, literal_column
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.elements import SQLColumnExpression
 from sqlalchemy.types import TypeDecorator, Uuid
@@ -51,6 +52,13 @@ class ReadJson(KeptJson):
     def process_result_value(self, value: JsonText | None, dialect: Dialect) -> Json:  # noqa: ARG002 - SQLAlchemy's signature
         """Return the value of the text."""
         return None if value is None else value.read()
+
+
+class ReadJsonb(ReadJson):
+    """The same where statements look into it."""
+
+    impl = JSONB
+    cache_ok = True
 
 
 class Base(DeclarativeBase):

@@ -221,6 +221,38 @@ SCHEDULE: Example = {
     "revision": 1,
 }
 
+MONITOR_SETTINGS: Example = {
+    "workflow_name": "nightly_etl",
+    "cron": "0 2 * * *",
+    "timezone": "Europe/Berlin",
+    "grace_seconds": 600,
+    "max_runtime_seconds": 7200,
+    "tags": {"team": "data"},
+}
+MONITOR: Example = {
+    "name": "nightly-etl",
+    "workflow_name": "nightly_etl",
+    "cron": "0 2 * * *",
+    "timezone": "Europe/Berlin",
+    "every_seconds": None,
+    "grace_seconds": 600,
+    "max_runtime_seconds": 7200,
+    "tags": {"team": "data"},
+    "paused": False,
+    "paused_reason": None,
+    "created_by": "ada",
+    "state": "ok",
+    "last_run_id": "0197c2a4-5d3e-7b27-9a10-3c4d5e6f7a8b",
+    "last_ok_at": "2026-02-01T01:12:40.120000Z",
+    "next_expected_at": "2026-02-02T01:00:00Z",
+    "late_since": None,
+    "consecutive_failures": 0,
+    "created_at": "2026-01-31T09:30:00Z",
+    "updated_at": "2026-01-31T09:30:00Z",
+    "revision": 1,
+}
+MONITOR_PING: Example = {"state": "failed", "message": "no answer from the warehouse in 30 s"}
+
 WORKFLOW_STEP: Example = {
     "path": "process_branches.branch_a.process_a",
     "status": "completed",

@@ -63,12 +63,14 @@ Flag = Annotated[bool, Strict()]
 
 _WORKFLOW_NAME = r"^[a-z](?:_?[a-z0-9])*_?$"
 _WORKFLOW_VERSION = r"^_?(?:[a-zA-Z0-9.-]_?)*$"
+_MONITOR_NAME = r"^[a-z](?:_?[a-z0-9.-])*_?$"
 _QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 NOT_BLANK = r"\S"
 VISIBLE_ASCII = r"^[ -~]*$"
 NAME_PATTERNS = {
     _WORKFLOW_NAME: "lower-case letters, digits and single underscores, starting with a letter",
     _WORKFLOW_VERSION: "letters, digits, dots, dashes and single underscores",
+    _MONITOR_NAME: "lower-case letters, digits, dots, dashes and single underscores, starting with a letter",
     _QUEUE_NAME: "letters, digits, dots, dashes and underscores, starting with a letter or an underscore",
     NOT_BLANK: "more than blanks",
     VISIBLE_ASCII: "printable ASCII characters",
@@ -93,6 +95,16 @@ WorkflowVersion = Annotated[
         pattern=_WORKFLOW_VERSION,
         description="Letters, digits, dots, dashes and single underscores.",
         examples=["1.0.0"],
+    ),
+]
+MonitorName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=_MONITOR_NAME,
+        description="Lower-case letters, digits, dots, dashes and single underscores, starting with a letter.",
+        examples=["nightly-etl"],
     ),
 ]
 QueueName = Annotated[
