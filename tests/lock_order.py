@@ -28,6 +28,7 @@ _NAMES: Mapping[Rank, Sequence[str]] = {
     Rank.runs: ["ids", "of_run", "workflow_run_id"],
     Rank.tasks: ["ids", "task_id"],
     Rank.queues: ["of_queue"],
+    Rank.monitors: ["names", "of_monitor", "name"],
 }
 """What parameters are called, or columns of the parameter `rows`, that name what is locked."""
 

@@ -28,6 +28,7 @@ _TAGS: Mapping[str, str] = {
     " be done again.",
     "workflows": "Workflows over HTTP: definitions that are registered, looked at, compared and simulated.",
     "schedules": "Schedules over HTTP: rules that create runs of registered definitions at given times.",
+    "monitors": "Monitors over HTTP: when runs of a workflow should come, and what to do when they do not.",
     "tasks": "Tasks over HTTP: units of work on queues, as those see them who want them done.",
     "worker calls": "Worker calls over HTTP: what the holder of a lease says about its task.",
     "queues": "Queues over HTTP: claiming from them, their limits, and the events on them.",

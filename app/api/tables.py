@@ -8,6 +8,7 @@ from app.domain.json_texts import JsonText, write_json
 from app.domain.text_tables import write_facts, write_table
 from milepost.lines import write_line
 from milepost.schemas.logs import LogPage
+from milepost.schemas.monitors import Monitor, MonitorPage
 from milepost.schemas.queues import EventPage, QueuePage
 from milepost.schemas.steps import RunWarningPage, WorkflowStepPage
 from milepost.schemas.tasks import Checkpoints, Task, TaskAttempts, TaskPage
@@ -101,6 +102,30 @@ def checkpoint_table(checkpoints: Checkpoints) -> str:
 def event_table(events: EventPage) -> str:
     """Return events as a table, and how to go on."""
     return _table(events, ("event_name", "workflow_run_id", "emitted_at", "payload"))
+
+
+def monitor_table(page: MonitorPage) -> str:
+    """Return a page of monitors as a table, and how to go on."""
+    columns = ("name", "state", "workflow_name", "schedule", "next_expected_at", "late_since", "failures", "last_ok_at")
+    rows = [
+        (
+            monitor.name,
+            monitor.state,
+            monitor.workflow_name,
+            monitor.cron or f"{monitor.every_seconds:g}s",
+            monitor.next_expected_at,
+            monitor.late_since,
+            monitor.consecutive_failures,
+            monitor.last_ok_at,
+        )
+        for monitor in page.items
+    ]
+    return write_table(columns, rows) + _more(page.next_cursor)
+
+
+def monitor_facts(monitor: Monitor) -> str:
+    """Return one monitor as text, one fact a line; its tags stay JSON on their line."""
+    return write_facts(_facts_of(monitor, [*Monitor.model_fields]))
 
 
 def queue_table(queues: QueuePage) -> str:

@@ -13,10 +13,11 @@ from app.execution.deliveries import deliver_events, find_deliveries, give_up_de
 from app.execution.dropped_children import cancel_dropped_children
 from app.execution.due_runs import RUNS_PER_ROUND, advance_due_steps, end_runs_past_deadline, expire_step_leases
 from app.execution.firings import fire_schedules
-from app.execution.giving_up import give_up_dropped_children, give_up_run, give_up_task, pause_schedule
+from app.execution.giving_up import give_up_dropped_children, give_up_run, give_up_task, pause_monitor, pause_schedule
 from app.execution.planned_runs import begin_planned_runs, find_planned_runs
 from app.moves.attempts import expire_leases
 from app.moves.event_waits import wake_due_tasks
+from app.moves.monitors import MONITORS_PER_ROUND, watch_monitors
 from app.moves.runs import end_overdue_runs, mark_late_runs
 from app.moves.tasks import cancel_limited_tasks
 from app.settings import Settings
@@ -24,6 +25,7 @@ from app.store.dropped_children import find_runs_with_dropped_children as find_d
 from app.store.due_executions import find_due_runs, find_expired_work, find_runs_past_deadline
 from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks
 from app.store.late_runs import find_late_runs
+from app.store.monitors import find_due_monitors
 from app.store.run_ends import find_overdue_runs
 from app.store.schedules import find_due_schedules
 from app.store.tasks import delete_old_tasks
@@ -32,6 +34,8 @@ PRUNE_PAUSE_SECONDS = 60.0
 FORGET_PAUSE_SECONDS = 10.0
 SIGHTINGS_PAUSE_SECONDS = 1.0
 RETRY_PAUSE_SECONDS = 0.5
+MONITORS_PAUSE_SECONDS = 0.5
+"""It is told within two seconds that a monitor is late, whatever the pause of the others is."""
 
 
 def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
@@ -70,7 +74,7 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
 
 def _make_chores(pause: float) -> list[Chore[Any]]:
     """Return the chores that are about rows."""
-    runs = RUNS_PER_ROUND
+    runs, monitors = RUNS_PER_ROUND, MONITORS_PER_ROUND
     return [
         Chore("end_overdue_runs", find_overdue_runs, end_overdue_runs, give_up_run, pause),
         Chore("mark_late_runs", find_late_runs, mark_late_runs, give_up_run, pause),
@@ -83,6 +87,15 @@ def _make_chores(pause: float) -> list[Chore[Any]]:
         Chore("end_runs_past_deadline", find_runs_past_deadline, end_runs_past_deadline, give_up_run, pause, runs),
         Chore("deliver_events", find_deliveries, deliver_events, give_up_delivery, pause, runs, read_delivery),
         Chore("fire_schedules", find_due_schedules, fire_schedules, pause_schedule, pause),
+        Chore(
+            "watch_monitors",
+            find_due_monitors,
+            watch_monitors,
+            pause_monitor,
+            min(pause, MONITORS_PAUSE_SECONDS),
+            monitors,
+            str,
+        ),
         Chore("wake_due_tasks", find_due_tasks, wake_due_tasks, give_up_task, pause),
         Chore("cancel_limited_tasks", find_limited_tasks, cancel_limited_tasks, give_up_task, pause),
     ]

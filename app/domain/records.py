@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from app.domain.json_texts import JsonText, JsonValue
+from app.domain.json_texts import Json, JsonText, JsonValue
 from milepost.schemas.workflow_runs import HistoryVerb, RunStatus
 
 
@@ -125,6 +125,37 @@ class ScheduleRow(NamedTuple):
     workflow_id: UUID | None
     next_fire_at: datetime | None
     last_fire_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+    now: datetime
+    """The database's time when it was read: of its transaction."""
+
+
+class MonitorRow(NamedTuple):
+    """A monitor as it is stored; what the columns mean is said at the model."""
+
+    name: str
+    workflow_name: str
+    cron: str | None
+    timezone: str | None
+    every_seconds: float | None
+    grace_seconds: float
+    max_runtime_seconds: float | None
+    tags: Mapping[str, JsonValue]
+    paused: bool
+    paused_reason: str | None
+    created_by: str | None
+    state: str
+    last_run_id: UUID | None
+    last_ok_at: datetime | None
+    next_expected_at: datetime | None
+    late_since: datetime | None
+    consecutive_failures: int
+    since_at: datetime
+    seen_from: datetime
+    followed: Mapping[str, Json]
+    look_at: datetime | None
     created_at: datetime
     updated_at: datetime
     revision: int

@@ -13,6 +13,7 @@ from app.moves.tasks import task_topic
 from app.store import dropped_children as dropped_store
 from app.store import due_tasks as tasks_store
 from app.store import events as events_store
+from app.store import monitors as monitors_store
 from app.store import run_ends as store
 from app.store import schedules as schedules_store
 from app.store import workflow_runs as runs_store
@@ -85,6 +86,11 @@ async def give_up_task(tx: Tx, task_id: UUID, why: str) -> None:
 async def pause_schedule(tx: Tx, schedule_id: UUID, why: str) -> None:
     """Pause a schedule that cannot fire; its reader sees why, and resumes it when that is mended."""
     await schedules_store.pause_schedule(tx, schedule_id, why)
+
+
+async def pause_monitor(tx: Tx, name: str, why: str) -> None:
+    """Pause a monitor that cannot be looked at; its reader sees why, and resumes it when that is mended."""
+    await monitors_store.pause_monitor(tx, name, why)
 
 
 async def _tell(tx: Tx, ended: Sequence[tasks_store.EndedTask]) -> None:

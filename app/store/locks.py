@@ -73,13 +73,15 @@ class Rank(IntEnum):
     """Rows of queues: claims on a queue that has limits take turns once all results are in."""
     workers = 12
     """Workers seen on queues."""
-    answers = 13
+    monitors = 13
+    """Nothing but what is written at the end is locked with them: they look at runs as those are committed."""
+    answers = 14
     """Rows of idempotency keys, written when all that is answered is done."""
-    set_aside_rows = 14
+    set_aside_rows = 15
     """Rows that the housekeeping leaves out."""
-    api_keys = 15
+    api_keys = 16
     """Nothing else is locked with them."""
-    change_feed = 16
+    change_feed = 17
     """The one row of the feed: who gives positions (the function `number_changes`, alone in its transaction) and who
     forgets old changes take turns. What writes changes only inserts, and waits for neither."""
 

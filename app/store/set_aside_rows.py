@@ -45,6 +45,11 @@ def ids_set_aside_by(chore: str) -> Select[UUID]:
     return select(cast(SetAsideRow.row_key, Uuid)).where(SetAsideRow.chore == constant(chore))
 
 
+def keys_set_aside_by(chore: str) -> Select[str]:
+    """Return the keys of the rows that a chore leaves out, where they are no ids."""
+    return select(SetAsideRow.row_key).where(SetAsideRow.chore == constant(chore))
+
+
 _insert = insert(SetAsideRow).values(
     chore=_CHORE,
     row_key=_KEY,

@@ -1218,6 +1218,187 @@ WITH item AS (
 SELECT owner.workflow_run_id
 FROM owner;
 
+-- monitors._INSERT
+INSERT INTO monitors (name, workflow_name, cron, timezone, every_seconds, grace_seconds, max_runtime_seconds, tags,
+    tag_texts, paused, created_by, state, last_run_id, last_ok_at, next_expected_at, late_since, consecutive_failures,
+    since_at, seen_from, followed, look_at)
+VALUES (%(of_monitor)s::VARCHAR, %(new_workflow_name)s::VARCHAR, %(new_cron)s::VARCHAR, %(new_timezone)s::VARCHAR,
+    %(new_every_seconds)s, %(new_grace_seconds)s, %(new_max_runtime_seconds)s, %(new_tags)s::JSON,
+    %(new_tag_texts)s::JSONB, %(new_paused)s, %(new_created_by)s::VARCHAR, %(new_state)s::VARCHAR,
+    %(new_last_run_id)s::UUID, %(new_last_ok_at)s::TIMESTAMP WITH TIME ZONE, %(new_next_expected_at)s::TIMESTAMP WITH
+    TIME ZONE, %(new_late_since)s::TIMESTAMP WITH TIME ZONE, %(new_consecutive_failures)s::INTEGER,
+    %(new_since_at)s::TIMESTAMP WITH TIME ZONE, %(new_seen_from)s::TIMESTAMP WITH TIME ZONE, %(new_followed)s::JSONB,
+    %(new_look_at)s::TIMESTAMP WITH TIME ZONE)
+ON CONFLICT DO NOTHING
+RETURNING monitors.name, monitors.workflow_name, monitors.cron, monitors.timezone, monitors.every_seconds,
+    monitors.grace_seconds, monitors.max_runtime_seconds, monitors.tags, monitors.paused, monitors.paused_reason,
+    monitors.created_by, monitors.state, monitors.last_run_id, monitors.last_ok_at, monitors.next_expected_at,
+    monitors.late_since, monitors.consecutive_failures, monitors.since_at, monitors.seen_from, monitors.followed,
+    monitors.look_at, monitors.created_at, monitors.updated_at, monitors.revision, now() AS now;
+
+-- monitors._GET
+SELECT monitors.name, monitors.workflow_name, monitors.cron, monitors.timezone, monitors.every_seconds,
+    monitors.grace_seconds, monitors.max_runtime_seconds, monitors.tags, monitors.paused, monitors.paused_reason,
+    monitors.created_by, monitors.state, monitors.last_run_id, monitors.last_ok_at, monitors.next_expected_at,
+    monitors.late_since, monitors.consecutive_failures, monitors.since_at, monitors.seen_from, monitors.followed,
+    monitors.look_at, monitors.created_at, monitors.updated_at, monitors.revision, now() AS now
+FROM monitors
+WHERE monitors.name = %(of_monitor)s::VARCHAR;
+
+-- monitors._LOCK
+SELECT monitors.name, monitors.workflow_name, monitors.cron, monitors.timezone, monitors.every_seconds,
+    monitors.grace_seconds, monitors.max_runtime_seconds, monitors.tags, monitors.paused, monitors.paused_reason,
+    monitors.created_by, monitors.state, monitors.last_run_id, monitors.last_ok_at, monitors.next_expected_at,
+    monitors.late_since, monitors.consecutive_failures, monitors.since_at, monitors.seen_from, monitors.followed,
+    monitors.look_at, monitors.created_at, monitors.updated_at, monitors.revision, now() AS now
+FROM monitors
+WHERE monitors.name = %(of_monitor)s::VARCHAR
+FOR UPDATE;
+
+-- monitors._UPDATE
+UPDATE monitors
+SET workflow_name=%(new_workflow_name)s::VARCHAR, cron=%(new_cron)s::VARCHAR, timezone=%(new_timezone)s::VARCHAR,
+    every_seconds=%(new_every_seconds)s, grace_seconds=%(new_grace_seconds)s,
+    max_runtime_seconds=%(new_max_runtime_seconds)s, tags=%(new_tags)s::JSON, tag_texts=%(new_tag_texts)s::JSONB,
+    paused=%(new_paused)s, paused_reason=%(paused_reason)s::VARCHAR, created_by=%(new_created_by)s::VARCHAR,
+    state=%(new_state)s::VARCHAR, last_run_id=%(new_last_run_id)s::UUID, last_ok_at=%(new_last_ok_at)s::TIMESTAMP WITH
+    TIME ZONE, next_expected_at=%(new_next_expected_at)s::TIMESTAMP WITH TIME ZONE,
+    late_since=%(new_late_since)s::TIMESTAMP WITH TIME ZONE, consecutive_failures=%(new_consecutive_failures)s::INTEGER,
+    since_at=%(new_since_at)s::TIMESTAMP WITH TIME ZONE, seen_from=%(new_seen_from)s::TIMESTAMP WITH TIME ZONE,
+    followed=%(new_followed)s::JSONB, look_at=%(new_look_at)s::TIMESTAMP WITH TIME ZONE, updated_at=now(),
+    revision=(monitors.revision + %(revision_1)s::BIGINT)
+WHERE monitors.name = %(of_monitor)s::VARCHAR
+RETURNING monitors.name, monitors.workflow_name, monitors.cron, monitors.timezone, monitors.every_seconds,
+    monitors.grace_seconds, monitors.max_runtime_seconds, monitors.tags, monitors.paused, monitors.paused_reason,
+    monitors.created_by, monitors.state, monitors.last_run_id, monitors.last_ok_at, monitors.next_expected_at,
+    monitors.late_since, monitors.consecutive_failures, monitors.since_at, monitors.seen_from, monitors.followed,
+    monitors.look_at, monitors.created_at, monitors.updated_at, monitors.revision, now() AS now;
+
+-- monitors._DELETE
+DELETE
+FROM monitors
+WHERE monitors.name = %(of_monitor)s::VARCHAR;
+
+-- monitors._PAUSE
+UPDATE monitors
+SET paused=%(paused)s, paused_reason=%(why)s::VARCHAR, state='paused', next_expected_at=%(next_expected_at)s::TIMESTAMP
+    WITH TIME ZONE, late_since=%(late_since)s::TIMESTAMP WITH TIME ZONE, look_at=%(look_at)s::TIMESTAMP WITH TIME ZONE,
+    updated_at=now(), revision=(monitors.revision + %(revision_1)s::BIGINT)
+WHERE monitors.name = %(of_monitor)s::VARCHAR AND monitors.paused IS false;
+
+-- monitors._FIND_DUE
+SELECT monitors.name
+FROM monitors
+WHERE monitors.paused IS false AND (monitors.name NOT IN (
+    SELECT set_aside_rows.row_key
+    FROM set_aside_rows
+    WHERE set_aside_rows.chore = 'watch_monitors'
+)) AND (monitors.look_at <= now() OR (
+    SELECT first_new.workflow_run_id
+    FROM unnest(ARRAY['pending', 'running', 'completed', 'failed', 'cancelled']::text[]) AS anon_1(status)
+    JOIN LATERAL (
+        SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.status AS status, workflow_runs.attempt
+            AS attempt, workflow_runs.revision AS revision, workflow_runs.created_at AS created_at,
+            workflow_runs.started_at AS started_at, workflow_runs.completed_at AS completed_at, workflow_runs.updated_at
+            AS updated_at
+        FROM workflow_runs
+        WHERE workflow_runs.workflow_name = monitors.workflow_name AND workflow_runs.status = anon_1.status AND
+            workflow_runs.created_at >= monitors.seen_from AND (monitors.tag_texts IS NULL OR (workflow_runs.tag_texts
+            @> monitors.tag_texts)) AND NOT ((monitors.followed ? CAST(workflow_runs.workflow_run_id AS TEXT)))
+        ORDER BY workflow_runs.created_at, workflow_runs.workflow_run_id
+        LIMIT %(param_1)s::INTEGER
+    ) AS first_new ON true
+    LIMIT %(param_2)s::INTEGER
+) IS NOT NULL OR (
+    SELECT entry.key
+    FROM jsonb_each(monitors.followed) AS entry
+    LEFT OUTER JOIN workflow_runs ON workflow_runs.workflow_run_id = CAST(entry.key AS UUID)
+    WHERE workflow_runs.revision IS DISTINCT FROM CAST(CAST((CAST(entry.value AS JSONB) ->> %(param_3)s::INT) AS
+        VARCHAR) AS BIGINT)
+    LIMIT %(param_4)s::INTEGER
+) IS NOT NULL)
+ORDER BY monitors.look_at NULLS LAST, monitors.name
+LIMIT %(most)s
+FOR UPDATE OF monitors SKIP LOCKED;
+
+-- monitors._LOCK_WATCHING
+SELECT monitors.name, monitors.workflow_name, monitors.cron, monitors.timezone, monitors.every_seconds,
+    monitors.grace_seconds, monitors.max_runtime_seconds, monitors.tags, monitors.paused, monitors.paused_reason,
+    monitors.created_by, monitors.state, monitors.last_run_id, monitors.last_ok_at, monitors.next_expected_at,
+    monitors.late_since, monitors.consecutive_failures, monitors.since_at, monitors.seen_from, monitors.followed,
+    monitors.look_at, monitors.created_at, monitors.updated_at, monitors.revision, now() AS now
+FROM monitors
+WHERE monitors.name = ANY (%(names)s::TEXT[]) AND monitors.paused IS false
+ORDER BY monitors.name
+FOR UPDATE;
+
+-- monitors._LIST_NEW
+SELECT monitors.name, new_run.workflow_run_id, new_run.status, new_run.attempt, new_run.revision, new_run.created_at,
+    new_run.started_at, new_run.completed_at, new_run.updated_at
+FROM monitors
+JOIN unnest(ARRAY['pending', 'running', 'completed', 'failed', 'cancelled']::text[]) AS anon_1(status) ON true
+JOIN LATERAL (
+    SELECT workflow_runs.workflow_run_id AS workflow_run_id, workflow_runs.status AS status, workflow_runs.attempt AS
+        attempt, workflow_runs.revision AS revision, workflow_runs.created_at AS created_at, workflow_runs.started_at AS
+        started_at, workflow_runs.completed_at AS completed_at, workflow_runs.updated_at AS updated_at
+    FROM workflow_runs
+    WHERE workflow_runs.workflow_name = monitors.workflow_name AND workflow_runs.status = anon_1.status AND
+        workflow_runs.created_at >= monitors.seen_from AND (monitors.tag_texts IS NULL OR (workflow_runs.tag_texts @>
+        monitors.tag_texts)) AND NOT (monitors.followed ? CAST(workflow_runs.workflow_run_id AS TEXT))
+    ORDER BY workflow_runs.created_at, workflow_runs.workflow_run_id
+    LIMIT %(most)s
+) AS new_run ON true
+WHERE monitors.name = ANY (%(names)s::TEXT[]);
+
+-- monitors._LIST_FOLLOWED
+SELECT monitors.name, workflow_runs.workflow_run_id, workflow_runs.status, workflow_runs.attempt,
+    workflow_runs.revision, workflow_runs.created_at, workflow_runs.started_at, workflow_runs.completed_at,
+    workflow_runs.updated_at
+FROM monitors
+JOIN jsonb_each(monitors.followed) AS entry ON true
+JOIN workflow_runs ON workflow_runs.workflow_run_id = CAST(entry.key AS UUID)
+WHERE monitors.name = ANY (%(names)s::TEXT[]);
+
+-- monitors._NOTE
+WITH item AS (
+    SELECT row.name AS name, row.state AS state, row.last_run_id AS last_run_id, row.last_ok_at AS last_ok_at,
+        row.next_expected_at AS next_expected_at, row.late_since AS late_since, row.consecutive_failures AS
+        consecutive_failures, row.seen_from AS seen_from, row.followed AS followed, row.look_at AS look_at
+    FROM json_to_recordset(CAST(%(rows)s::VARCHAR AS JSON)) AS row(name TEXT, state TEXT, last_run_id UUID, last_ok_at
+        TIMESTAMP WITH TIME ZONE, next_expected_at TIMESTAMP WITH TIME ZONE, late_since TIMESTAMP WITH TIME ZONE,
+        consecutive_failures INTEGER, seen_from TIMESTAMP WITH TIME ZONE, followed JSONB, look_at TIMESTAMP WITH TIME
+        ZONE)
+)
+UPDATE monitors
+SET state=item.state, last_run_id=item.last_run_id, last_ok_at=item.last_ok_at, next_expected_at=item.next_expected_at,
+    late_since=item.late_since, consecutive_failures=item.consecutive_failures, seen_from=item.seen_from,
+    followed=item.followed, look_at=item.look_at
+FROM item
+WHERE monitors.name = item.name;
+
+-- monitors._FIND_RUNNING
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+WHERE workflow_runs.workflow_name = %(workflow_name)s::VARCHAR AND workflow_runs.status = 'running' AND
+    workflow_runs.workflow_id IS NULL AND coalesce(workflow_runs.tag_texts, CAST('{}' AS JSONB)) @> %(tags)s::JSONB
+ORDER BY workflow_runs.created_at DESC, workflow_runs.workflow_run_id DESC
+LIMIT %(param_1)s::INTEGER;
+
+-- monitors._TRY_LOCK_NEWEST
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+WHERE workflow_runs.workflow_name = %(workflow_name)s::VARCHAR AND workflow_runs.status = 'running' AND
+    workflow_runs.workflow_id IS NULL AND coalesce(workflow_runs.tag_texts, CAST('{}' AS JSONB)) @> %(tags)s::JSONB
+ORDER BY workflow_runs.created_at DESC, workflow_runs.workflow_run_id DESC
+LIMIT %(param_1)s::INTEGER
+FOR UPDATE SKIP LOCKED;
+
+-- monitors._LOCK_RUNNING
+SELECT workflow_runs.workflow_run_id
+FROM workflow_runs
+WHERE workflow_runs.workflow_run_id = %(of_run)s::UUID AND workflow_runs.status = 'running'
+FOR UPDATE;
+
 -- operations._SERVER
 SELECT current_setting(%(current_setting_2)s::VARCHAR) AS current_setting_1;
 

@@ -17,6 +17,8 @@ OF_CALLERS: Mapping[str, str] = {
     "runs": "milepost.cli.runs:app",
     "logs": "milepost.cli.log_lines:show_logs",
     "workflows": "milepost.cli.workflows:app",
+    "monitors": "milepost.cli.monitors:app",
+    "ping": "milepost.cli.monitors:ping",
     "why": "milepost.cli.why:explain",
     "worker": "milepost.cli.worker:work",
     "exec": "milepost.cli.exec:execute",

@@ -26,7 +26,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.RUN_FAILED: "`runs watch`, `workflows start --wait`: the run failed or was cancelled.",
     ExitCode.USAGE: "The command line is wrong: an unknown command, option or value; `exec` has run nothing.",
     ExitCode.CANNOT_START: "A setting is wrong, the port is taken, or the database or the spool cannot be used.",
-    ExitCode.UNREACHABLE: "`runs`, `workflows`, `why`, `logs`, `spool flush`: the service does not answer.",
+    ExitCode.UNREACHABLE: "`runs`, `workflows`, `monitors`, `ping`, `why`, `logs`, `spool flush`: the service does not"
+    " answer.",
     ExitCode.REFUSED: "The service refused the request or the definition, or the key exists already or is not known.",
     ExitCode.TIMED_OUT: "`runs watch`: the run had not ended within `--timeout-seconds`.",
     ExitCode.INTERRUPTED: "`worker`: Ctrl-C a second time; what ran was given back, if that took less than a second.",

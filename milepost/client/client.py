@@ -2,6 +2,7 @@
 
 from milepost.client.changes import ChangeCalls
 from milepost.client.logs import LogCalls
+from milepost.client.monitors import MonitorCalls
 from milepost.client.operations import OperationCalls
 from milepost.client.queues import QueueCalls
 from milepost.client.schedules import ScheduleCalls
@@ -16,6 +17,7 @@ class Client(
     WorkflowRunCalls,
     WorkflowCalls,
     ScheduleCalls,
+    MonitorCalls,
     TaskCalls,
     WorkerCalls,
     LogCalls,
@@ -37,6 +39,7 @@ class AsyncClient(
     WorkflowRunCalls,
     WorkflowCalls,
     ScheduleCalls,
+    MonitorCalls,
     TaskCalls,
     WorkerCalls,
     LogCalls,

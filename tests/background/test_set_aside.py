@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from app.api.kernel import Kernel
 from app.db.engine import Database
 from app.execution.giving_up import pause_schedule
+from tests.api.test_monitors import get_monitor, put_monitor
 from tests.api.test_schedules import (
     NEW_YEAR,
     backfill,
@@ -202,6 +203,17 @@ async def due_schedules(client: httpx.AsyncClient) -> Case:
     return Case("schedules", "schedule_id", bad["schedule_id"], has_fired, due)
 
 
+async def late_monitors(client: httpx.AsyncClient) -> Case:
+    for name in ("bad", "good"):
+        await put_monitor(client, name)
+
+    async def is_late() -> bool:
+        return bool((await get_monitor(client, "good"))["state"] == "late")
+
+    due = "UPDATE monitors SET next_expected_at = now() - interval '1 hour', look_at = now()"
+    return Case("monitors", "name", "bad", is_late, due)
+
+
 async def pending_runs(client: httpx.AsyncClient) -> Case:
     await register(client, task("a"), name="nightly_etl")
     pending = []
@@ -244,6 +256,7 @@ CASES: dict[str, MakeCase] = {
     "end_runs_past_deadline": late_executions,
     "deliver_events": awaiting_runs,
     "fire_schedules": due_schedules,
+    "watch_monitors": late_monitors,
     "begin_planned_runs": pending_runs,
     "wake_due_tasks": sleeping_tasks,
     "cancel_limited_tasks": limited_tasks,

@@ -22,6 +22,7 @@ LEFT_OUT: dict[type[Any], set[str]] = {
     records.IdempotencyKeyRow: {"created_at"},
     records.EventRow: {"queue"},
     records.ExecutionRow: {"children_dropped_at"},
+    records.MonitorRow: {"tag_texts"},
     records.StepRow: {"sequence", "result", "queue"},
 }
 """Columns that only serve statements, are too large to be read along, or are known to whoever reads."""
@@ -33,6 +34,7 @@ RECORDS: dict[type[Any], type[models.Base]] = {
     records.VersionRow: models.Workflow,
     records.WorkflowRow: models.Workflow,
     records.ScheduleRow: models.Schedule,
+    records.MonitorRow: models.Monitor,
     records.SlotRow: models.ScheduleSlot,
     records.TaskRow: models.Task,
     records.AttemptRow: models.TaskAttempt,

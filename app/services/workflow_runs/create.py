@@ -61,7 +61,7 @@ async def _create_runs(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply 
     """Create the runs of each request: all of its runs or none."""
     if all(map(_is_plain, creations)) and has_distinct_keys(tx, creations):
         return await _create_at_once(tx, creations)
-    return await answer_once(tx, creations, _create_new)
+    return await answer_once(tx, creations, create_new_runs)
 
 
 create_runs = batched(_create_runs)
@@ -97,7 +97,8 @@ async def _create_at_once(tx: Tx, creations: Sequence[Creation]) -> Sequence[Rep
     return [reply._replace(body=reply.body.replace(place, written)) for reply in replies]
 
 
-async def _create_new(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+async def create_new_runs(tx: Tx, creations: Sequence[Creation]) -> Sequence[Reply | Refusal]:
+    """Create the runs of each request, whatever their keys are: all of its runs or none."""
     refusals = await _refuse_wrong(tx, creations)
     accepted = [creation for creation, refusal in zip(creations, refusals, strict=True) if refusal is None]
     runs = [[_new_run(body, creation.caller) for body in creation.bodies] for creation in accepted]

@@ -36,11 +36,12 @@ class Update:
 
 async def _update_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[Answered | Refusal]:
     """Apply each change to its run, in the order they came, and answer how it stands then."""
-    outcomes = await (_update_as_read if _are_plain(updates) else _update_locked)(tx, updates)
-    return [outcome if isinstance(outcome, Refusal) else _answer(outcome) for outcome in outcomes]
+    outcomes = await (_update_as_read if _are_plain(updates) else update_locked_runs)(tx, updates)
+    return [outcome if isinstance(outcome, Refusal) else answer(outcome) for outcome in outcomes]
 
 
-def _answer(run: RunRow) -> Answered:
+def answer(run: RunRow) -> Answered:
+    """Return what is answered of a run."""
     return Answered(write_json(run_members(run)), run.revision)
 
 
@@ -73,14 +74,14 @@ async def _update_as_read(tx: Tx, updates: Sequence[Update]) -> Sequence[RunRow 
     if not lost:
         return outcomes
     tx.commit_together()
-    again = iter(await _update_locked(tx, lost))
+    again = iter(await update_locked_runs(tx, lost))
     return [
         next(again) if update.workflow_run_id in losers else outcome
         for update, outcome in zip(updates, outcomes, strict=True)
     ]
 
 
-async def _update_locked(tx: Tx, updates: Sequence[Update]) -> Sequence[RunRow | Refusal]:
+async def update_locked_runs(tx: Tx, updates: Sequence[Update]) -> Sequence[RunRow | Refusal]:
     """Apply each change to its run, which nobody else can change meanwhile."""
     rows = await runs_store.lock_runs(tx, list({update.workflow_run_id for update in updates}))
     runs = {row.workflow_run_id: row for row in rows}
