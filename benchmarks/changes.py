@@ -23,6 +23,7 @@ CONNECTIONS = 32
 STREAMS = 1_000
 TABLES = ("workflow_runs", "tasks", "queues")
 _TASKS_PER_SECOND = 6_000
+_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -126,6 +127,12 @@ class _Stream(asyncio.Protocol):
             self.came.set()
 
 
+def _once(request: bytes) -> NextRequest:
+    """Return a source of one request."""
+    requests = iter([request])
+    return lambda _last: next(requests, None)
+
+
 async def _watch(writes: Service, tells: Service, streams: int, seconds: float) -> list[float]:
     loop = asyncio.get_running_loop()
     readers = []
@@ -139,8 +146,9 @@ async def _watch(writes: Service, tells: Service, streams: int, seconds: float) 
     for _ in range(round(40 * seconds)):
         for _, reader in readers:
             reader.came.clear()
+        create = _once(create_with_key())
         sent = time.perf_counter()
-        await drive_here(writes.port, create_with_key, status=201, connections=1, seconds=0)
+        await drive_here(writes.port, create, status=201, connections=1, seconds=_PATIENCE_SECONDS)
         for _, reader in readers:
             await reader.came.wait()
         latencies.append(time.perf_counter() - sent)
