@@ -194,6 +194,17 @@ class TestRunsThatOthersEnd:
         assert machine.one(name)["status"] == "cancelled"
         return code
 
+    def test_command_is_ended_soon_and_not_at_the_next_heartbeat(self, machine: Machine) -> None:
+        arguments = ("exec", "--name", "soon", "--heartbeat", "86400", "--", "sh", "-c", "echo ready; sleep 600")
+        with machine.start(*arguments) as process:
+            run = machine.one_running("soon")
+            cancel = {"grace_seconds": 3600}
+            httpx.post(
+                f"{machine.url}/v1/workflow-runs/{run['workflow_run_id']}/cancel", json=cancel
+            ).raise_for_status()
+            assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+        assert machine.one("soon")["status"] == "cancelled"
+
     def test_cancelled_run_ends_the_whole_group(self, machine: Machine) -> None:
         script = "sleep 600 & echo $! >pid; echo ready; wait"
         assert self._cancel(machine, "stops", script) == 128 + signal.SIGTERM

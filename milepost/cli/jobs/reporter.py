@@ -20,6 +20,8 @@ SEND_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 15.0
 AGAIN_SECONDS = 0.2
 WAIT_SECONDS = 30
+WAIT_MOST = 60.0
+CHANGES = "/v1/changes"
 BEATS = 3
 """How many heartbeats are sent in the time in which one must arrive."""
 OPEN = ("pending", "running")
@@ -112,19 +114,23 @@ class Reporter(threading.Thread):
 
 
 class Watcher(threading.Thread):
-    """Waits for the end of a run that others may bring about; where that cannot be asked, heartbeats tell it."""
+    """Hears at once when somebody ends a run, or asks it to stop; where that cannot be heard, heartbeats tell it."""
 
     def __init__(self, story: Story, hear: Callable[[dict[str, Any]], None]) -> None:
         super().__init__(daemon=True)
         self._service = Service(story.url)
-        self._path = f"{RUNS}/{story.run_id}/wait?timeout_seconds={WAIT_SECONDS}"
+        self._run = f"{RUNS}/{story.run_id}"
+        self._changes = f"{CHANGES}?kind=workflow_run&workflow_run_id={story.run_id}"
         self._hear = hear
 
     def run(self) -> None:
-        """Wait until the run has ended."""
+        """Look at the run now, and whenever it changes, until it has ended."""
+        since = ""
         while True:
             try:
-                run = self._service.call("GET", self._path, seconds=2.0 * WAIT_SECONDS)
+                page = self._service.call("GET", self._changes + since, seconds=WAIT_MOST)
+                since = f"&after={page['next_after']}&wait_seconds={WAIT_SECONDS}"
+                run = self._service.call("GET", self._run)
             except Away:
                 time.sleep(LONGEST_PAUSE_SECONDS)
                 continue
