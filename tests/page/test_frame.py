@@ -58,6 +58,7 @@ class TestFrame:
         run_id = create(service.http, "held")
         tab = open_tab(f"/runs/{run_id}")
         tab.sees("Live", inside="header")
+        tab.sees("pending", inside="h1")
         tab.page.keyboard.press(".")
         tab.sees("Paused", inside="header")
         assert service.http.patch(f"{RUNS}/{run_id}", json={"status": "running"}).status_code == 200

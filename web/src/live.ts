@@ -68,7 +68,7 @@ export function useLive<T>(name: string, load: (abort: AbortSignal) => Promise<T
 
 /**
  * Loads when it is wished, one at a time, with a pause between that grows with what it costs. While the page is paused it
- * loads only what the reader asks for: a wish that is older waits until news come again.
+ * loads only what the reader asks for: what was wished or read before is dropped, for all is read when it goes on.
  */
 class Loader {
   private readonly abort = new AbortController()
@@ -98,19 +98,21 @@ class Loader {
   private async work(): Promise<void> {
     this.isBusy = true
     while ((this.isAsked || (this.isWished && streamState.value !== 'paused')) && !this.abort.signal.aborted) {
+      const { isAsked } = this
       this.isWished = this.isAsked = false
       const began = performance.now()
-      const isLost = await this.once()
+      const isLost = await this.once(isAsked)
       if (isLost) setTimeout(() => !this.abort.signal.aborted && this.ask(), RETRY_MS)
       await new Promise((done) => setTimeout(done, Math.max(PAUSE_MS, 2 * (performance.now() - began))))
     }
     this.isBusy = false
   }
 
-  private async once(): Promise<boolean> {
+  private async once(isAsked: boolean): Promise<boolean> {
     try {
       const data = await this.load(this.abort.signal)
-      if (!this.abort.signal.aborted) this.settle(data, undefined)
+      const isHeld = !isAsked && streamState.value === 'paused'
+      if (!this.abort.signal.aborted && !isHeld) this.settle(data, undefined)
       return false
     } catch (failure) {
       if (this.abort.signal.aborted) return false
