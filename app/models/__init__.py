@@ -9,6 +9,7 @@ rebuilt on each call 2,639.
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
+from app.models.bulk_operations import BulkOperation, BulkOutcome, BulkToken
 from app.models.changes import ChangeFeed, NewChanges, NumberedChanges
 from app.models.idempotency_keys import AnsweredKey
 from app.models.log_lines import LogLine
@@ -32,6 +33,9 @@ __all__ = [
     "AnsweredKey",
     "ApiKey",
     "Base",
+    "BulkOperation",
+    "BulkOutcome",
+    "BulkToken",
     "ChangeFeed",
     "Checkpoint",
     "Event",
