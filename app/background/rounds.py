@@ -91,6 +91,8 @@ class Chore(Generic[K]):
     rows_most: int = ROWS_PER_ROUND
     read_key: Callable[[str], Any] = UUID
     """Reads the text of a key."""
+    each_alone: bool = False
+    """Whether each row is done in a transaction of its own: what is locked for it is held no longer."""
     _most: int = field(init=False)
     """Of the next round: fewer after one that failed."""
 
@@ -104,9 +106,12 @@ class Chore(Generic[K]):
         Most rounds find nothing: they look without a transaction, in one round trip.
         """
         async with asyncio.timeout(ROUND_SECONDS), database.reading() as tx:
-            if not await self.find(tx, self._most):  # not one row: it may be found and then left out
-                return Taken(0)
-        keys: Sequence[K] = ()
+            keys = await self.find(tx, self._most)  # not one row: it may be found and then left out
+        if not keys:
+            return Taken(0)
+        if self.each_alone:
+            return await self._do_each(database, keys)
+        keys = ()
         try:
             async with asyncio.timeout(ROUND_SECONDS), database.transaction() as tx:
                 keys = await self.find(tx, self._most)
@@ -145,6 +150,22 @@ class Chore(Generic[K]):
                         raise
                     left.append((part, failure_of_part))
         return Taken(done, is_full=True)
+
+    async def _do_each(self, database: Database, keys: Sequence[K]) -> Taken:
+        """Do rows one after the other; what is not reached in time is left to the next round."""
+        done = 0
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + ROUND_SECONDS
+        for key in keys:
+            try:
+                done += await self._do(database, [key])
+            except Exception as failure:
+                if not _may_be_of_a_row(failure):
+                    raise
+                await self._set_aside(database, key, failure)
+            if clock() > ends_at:
+                break
+        return Taken(done, is_full=done > 0)
 
     async def _do(self, database: Database, keys: Sequence[K]) -> int:
         async with asyncio.timeout(ROUND_SECONDS), database.transaction() as tx:

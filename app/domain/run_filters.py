@@ -32,15 +32,16 @@ def read_filters(query: RunFilter) -> dict[str, Storable]:
             filters[plural] = values
     if query.late is not None:
         filters["late" if query.late else "never_late"] = True
-    return filters | _read_tags(query.tag)
+    return filters | read_tags(query.tag)
 
 
-def _read_tags(tags: list[str]) -> dict[str, Storable]:
+def read_tags(tags: list[str], *, at: str = "tag") -> dict[str, Storable]:
+    """Return the filter of tags, ``at`` a place in the request. Raises ValidationFailed."""
     wanted: dict[str, str | list[str]] = {}
     for tag in tags:
         key, colon, value = tag.partition(":")
         if not colon:
-            raise ValidationFailed.at("tag", "must be key:value")
+            raise ValidationFailed.at(at, "must be key:value")
         if wanted.setdefault(key, value) != value:
             wanted[key] = []  # two values of one key: no text is equal to a list, so that nothing matches
     return {"tags": wanted} if wanted else {}

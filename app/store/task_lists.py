@@ -27,16 +27,22 @@ from app.store.parts import Expression, Query
 from app.store.tasks import MOMENT, TASK_COLUMNS
 from milepost.schemas.tasks import TaskStatus
 
-_FILTERS: Mapping[str, ColumnElement[bool]] = {
+FILTERS: Mapping[str, ColumnElement[bool]] = {
     "queue": Task.queue == bindparam("queue", type_=Text),
+    "queues": Task.queue == any_(bindparam("queues", type_=ARRAY(Text))),
     "status": Task.status == bindparam("status", type_=Text),
     "task_name": Task.task_name == bindparam("task_name", type_=Text),
+    "task_names": Task.task_name == any_(bindparam("task_names", type_=ARRAY(Text))),
     "workflow_run_id": Task.workflow_run_id == bindparam("workflow_run_id", type_=Uuid),
+    "workflow_run_ids": Task.workflow_run_id == any_(bindparam("workflow_run_ids", type_=ARRAY(Uuid))),
     "parent_task_id": Task.parent_task_id == bindparam("parent_task_id", type_=Uuid),
+    "parent_task_ids": Task.parent_task_id == any_(bindparam("parent_task_ids", type_=ARRAY(Uuid))),
     "claimed_by": Task.claimed_by == bindparam("claimed_by", type_=Text),
+    "claimed_bys": Task.claimed_by == any_(bindparam("claimed_bys", type_=ARRAY(Text))),
     "created_after": Task.created_at > bindparam("created_after", type_=DateTime(timezone=True)),
     "created_before": Task.created_at < bindparam("created_before", type_=DateTime(timezone=True)),
 }
+"""What each filter asks for, but several statuses, which a page reads one by one."""
 _NOT_COMPLETED: ColumnElement[bool] = Task.status != constant(TaskStatus.completed)
 
 
@@ -44,7 +50,7 @@ _NOT_COMPLETED: ColumnElement[bool] = Task.status != constant(TaskStatus.complet
 def _page(order: str, filters: frozenset[str], *, continued: bool, open_only: bool) -> Query:
     """Return the statement of a page; several statuses are read one by one and merged, so that a rare one is cheap."""
     several = "statuses" in filters
-    statement = select(*TASK_COLUMNS, MOMENT).where(*(_FILTERS[name] for name in sorted(filters - {"statuses"})))
+    statement = select(*TASK_COLUMNS, MOMENT).where(*(FILTERS[name] for name in sorted(filters - {"statuses"})))
     if open_only:
         statement = statement.where(_NOT_COMPLETED)
     if continued:
@@ -81,12 +87,18 @@ def _leaves_completed_out(filters: Parameters) -> bool:
 
 @lru_cache(maxsize=64)
 def _count(filters: frozenset[str], *, open_only: bool) -> Select[int]:
-    conditions = [_FILTERS[name] for name in sorted(filters - {"statuses"})]
-    if "statuses" in filters:
-        conditions.append(Task.status == any_(bindparam("statuses", type_=ARRAY(Text))))
+    conditions = conditions_of(filters)
     if open_only:
         conditions.append(_NOT_COMPLETED)
     return select(func.count()).select_from(Task).where(*conditions)
+
+
+def conditions_of(filters: frozenset[str]) -> list[ColumnElement[bool]]:
+    """Return what all tasks that match have in common, for a statement that reads them all."""
+    conditions = [FILTERS[name] for name in sorted(filters - {"statuses"})]
+    if "statuses" in filters:
+        conditions.append(Task.status == any_(bindparam("statuses", type_=ARRAY(Text))))
+    return conditions
 
 
 async def count_tasks(tx: Tx, filters: Parameters) -> int:

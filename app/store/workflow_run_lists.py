@@ -72,8 +72,12 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
     "late": WorkflowRun.late_at.is_not(None),
     "never_late": WorkflowRun.late_at.is_(None),
     "created_by": WorkflowRun.created_by == bindparam("created_by", type_=Text),
+    "created_bys": WorkflowRun.created_by == any_(bindparam("created_bys", type_=ARRAY(Text))),
     "queue": WorkflowRun.queue == bindparam("queue", type_=Text),
+    "queues": WorkflowRun.queue == any_(bindparam("queues", type_=ARRAY(Text))),
     "parent_workflow_run_id": WorkflowRun.parent_workflow_run_id == bindparam("parent_workflow_run_id", type_=Uuid),
+    "parent_workflow_run_ids": WorkflowRun.parent_workflow_run_id
+    == any_(bindparam("parent_workflow_run_ids", type_=ARRAY(Uuid))),
     "tags": WorkflowRun.tag_texts.contains(bindparam("tags", type_=JSONB)),
     **{f"{time}_after": _after(time) for time in _TIMES},
     **{f"{time}_before": _before(time) for time in _TIMES},

@@ -16,17 +16,19 @@ from app.store import workflow_runs as runs_store
 from milepost.schemas.workflow_runs import HistoryVerb, WorkflowRun
 
 
-async def pause_run(tx: Tx, workflow_run_id: UUID, caller: Caller) -> WorkflowRun:
+async def pause_run(tx: Tx, workflow_run_id: UUID, caller: Caller, why: str | None = None) -> WorkflowRun:
     """Let an executed run hand out no work any more, and return it. Raises NotFound, MoveNotAllowed."""
-    return await _set_paused(tx, workflow_run_id, caller, is_paused=True)
+    return await _set_paused(tx, workflow_run_id, caller, why, is_paused=True)
 
 
-async def resume_run(tx: Tx, workflow_run_id: UUID, caller: Caller) -> WorkflowRun:
+async def resume_run(tx: Tx, workflow_run_id: UUID, caller: Caller, why: str | None = None) -> WorkflowRun:
     """Let a paused run go on, and return it. Raises NotFound, MoveNotAllowed."""
-    return await _set_paused(tx, workflow_run_id, caller, is_paused=False)
+    return await _set_paused(tx, workflow_run_id, caller, why, is_paused=False)
 
 
-async def _set_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_paused: bool) -> WorkflowRun:
+async def _set_paused(
+    tx: Tx, workflow_run_id: UUID, caller: Caller, why: str | None, *, is_paused: bool
+) -> WorkflowRun:
     await lock_executions(tx, [workflow_run_id], caller)
     run = await lock_run(tx, workflow_run_id)
     verb = HistoryVerb.pause if is_paused else HistoryVerb.resume
@@ -40,5 +42,6 @@ async def _set_paused(tx: Tx, workflow_run_id: UUID, caller: Caller, *, is_pause
         await tasks_store.withhold_tasks_of_run(tx, workflow_run_id)
     else:
         tx.ready[run.queue] += await tasks_store.offer_tasks_of_run(tx, workflow_run_id)
-    await runs_store.update_runs(tx, [change_of(run, paused(run, run.now, is_paused=is_paused), caller, verb)])
+    after = paused(run, run.now, is_paused=is_paused)
+    await runs_store.update_runs(tx, [change_of(run, after, caller, verb, why=why)])
     return await get_run(tx, workflow_run_id)
