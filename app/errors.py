@@ -7,7 +7,7 @@ Refusal
 ├── RequestTimeout 408           ├── TooManyConnections 503
 ├── Unauthenticated 401          ├── UnsupportedMediaType 415
 ├── Forbidden, CrossSite 403     ├── ValidationFailed 422
-├── NotFound 404                 │   └── IdempotencyKeyReused
+├── NotFound 404                 │   └── IdempotencyKeyReused, TokenInvalid
 ├── MethodNotAllowed 405         ├── InternalError 500
 ├── ChangesForgotten 410         └── Unavailable 503
 ├── Conflict 409
@@ -16,6 +16,7 @@ Refusal
 │   ├── LeaseLost, TaskCancelled, AttemptFailed
 │   ├── WorkflowExists, TooManyLinks
 │   └── OpenTasks
+├── CountDiffers 409
 
 The docstring of each class is its page under ``/problems/{code}``.
 """
@@ -23,7 +24,14 @@ The docstring of each class is its page under ``/problems/{code}``.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from milepost.schemas.problems import ConflictProblem, FieldError, ForgottenProblem, Problem, ValidationProblem
+from milepost.schemas.problems import (
+    ConflictProblem,
+    CountProblem,
+    FieldError,
+    ForgottenProblem,
+    Problem,
+    ValidationProblem,
+)
 
 ERRORS_MOST = 100
 """Places that one refusal names; a body can have a hundred thousand."""
@@ -223,6 +231,24 @@ class PreconditionFailed(Conflict):
     code, title = "precondition-failed", "It has changed since you read it"
 
 
+class CountDiffers(Refusal):
+    """Another number of runs or tasks match the filter of a bulk operation than you expect; `count` is how many.
+
+    Nothing was done. Make a dry run, look at what it counts, and send its token or its count.
+    """
+
+    status, code, title = 409, "count-differs", "Another number matches"
+    body = CountProblem
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} match now")
+        self.count = count
+
+    def members(self) -> dict[str, Any]:
+        """Return how many match."""
+        return {"count": self.count}
+
+
 class ChangesForgotten(Refusal):
     """The changes behind this position are not kept any more; `oldest` is the first that is.
 
@@ -305,6 +331,16 @@ class IdempotencyKeyReused(ValidationFailed):
     code, title = "idempotency-key-reused", "The idempotency key belongs to another request"
 
 
+class TokenInvalid(ValidationFailed):
+    """The token is of no dry run of the same resource, verb and filter, or it has expired.
+
+    A token is good for 15 minutes unless the service is configured otherwise (`MILEPOST_BULK_TOKEN_SECONDS`). Make a
+    dry run of what you want to do, and send its token.
+    """
+
+    code, title = "token-invalid", "The token is not good for this"
+
+
 class HeadersTooLarge(Refusal):
     """The headers are more than this service takes: 100 lines, 64 KiB with the address. The connection is closed.
 
@@ -363,12 +399,14 @@ PROBLEMS: Mapping[str, type[Refusal]] = {
         TooManyLinks,
         WorkflowExists,
         PreconditionFailed,
+        CountDiffers,
         ChangesForgotten,
         PayloadTooLarge,
         UriTooLong,
         UnsupportedMediaType,
         ValidationFailed,
         IdempotencyKeyReused,
+        TokenInvalid,
         HeadersTooLarge,
         InternalError,
         Unavailable,

@@ -20,6 +20,7 @@ from app.access.doorkeeper import Doorkeeper
 from app.access.feed import Feed
 from app.access.sightings import Sightings
 from app.api import (
+    bulk_operations,
     changes,
     checkpoints,
     claims,
@@ -66,6 +67,7 @@ ROUTERS = (
     schedules.router,
     monitors.router,
     tasks.router,
+    bulk_operations.router,
     checkpoints.router,
     leases.router,
     logs.router,

@@ -111,6 +111,12 @@ class Settings(BaseSettings):
     changes_retention_seconds: float = Field(
         default=86_400, ge=1, description="How long changes are kept for those who read them late, in seconds."
     )
+    bulk_token_seconds: float = Field(
+        default=900,
+        gt=0,
+        le=86_400,
+        description="How long the token of a bulk operation's dry run is good, in seconds.",
+    )
     housekeeping_seconds: float = Field(
         default=0.5, gt=0, le=2, description="Pause between two rounds of the housekeeping, in seconds."
     )

@@ -16,7 +16,7 @@ from app.errors import IdempotencyKeyReused, Refusal
 from app.store import idempotency_keys as store
 from milepost.schemas.problems import FieldError
 
-_ONE = re.compile(r'\{"(?:task_id|workflow_run_id|schedule_id)":"([0-9a-f-]{36})"')
+_ONE = re.compile(r'\{"(?:task_id|workflow_run_id|schedule_id|bulk_operation_id)":"([0-9a-f-]{36})"')
 """How the answer begins that is one resource: with its id."""
 
 

@@ -74,6 +74,15 @@ def answer_registered(reply: Reply, address: str) -> Response:
     return Response(reply.body, 200 if reply.replayed or reply.known else 201, headers, "application/json")
 
 
+def answer_queued(reply: Reply, location: str) -> Response:
+    """Return what has begun with 202 and where it is found; with 200 what was only asked, or had begun before."""
+    headers = {"Idempotency-Replayed": "true"} if reply.replayed else {}
+    if reply.resource_id is not None:
+        headers["Location"] = f"{location}/{reply.resource_id}"
+    status = 200 if reply.replayed or reply.resource_id is None else 202
+    return Response(reply.body, status, headers, "application/json")
+
+
 def answer_started(reply: Reply, location: str) -> Response:
     """Return a run that has been started, with the ETag of how far it is already."""
     response = answer_registered(reply, f"{location}/{reply.resource_id}")

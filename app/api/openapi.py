@@ -30,6 +30,7 @@ _TAGS: Mapping[str, str] = {
     "schedules": "Schedules over HTTP: rules that create runs of registered definitions at given times.",
     "monitors": "Monitors over HTTP: when runs of a workflow should come, and what to do when they do not.",
     "tasks": "Tasks over HTTP: units of work on queues, as those see them who want them done.",
+    "bulk operations": "Bulk operations over HTTP: one verb for all runs or tasks that match a filter.",
     "worker calls": "Worker calls over HTTP: what the holder of a lease says about its task.",
     "queues": "Queues over HTTP: claiming from them, their limits, and the events on them.",
     "changes": "The change feed over HTTP: every committed change in its place, in parts or as a stream.",

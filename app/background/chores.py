@@ -20,7 +20,11 @@ from app.moves.event_waits import wake_due_tasks
 from app.moves.monitors import MONITORS_PER_ROUND, watch_monitors
 from app.moves.runs import end_overdue_runs, mark_late_runs
 from app.moves.tasks import cancel_limited_tasks
+from app.services.bulk_operations import do_bulk_items, give_up_bulk_item
 from app.settings import Settings
+from app.store.bulk_operations import CHORE as BULK
+from app.store.bulk_operations import delete_old_operations, find_items
+from app.store.bulk_tokens import delete_expired_tokens
 from app.store.dropped_children import find_runs_with_dropped_children as find_dropping
 from app.store.due_executions import find_due_runs, find_expired_work, find_runs_past_deadline
 from app.store.due_tasks import find_due_tasks, find_expired_tasks, find_limited_tasks
@@ -36,6 +40,8 @@ SIGHTINGS_PAUSE_SECONDS = 1.0
 RETRY_PAUSE_SECONDS = 0.5
 MONITORS_PAUSE_SECONDS = 0.5
 """It is told within two seconds that a monitor is late, whatever the pause of the others is."""
+BULK_STEP = 100
+"""How many items of a bulk operation are done before another one has its turn."""
 
 
 def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
@@ -50,6 +56,10 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
     async def prune_ended_tasks(tx: Tx, most: int) -> int:
         """Delete ended tasks of no run that are older than their queue keeps them."""
         return await delete_old_tasks(tx, keep_tasks_seconds, most)
+
+    async def prune_bulk_operations(tx: Tx, most: int) -> int:
+        """Forget bulk operations that have ended as long ago as ended tasks of no run are kept."""
+        return await delete_old_operations(tx, keep_tasks_seconds, most)
 
     async def store_sightings(tx: Tx, _most: int) -> int:
         """Store which workers have claimed since the last round."""
@@ -69,6 +79,8 @@ def make_chores(settings: Settings, sightings: Sightings) -> list[Job]:
         Sweep("forget_changes", forget_changes, FORGET_PAUSE_SECONDS),
         Sweep("prune_idempotency_keys", prune_idempotency_keys, PRUNE_PAUSE_SECONDS),
         Sweep("prune_ended_tasks", prune_ended_tasks, PRUNE_PAUSE_SECONDS),
+        Sweep("prune_bulk_operations", prune_bulk_operations, PRUNE_PAUSE_SECONDS),
+        Sweep("prune_bulk_tokens", delete_expired_tokens, PRUNE_PAUSE_SECONDS),
     ]
 
 
@@ -97,5 +109,6 @@ def _make_chores(pause: float) -> list[Chore[Any]]:
             str,
         ),
         Chore("wake_due_tasks", find_due_tasks, wake_due_tasks, give_up_task, pause),
+        Chore(BULK, find_items, do_bulk_items, give_up_bulk_item, pause, BULK_STEP, int, each_alone=True),
         Chore("cancel_limited_tasks", find_limited_tasks, cancel_limited_tasks, give_up_task, pause),
     ]

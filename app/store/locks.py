@@ -54,34 +54,36 @@ class Rank(IntEnum):
 
     requests = 1
     """Idempotency keys of requests that are done one at a time, and of claims (advisory)."""
-    deliveries = 2
+    bulk_operations = 2
+    """Bulk operations: who does the verb of one to a run or a task holds it meanwhile."""
+    deliveries = 3
     """Events on their way."""
-    scheduled_names = 3
+    scheduled_names = 4
     """Names of workflows whose own schedule is being kept (advisory)."""
-    schedules = 4
-    workflows = 5
+    schedules = 5
+    workflows = 6
     """Versions of definitions, which are kept from being deleted while runs of them begin."""
-    runs = 6
+    runs = 7
     """Workflow runs. Executed ones are locked with those that started them: these have the lower ids."""
-    event_names = 7
+    event_names = 8
     """Names of events: who awaits and who emits take turns (advisory); their groups come first."""
-    events = 8
-    spawn_keys = 9
+    events = 9
+    spawn_keys = 10
     """Idempotency keys of tasks that are being spawned (advisory)."""
-    tasks = 10
-    queues = 11
+    tasks = 11
+    queues = 12
     """Rows of queues: claims on a queue that has limits take turns once all results are in."""
-    workers = 12
+    workers = 13
     """Workers seen on queues."""
-    monitors = 13
+    monitors = 14
     """Nothing but what is written at the end is locked with them: they look at runs as those are committed."""
-    answers = 14
+    answers = 15
     """Rows of idempotency keys, written when all that is answered is done."""
-    set_aside_rows = 15
+    set_aside_rows = 16
     """Rows that the housekeeping leaves out."""
-    api_keys = 16
+    api_keys = 17
     """Nothing else is locked with them."""
-    change_feed = 17
+    change_feed = 18
     """The one row of the feed: who gives positions (the function `number_changes`, alone in its transaction) and who
     forgets old changes take turns. What writes changes only inserts, and waits for neither."""
 

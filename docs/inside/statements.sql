@@ -53,6 +53,157 @@ SET revoked_at=coalesce(api_keys.revoked_at, now())
 WHERE api_keys.name = %(of_name)s::VARCHAR
 RETURNING api_keys.api_key_id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.revoked_at;
 
+-- bulk_operations._INSERT
+INSERT INTO bulk_operations (bulk_operation_id, resource, verb, filter, reason, status, total, created_by, request_id,
+    completed_at)
+VALUES (%(new_bulk_operation_id)s::UUID, %(new_resource)s::VARCHAR, %(new_verb)s::VARCHAR, %(new_filter)s::JSON,
+    %(new_reason)s::VARCHAR, CASE WHEN (%(new_total)s::BIGINT = %(param_1)s::BIGINT) THEN %(param_2)s::VARCHAR ELSE
+    %(param_3)s::VARCHAR END, %(new_total)s::BIGINT, %(new_created_by)s::VARCHAR, %(new_request_id)s::VARCHAR, CASE WHEN
+    (%(new_total)s::BIGINT = %(param_1)s::BIGINT) THEN now() END)
+RETURNING bulk_operations.bulk_operation_id, bulk_operations.resource, bulk_operations.verb, bulk_operations.filter,
+    bulk_operations.reason, bulk_operations.status, bulk_operations.total, bulk_operations.done,
+    bulk_operations.refused, bulk_operations.created_by, bulk_operations.created_at, bulk_operations.completed_at;
+
+-- bulk_operations._GET
+SELECT bulk_operations.bulk_operation_id, bulk_operations.resource, bulk_operations.verb, bulk_operations.filter,
+    bulk_operations.reason, bulk_operations.status, bulk_operations.total, bulk_operations.done,
+    bulk_operations.refused, bulk_operations.created_by, bulk_operations.created_at, bulk_operations.completed_at
+FROM bulk_operations
+WHERE bulk_operations.bulk_operation_id = %(of_operation)s::UUID;
+
+-- bulk_operations._LIST_OUTCOMES
+SELECT bulk_outcomes.sequence, bulk_outcomes.resource_id, bulk_outcomes.status, bulk_outcomes.code
+FROM bulk_outcomes
+WHERE bulk_outcomes.bulk_operation_id = %(of_operation)s::UUID AND bulk_outcomes.is_open IS false AND
+    bulk_outcomes.sequence > %(after)s::BIGINT
+ORDER BY bulk_outcomes.sequence
+LIMIT %(most)s;
+
+-- bulk_operations._LOCK
+SELECT bulk_operations.bulk_operation_id, bulk_operations.resource, bulk_operations.verb, bulk_operations.filter,
+    bulk_operations.reason, bulk_operations.status, bulk_operations.total, bulk_operations.done,
+    bulk_operations.refused, bulk_operations.created_by, bulk_operations.created_at, bulk_operations.completed_at
+FROM bulk_operations
+WHERE bulk_operations.bulk_operation_id = %(of_operation)s::UUID
+FOR UPDATE;
+
+-- bulk_operations._CANCEL
+UPDATE bulk_operations
+SET status=%(status)s::VARCHAR, completed_at=now()
+WHERE bulk_operations.bulk_operation_id = %(of_operation)s::UUID AND bulk_operations.status = 'running'
+RETURNING bulk_operations.bulk_operation_id, bulk_operations.resource, bulk_operations.verb, bulk_operations.filter,
+    bulk_operations.reason, bulk_operations.status, bulk_operations.total, bulk_operations.done,
+    bulk_operations.refused, bulk_operations.created_by, bulk_operations.created_at, bulk_operations.completed_at;
+
+-- bulk_operations._FIND
+SELECT item.sequence
+FROM bulk_operations
+JOIN LATERAL (
+    SELECT bulk_outcomes.sequence AS sequence
+    FROM bulk_outcomes
+    WHERE bulk_outcomes.bulk_operation_id = bulk_operations.bulk_operation_id AND bulk_outcomes.is_open IS true AND
+        (CAST(bulk_outcomes.sequence AS TEXT) NOT IN (
+        SELECT set_aside_rows.row_key
+        FROM set_aside_rows
+        WHERE set_aside_rows.chore = 'work_bulk_operations'
+    ))
+    ORDER BY bulk_outcomes.sequence
+    LIMIT %(most)s::INTEGER
+) AS item ON true
+WHERE bulk_operations.status = 'running'
+ORDER BY bulk_operations.worked_at, item.sequence
+LIMIT %(most)s::INTEGER
+FOR UPDATE OF bulk_operations SKIP LOCKED;
+
+-- bulk_operations._LOCK_ITEM
+SELECT bulk_operations.bulk_operation_id, bulk_outcomes.resource_id, bulk_operations.resource, bulk_operations.verb,
+    bulk_operations.reason, bulk_operations.created_by, bulk_operations.request_id
+FROM bulk_operations
+JOIN bulk_outcomes ON bulk_outcomes.bulk_operation_id = bulk_operations.bulk_operation_id
+WHERE bulk_outcomes.sequence = %(of_sequence)s::BIGINT AND bulk_outcomes.is_open IS true AND bulk_operations.status =
+    'running'
+FOR UPDATE OF bulk_operations, bulk_outcomes SKIP LOCKED;
+
+-- bulk_operations._SET_OUTCOME
+WITH noted AS (
+    UPDATE bulk_outcomes
+    SET is_open=%(param_2)s, status=%(outcome_status)s::SMALLINT, code=%(outcome_code)s::VARCHAR
+    WHERE bulk_outcomes.sequence = %(of_sequence)s::BIGINT
+    RETURNING bulk_outcomes.bulk_operation_id
+)
+UPDATE bulk_operations
+SET status=CASE WHEN (bulk_operations.done + %(done_1)s::BIGINT = bulk_operations.total) THEN %(param_1)s::VARCHAR ELSE
+    bulk_operations.status END, done=(bulk_operations.done + %(done_2)s::BIGINT), refused=(bulk_operations.refused +
+    CAST(%(is_refused)s AS INTEGER)), worked_at=clock_timestamp(), completed_at=CASE WHEN (bulk_operations.done +
+    %(done_1)s::BIGINT = bulk_operations.total) THEN clock_timestamp() END
+FROM noted
+WHERE bulk_operations.bulk_operation_id = noted.bulk_operation_id;
+
+-- bulk_operations._PRUNE_OUTCOMES
+WITH "old" AS (
+    SELECT bulk_operations.bulk_operation_id AS bulk_operation_id
+    FROM bulk_operations
+    WHERE bulk_operations.completed_at < now() - %(keep_seconds)s * CAST(%(param_1)s::INTERVAL AS INTERVAL)
+    ORDER BY bulk_operations.completed_at
+    LIMIT %(param_2)s::INTEGER
+    FOR UPDATE SKIP LOCKED
+)
+DELETE
+FROM bulk_outcomes
+WHERE bulk_outcomes.sequence = ANY (array((
+    SELECT bulk_outcomes.sequence
+    FROM bulk_outcomes
+    JOIN "old" ON "old".bulk_operation_id = bulk_outcomes.bulk_operation_id
+    LIMIT %(most)s::INTEGER
+)));
+
+-- bulk_operations._PRUNE
+WITH "old" AS (
+    SELECT bulk_operations.bulk_operation_id AS bulk_operation_id
+    FROM bulk_operations
+    WHERE bulk_operations.completed_at < now() - %(keep_seconds)s * CAST(%(param_1)s::INTERVAL AS INTERVAL)
+    ORDER BY bulk_operations.completed_at
+    LIMIT %(param_2)s::INTEGER
+    FOR UPDATE SKIP LOCKED
+)
+DELETE
+FROM bulk_operations
+WHERE bulk_operations.bulk_operation_id = ANY (array((
+    SELECT "old".bulk_operation_id
+    FROM "old"
+    WHERE NOT (EXISTS (
+        SELECT 1
+        FROM bulk_outcomes
+        WHERE bulk_outcomes.bulk_operation_id = "old".bulk_operation_id
+    ))
+)));
+
+-- bulk_tokens._INSERT
+INSERT INTO bulk_tokens (token_hash, purpose, count, expires_at)
+VALUES (%(of_token)s, %(of_purpose)s, %(matching)s::BIGINT, (now() + %(good_seconds)s * CAST(%(param_1)s::INTERVAL AS
+    INTERVAL)));
+
+-- bulk_tokens._GET_COUNT
+SELECT bulk_tokens.count
+FROM bulk_tokens
+WHERE bulk_tokens.token_hash = %(of_token)s AND bulk_tokens.purpose = %(of_purpose)s AND bulk_tokens.expires_at > now();
+
+-- bulk_tokens._PRUNE
+WITH expired AS (
+    SELECT bulk_tokens.token_hash AS token_hash
+    FROM bulk_tokens
+    WHERE bulk_tokens.expires_at <= now()
+    ORDER BY bulk_tokens.expires_at
+    LIMIT %(most)s::INTEGER
+    FOR UPDATE SKIP LOCKED
+)
+DELETE
+FROM bulk_tokens
+WHERE bulk_tokens.token_hash = ANY (array((
+    SELECT expired.token_hash
+    FROM expired
+)));
+
 -- changes._NUMBER
 SELECT number_changes(%(most)s::INTEGER) AS number_changes_1;
 

@@ -9,8 +9,20 @@ from uuid import UUID
 
 import typer
 
+from milepost.cli.bulk import (
+    Name,
+    OneRun,
+    QueueOf,
+    Statuses,
+    TagsOf,
+    Yes,
+    check_one_or_many,
+    read_selection,
+    read_tag,
+    tell_many,
+)
 from milepost.cli.calls import DEFAULT_URL, Url, accept, call, send
-from milepost.cli.exits import ExitCode
+from milepost.cli.exits import ExitCode, leave
 from milepost.cli.pages import print_more, print_page
 from milepost.cli.run_ids import find_run
 from milepost.cli.run_views import line_of_run, list_of_runs, standing_of, tree_of_steps
@@ -54,7 +66,7 @@ def list_runs(
 ) -> None:
     """List workflow runs, newest first."""
     params: list[tuple[str, Any]] = [("limit", limit), ("order", order)]
-    params += [("status", value) for value in status or []] + [("tag", _read_tag(value)) for value in tag or []]
+    params += [("status", value) for value in status or []] + [("tag", read_tag(value)) for value in tag or []]
     params += [(key, value) for key, value in (("workflow_name", name), ("cursor", cursor)) if value is not None]
     params += [("reason", value) for value in reason or []]
     params += [] if late is None else [("late", str(late).lower())]
@@ -70,12 +82,6 @@ def _print_list(url: str, path: str, params: list[tuple[str, Any]], view: View, 
         return
     typer.echo(view(response.json()["items"], read_clock(), terminal_width()), nl=False)
     print_more(response)
-
-
-def _read_tag(text: str) -> str:
-    """Return a tag as the service takes it; ``env=prod`` is ``env:prod``."""
-    key, separator, value = text.partition("=")
-    return f"{key}:{value}" if separator and ":" not in key else text
 
 
 @app.command("show")
@@ -149,35 +155,105 @@ def list_steps(
 
 
 @app.command("pause")
-def pause_run(workflow_run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
-    """Let an executed run hand out no more work; what is being worked on is finished."""
-    _tell(url, workflow_run_id, "pause", as_json=as_json)
+def pause_run(
+    workflow_run_id: OneRun = None,
+    status: Statuses = None,
+    name: Name = None,
+    tag: TagsOf = None,
+    queue: QueueOf = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Let an executed run, or all that match, hand out no more work; what is being worked on is finished."""
+    selection = read_selection(name, status, tag, queue)
+    _tell_one_or_many(url, workflow_run_id, "pause", selection, yes=yes, as_json=as_json)
 
 
 @app.command("resume")
-def resume_run(workflow_run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
-    """Let a paused run hand out its work again."""
-    _tell(url, workflow_run_id, "resume", as_json=as_json)
+def resume_run(
+    workflow_run_id: OneRun = None,
+    status: Statuses = None,
+    name: Name = None,
+    tag: TagsOf = None,
+    queue: QueueOf = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Let a paused run, or all that match, hand out their work again."""
+    selection = read_selection(name, status, tag, queue)
+    _tell_one_or_many(url, workflow_run_id, "resume", selection, yes=yes, as_json=as_json)
 
 
 @app.command("cancel")
 def cancel_run(
-    workflow_run_id: RunId,
+    workflow_run_id: OneRun = None,
+    status: Statuses = None,
+    name: Name = None,
+    tag: TagsOf = None,
+    queue: QueueOf = None,
+    yes: Yes = False,
     reason: Reason = None,
     grace_seconds: Annotated[
-        float | None, typer.Option(min=0, help="How long what runs may take to stop; else 30.")
+        float | None, typer.Option(min=0, help="How long what runs of the one run may take to stop; else 30.")
     ] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Cancel a run: what is not running at once, what runs is asked to stop."""
-    _tell(url, workflow_run_id, "cancel", as_json=as_json, reason=reason, grace_seconds=grace_seconds)
+    """Cancel a run, or all that match: what is not running at once, what runs is asked to stop."""
+    selection = read_selection(name, status, tag, queue)
+    if selection and grace_seconds is not None:
+        leave(ExitCode.USAGE, "--grace-seconds is for one run; many have 30 seconds")
+    _tell_one_or_many(
+        url,
+        workflow_run_id,
+        "cancel",
+        selection,
+        yes=yes,
+        as_json=as_json,
+        reason=reason,
+        grace_seconds=grace_seconds,
+    )
 
 
 @app.command("retry")
-def retry_run(workflow_run_id: RunId, reason: Reason = None, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
-    """Open a failed or cancelled run again; what was completed stays."""
-    _tell(url, workflow_run_id, "retry", as_json=as_json, reason=reason)
+def retry_run(
+    workflow_run_id: OneRun = None,
+    status: Statuses = None,
+    name: Name = None,
+    tag: TagsOf = None,
+    queue: QueueOf = None,
+    yes: Yes = False,
+    reason: Reason = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Open a failed or cancelled run, or all that match, again; what was completed stays."""
+    selection = read_selection(name, status, tag, queue)
+    _tell_one_or_many(url, workflow_run_id, "retry", selection, yes=yes, as_json=as_json, reason=reason)
+
+
+@app.command("delete")
+def delete_run(
+    workflow_run_id: OneRun = None,
+    status: Statuses = None,
+    name: Name = None,
+    tag: TagsOf = None,
+    queue: QueueOf = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Delete an ended run, or all that match, with its tasks and its history; nothing brings it back."""
+    selection = read_selection(name, status, tag, queue)
+    check_one_or_many(workflow_run_id, selection)
+    if workflow_run_id is None:
+        tell_many(url, "delete", selection, yes=yes, as_json=as_json)
+    else:
+        run_id = find_run(url, workflow_run_id)
+        call("DELETE", url, f"/v1/workflow-runs/{run_id}")
+        typer.echo(f'{{"deleted":"{run_id}"}}' if as_json else f"{run_id}  deleted")
 
 
 @app.command("rerun")
@@ -189,6 +265,25 @@ def rerun_run(
 ) -> None:
     """Do an executed run again from one of its steps, as a new run, which is printed."""
     _tell(url, workflow_run_id, "rerun", as_json=as_json, from_step=from_step)
+
+
+def _tell_one_or_many(
+    url: str,
+    workflow_run_id: str | None,
+    verb: str,
+    selection: Mapping[str, Any],
+    *,
+    yes: bool,
+    as_json: bool,
+    reason: str | None = None,
+    grace_seconds: float | None = None,
+) -> None:
+    """Call a verb of the run that is named, or of all that match."""
+    check_one_or_many(workflow_run_id, selection)
+    if workflow_run_id is None:
+        tell_many(url, verb, selection, yes=yes, as_json=as_json, reason=reason)
+    else:
+        _tell(url, workflow_run_id, verb, as_json=as_json, reason=reason, grace_seconds=grace_seconds)
 
 
 def _tell(url: str, workflow_run_id: str, verb: str, *, as_json: bool, **body: object) -> None:

@@ -1,5 +1,6 @@
 """The two clients: all operations on one of two transports."""
 
+from milepost.client.bulk_operations import BulkOperationCalls
 from milepost.client.changes import ChangeCalls
 from milepost.client.logs import LogCalls
 from milepost.client.monitors import MonitorCalls
@@ -19,6 +20,7 @@ class Client(
     ScheduleCalls,
     MonitorCalls,
     TaskCalls,
+    BulkOperationCalls,
     WorkerCalls,
     LogCalls,
     QueueCalls,
@@ -41,6 +43,7 @@ class AsyncClient(
     ScheduleCalls,
     MonitorCalls,
     TaskCalls,
+    BulkOperationCalls,
     WorkerCalls,
     LogCalls,
     QueueCalls,

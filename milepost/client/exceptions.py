@@ -12,7 +12,8 @@ MilepostError
     ├── PayloadTooLarge 413         │   ├── TaskCancelled
     ├── UnsupportedMediaType 415    │   ├── AttemptFailed
     ├── ValidationFailed 422        │   ├── WorkflowExists, TooManyLinks
-    │   └── IdempotencyKeyReused    │   └── PreconditionFailed 412
+    │   ├── IdempotencyKeyReused    │   └── PreconditionFailed 412
+    │   └── TokenInvalid            ├── CountDiffers 409
     ├── Unavailable 503             ├── InternalError 500
     │   └── TooManyConnections      ├── HeaderRepeated, MalformedRequest 400
     ├── CrossSite 403               ├── RequestTimeout 408
@@ -164,6 +165,10 @@ class IdempotencyKeyReused(ValidationFailed):
     """The idempotency key belongs to another request."""
 
 
+class TokenInvalid(ValidationFailed):
+    """The token is of no dry run of the same bulk operation, or has expired."""
+
+
 class InternalError(RefusedError):
     """An error of the service's own."""
 
@@ -189,6 +194,10 @@ class TooManyConnections(Unavailable):
 
 class CrossSite(RefusedError):
     """There are no API keys, and the service was not called by a name of its own."""
+
+
+class CountDiffers(RefusedError):
+    """Another number matches than was expected; ``problem["count"]`` is how many."""
 
 
 class ChangesForgotten(RefusedError):
@@ -225,6 +234,8 @@ REFUSALS: Mapping[str, type[RefusedError]] = {
     "move-not-allowed": MoveNotAllowed,
     "open-tasks": OpenTasks,
     "too-many-links": TooManyLinks,
+    "count-differs": CountDiffers,
+    "token-invalid": TokenInvalid,
     "heartbeat-not-declared": HeartbeatNotDeclared,
     "lease-lost": LeaseLost,
     "task-cancelled": TaskCancelled,

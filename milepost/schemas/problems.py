@@ -45,6 +45,13 @@ class ConflictProblem(Problem):
     """What it can do from there: statuses first, then verbs."""
 
 
+class CountProblem(Problem):
+    """A refusal because another number matches than was expected."""
+
+    count: int = Field(examples=[312])
+    """How many match."""
+
+
 class ForgottenProblem(Problem):
     """A refusal because what was asked for is not kept any more."""
 

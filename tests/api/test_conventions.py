@@ -410,7 +410,14 @@ class TestIdempotencyKey:
         creating.discard("/v1/queues/{queue}/events/{event_name}")  # its name makes an event once already
         others = {op.spec["operationId"] for op in CREATING if op.path not in creating}
         assert creating <= {op.path for op in CREATING}
-        assert others == {"claim_tasks", "complete_tasks", "ping_monitor", "retry_task", "retry_workflow_run"}
+        assert others == {
+            "claim_tasks",
+            "complete_tasks",
+            "create_bulk_operation",
+            "ping_monitor",
+            "retry_task",
+            "retry_workflow_run",
+        }
         assert {RUNS, f"{RUNS}/batch"} <= creating
 
 

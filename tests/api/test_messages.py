@@ -68,7 +68,7 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
         if isinstance(schema.get("type"), str):
             yield schema
         for key, member in schema.items():
-            if key not in ("metadata", "serialization", "expected", "members"):
+            if key not in ("metadata", "serialization", "expected", "members", "json_schema_input_schema"):
                 yield from nodes(member)
     elif isinstance(schema, list | tuple):
         for member in schema:

@@ -245,6 +245,26 @@ async def limited_tasks(client: httpx.AsyncClient) -> Case:
     return Case("tasks", "task_id", bad["task_id"], _is_task(client, good, "cancelled"), due)
 
 
+async def bulk_items(client: httpx.AsyncClient) -> Case:
+    bad, good = [await create_run(client) for _ in range(2)]
+
+    async def is_cancelled() -> bool:
+        return bool((await get_run(client, good))["status"] == "cancelled")
+
+    due = f"""
+        WITH operation AS (
+            INSERT INTO bulk_operations (bulk_operation_id, resource, verb, filter, total, created_by)
+            VALUES (gen_random_uuid(), 'workflow_runs', 'cancel', '{{}}', 2, 'test') RETURNING bulk_operation_id
+        )
+        INSERT INTO bulk_outcomes (sequence, bulk_operation_id, resource_id) OVERRIDING SYSTEM VALUE
+        SELECT sequence, bulk_operation_id, CAST(id AS uuid)
+        FROM operation, (
+            VALUES (-2, '{bad["workflow_run_id"]}'), (-1, '{good["workflow_run_id"]}')
+        ) AS item (sequence, id)
+    """
+    return Case("bulk_outcomes", "sequence", "-2", is_cancelled, due)
+
+
 CASES: dict[str, MakeCase] = {
     "end_overdue_runs": overdue_runs,
     "mark_late_runs": late_runs,
@@ -260,6 +280,7 @@ CASES: dict[str, MakeCase] = {
     "begin_planned_runs": pending_runs,
     "wake_due_tasks": sleeping_tasks,
     "cancel_limited_tasks": limited_tasks,
+    "work_bulk_operations": bulk_items,
 }
 
 

@@ -244,7 +244,79 @@ class TestVerbs:
         assert "(move-not-allowed)" in ended.stderr
 
 
-def at_terminal(url: str, *arguments: str, columns: int, **variables: str) -> str:
+class TestMany:
+    @pytest.mark.parametrize(
+        ("verb", "before", "after"),
+        [("cancel", "pending", "cancelled"), ("retry", "failed", "pending"), ("delete", "failed", None)],
+    )
+    def test_yes_does_it_to_all_that_match(self, url: str, verb: str, before: str, after: str | None) -> None:
+        name = f"many_{verb}"
+        change = {} if before == "pending" else {"status": before}
+        runs = [create(url, name, **change) for _ in range(3)]
+        other = create(url, f"other_{verb}", **change)
+        ended = run_milepost("runs", verb, "--name", name, "--status", before, "--yes", url=url)
+        assert ended.returncode == ExitCode.OK, ended.stderr
+        first, *sample, last = ended.stdout.splitlines()
+        assert first == "3 runs match"
+        assert sorted(line.strip() for line in sample) == sorted(runs)
+        assert last.endswith(f"{verb} completed: 3 of 3 done, 0 refused")
+        assert {status_of(url, run) for run in runs} == {after}
+        assert status_of(url, other) == before
+
+    @pytest.mark.parametrize("verb", ["pause", "resume"])
+    def test_refused_ones_are_counted(self, url: str, verb: str) -> None:
+        create(url, f"refused_{verb}")
+        arguments = ("runs", verb, "--name", f"refused_{verb}", "--yes", "--json")
+        ended = run_milepost(*arguments, url=url)
+        answered = json.loads(ended.stdout)
+        assert (answered["status"], answered["total"], answered["refused"]) == ("completed", 1, 1)
+        assert "1 run matches" in ended.stderr
+
+    def test_without_a_terminal_nothing_is_done_unless_yes_is_said(self, url: str) -> None:
+        run = create(url, "silent")
+        ended = run_milepost("runs", "cancel", "--name", "silent", url=url)
+        assert ended.returncode == ExitCode.USAGE
+        assert run in ended.stdout
+        assert "--yes" in ended.stderr
+        assert status_of(url, run) == "pending"
+
+    @pytest.mark.parametrize(("said", "status"), [("y", "cancelled"), ("n", "pending"), ("", "pending")])
+    def test_at_a_terminal_it_asks(self, url: str, said: str, status: str) -> None:
+        name = f"asked_{said or 'nothing'}"
+        run = create(url, name)
+        shown = at_terminal(url, "runs", "cancel", "--name", name, columns=80, said=f"{said}\n")
+        assert "cancel this run? [y/N]" in shown
+        assert status_of(url, run) == status
+
+    def test_nothing_that_matches_is_no_failure(self, url: str) -> None:
+        ended = run_milepost("runs", "delete", "--name", "nobody", url=url)
+        assert (ended.returncode, ended.stdout) == (ExitCode.OK, "0 runs match\n")
+
+    def test_one_run_is_deleted_by_its_id(self, url: str) -> None:
+        run = create(url, "gone", status="failed")
+        assert run_milepost("runs", "delete", run, url=url).stdout == f"{run}  deleted\n"
+        assert status_of(url, run) is None
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["retry"],
+            ["delete"],
+            ["retry", "0197c2a4", "--status", "failed"],
+            ["cancel", "--name", "x", "--grace-seconds", "5"],
+        ],
+    )
+    def test_neither_or_both_is_a_wrong_command_line(self, url: str, arguments: list[str]) -> None:
+        assert run_milepost("runs", *arguments, url=url).returncode == ExitCode.USAGE
+
+
+def status_of(url: str, run: str) -> str | None:
+    """Return the status of a run; None if there is none."""
+    response = httpx.get(f"{url}/v1/workflow-runs/{run}")
+    return response.json()["status"] if response.is_success else None
+
+
+def at_terminal(url: str, *arguments: str, columns: int, said: str = "", **variables: str) -> str:
     """Return what a command prints at a terminal of so many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -252,6 +324,7 @@ def at_terminal(url: str, *arguments: str, columns: int, **variables: str) -> st
     env.pop("COLUMNS", None)
     with subprocess.Popen([MILEPOST, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
+        os.write(ours, said.encode())
         read = bytearray()
         with suppress(OSError):
             while part := os.read(ours, 65536):
