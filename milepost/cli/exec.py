@@ -27,6 +27,9 @@ def execute(
     heartbeat: Annotated[
         float, typer.Option(min=1, max=86_400, help="Seconds without a heartbeat after which the run is lost.")
     ] = 60,
+    monitor: Annotated[
+        str | None, typer.Option(help="Monitor that waits for it: the run gets its workflow name and tags.")
+    ] = None,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Run a command as a workflow run: its output is the run's log, its exit code this one's.
@@ -38,9 +41,10 @@ def execute(
     from milepost.cli.jobs.service import Service  # noqa: PLC0415
     from milepost.cli.jobs.story import Story  # noqa: PLC0415
 
+    keeps_name = name is not None
     name = name_of(command[0]) if name is None else name
     try:
-        check_names(name, version, queue)
+        check_names(name, version, queue, monitor)
         Service(url)
         run: dict[str, Any] = {"inputs": read_inputs(given or []), "tags": read_tags(tag or []), "queue": queue}
     except ValueError as error:
@@ -49,4 +53,4 @@ def execute(
     run["created_by"] = clean(f"exec@{gethostname()}")[:CREATED_BY_MOST]
     if deadline is not None:
         run["deadline_seconds"] = deadline
-    Execution(Story(url.rstrip("/"), run), command).run()
+    Execution(Story(url.rstrip("/"), run, monitor, keeps_name), command).run()

@@ -8,6 +8,7 @@ from typing import Any
 NAME = re.compile(r"[a-z](?:_?[a-z0-9])*_?", re.ASCII)
 VERSION = re.compile(r"_?(?:[a-zA-Z0-9.-]_?)*", re.ASCII)
 QUEUE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+MONITOR = re.compile(r"[a-z](?:_?[a-z0-9.-])*_?", re.ASCII)
 NAME_MOST, VERSION_MOST, QUEUE_MOST, TAG_KEY_MOST = 200, 100, 100, 100
 NUMBER_MOST = 1e300
 DEPTH_MOST = 50
@@ -22,11 +23,15 @@ def name_of(command: str) -> str:
     return (plain if plain[0].isalpha() else f"job_{plain}")[:NAME_MOST]
 
 
-def check_names(name: str, version: str, queue: str) -> None:
+def check_names(name: str, version: str, queue: str, monitor: str | None) -> None:
     """Raise ValueError for what the service would refuse."""
-    given = (("name", name, NAME, NAME_MOST), ("version", version, VERSION, VERSION_MOST))
-    for option, text, pattern, most in (*given, ("queue", queue, QUEUE, QUEUE_MOST)):
-        if not (0 < len(text) <= most and pattern.fullmatch(text)):
+    for option, text, pattern, most in (
+        ("name", name, NAME, NAME_MOST),
+        ("version", version, VERSION, VERSION_MOST),
+        ("queue", queue, QUEUE, QUEUE_MOST),
+        ("monitor", monitor, MONITOR, NAME_MOST),
+    ):
+        if text is not None and not (0 < len(text) <= most and pattern.fullmatch(text)):
             raise ValueError(
                 f"--{option}: {text!r} does not match {pattern.pattern}, or has more than {most} characters"
             )

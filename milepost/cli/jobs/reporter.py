@@ -86,6 +86,8 @@ class Reporter(threading.Thread):
     def _tell(self) -> None:
         self._ripen()
         tell(self._story, self._service, END_SECONDS / 2)
+        if self._story.complaint is not None:
+            self._warn(f"the monitor is not followed: {self._story.complaint}")
 
     def _report(self) -> None:
         """Tell what is known, and that the job goes on; begin to listen when it lasts longer."""

@@ -9,6 +9,8 @@ from uuid import uuid4
 from milepost.cli.jobs.service import Away, Refused, Service
 
 RUNS = "/v1/workflow-runs"
+MONITORS = "/v1/monitors"
+FORBIDDEN = 403
 LINES_A_CALL = 1000
 CALL_BYTES = 256 * 1024
 LINE_BYTES = 100
@@ -16,6 +18,8 @@ LINE_BYTES = 100
 LINES_MOST = 20_000
 BYTES_MOST = 8 * 1024 * 1024
 """What is kept at most that is not told yet; further lines are dropped, and counted."""
+
+KEPT = ("url", "run", "monitor", "keeps_name", "key", "is_asked", "run_id", "end")
 
 Line = dict[str, str]
 
@@ -35,6 +39,12 @@ class Story:
     url: str
     run: dict[str, Any]
     """The body that creates the run."""
+    monitor: str | None = None
+    """Monitor whose workflow name and tags the run is to have, as long as these are not known."""
+    keeps_name: bool = False
+    """Whether the run has a workflow name of its own all the same."""
+    complaint: str | None = None
+    """Why the monitor could not be had."""
     key: str = field(default_factory=lambda: str(uuid4()))
     is_asked: bool = False
     """Whether the run may have been created: then the same is asked for again."""
@@ -93,7 +103,7 @@ class Story:
         with self.lock:
             while self.lines:
                 self._cut_part()
-            kept = {name: getattr(self, name) for name in ("url", "run", "key", "is_asked", "run_id", "end")}
+            kept = {name: getattr(self, name) for name in KEPT}
             return {**kept, "parts": [{"key": part.key, "lines": part.lines} for part in self.parts]}
 
     @classmethod
@@ -101,6 +111,19 @@ class Story:
         """Return a story that was kept. Raises TypeError, ValueError, KeyError for what is none."""
         parts = deque(Part(**part) for part in kept["parts"])
         return cls(**{**kept, "parts": parts})
+
+    def follow(self, monitor: dict[str, Any]) -> None:
+        """Let the run be one that its monitor waits for."""
+        with self.lock:
+            name = self.run["workflow_name"] if self.keeps_name else monitor["workflow_name"]
+            tags = {**self.run["tags"], **monitor["tags"]}
+            self.run = {**self.run, "workflow_name": name, "tags": tags}
+            self.monitor = None
+
+    def do_without_monitor(self, why: str) -> None:
+        """Let the run be as it was given."""
+        with self.lock:
+            self.monitor, self.complaint = None, why
 
     def creation(self) -> dict[str, Any]:
         """Return the body that creates the run: with its end, if that is known before the run was ever asked for."""
@@ -116,6 +139,8 @@ def tell(story: Story, service: Service, seconds: float) -> None:
 
     What has come between and is final counts: a run that others have ended, or deleted, stays as it is.
     """
+    if story.monitor is not None:
+        _follow(story, service, seconds)
     if story.run_id is None:
         _create(story, service, seconds)
     while (part := story.next_part()) is not None:
@@ -126,6 +151,15 @@ def tell(story: Story, service: Service, seconds: float) -> None:
         _pass_by(service, "PATCH", f"{RUNS}/{story.run_id}", story.end, None, seconds)
         with story.lock:
             story.end = None
+
+
+def _follow(story: Story, service: Service, seconds: float) -> None:
+    try:
+        story.follow(service.call("GET", f"{MONITORS}/{story.monitor}", seconds=seconds))
+    except Refused as refusal:
+        if refusal.may_pass and refusal.status != FORBIDDEN:
+            raise
+        story.do_without_monitor(str(refusal))
 
 
 def _create(story: Story, service: Service, seconds: float) -> None:
