@@ -37,7 +37,14 @@ def execute(
     A service that does not answer never keeps the command from running.
     """
     from milepost.cli.jobs.execution import Execution  # noqa: PLC0415 - help needs none of it
-    from milepost.cli.jobs.options import check_names, clean, name_of, read_inputs, read_tags  # noqa: PLC0415
+    from milepost.cli.jobs.options import (  # noqa: PLC0415
+        check_names,
+        check_seconds,
+        clean,
+        name_of,
+        read_inputs,
+        read_tags,
+    )
     from milepost.cli.jobs.service import Service  # noqa: PLC0415
     from milepost.cli.jobs.story import Story  # noqa: PLC0415
 
@@ -45,6 +52,7 @@ def execute(
     name = name_of(command[0]) if name is None else name
     try:
         check_names(name, version, queue, monitor)
+        check_seconds(deadline=deadline, heartbeat=heartbeat)
         Service(url)
         run: dict[str, Any] = {"inputs": read_inputs(given or []), "tags": read_tags(tag or []), "queue": queue}
     except ValueError as error:

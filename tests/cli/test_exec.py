@@ -106,6 +106,8 @@ class TestCommands:
             ["--input", "=1"],
             ["--heartbeat", "0"],
             ["--deadline", "-1"],
+            ["--heartbeat", "nan"],
+            ["--deadline", "nan"],
             ["--url", "nonsense"],
             ["--url", "http://a:b"],
             ["--nmae", "x"],

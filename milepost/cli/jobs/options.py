@@ -1,6 +1,7 @@
 """What the options of `milepost exec` mean, and what is wrong with them."""
 
 import json
+import math
 import re
 from pathlib import PurePosixPath
 from typing import Any
@@ -35,6 +36,13 @@ def check_names(name: str, version: str, queue: str, monitor: str | None) -> Non
             raise ValueError(
                 f"--{option}: {text!r} does not match {pattern.pattern}, or has more than {most} characters"
             )
+
+
+def check_seconds(**given: float | None) -> None:
+    """Raise ValueError for what is no number: it lies beyond no limit either."""
+    for option, seconds in given.items():
+        if seconds is not None and math.isnan(seconds):
+            raise ValueError(f"--{option}: {seconds} is no number of seconds")
 
 
 def read_tags(given: list[str]) -> dict[str, str]:
