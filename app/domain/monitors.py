@@ -1,7 +1,7 @@
 """How monitors stand: a pure rule, from their slots, the runs that came since, and the time."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
@@ -24,6 +24,7 @@ FOLLOWED_MOST = 500
 REOPENABLE_MOST = 20
 """How many failed and cancelled runs are followed, the newest: they may be retried."""
 _RESOLUTION = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class WatchedRun(NamedTuple):
@@ -145,7 +146,8 @@ def _too_long_at(monitor: MonitorRow, run: WatchedRun, seen: _Seen | None) -> da
     if monitor.max_runtime_seconds is None or run.status is not RunStatus.running or run.started_at is None:
         return None
     reopened_at = seen.reopened_at if seen else None
-    return max(run.started_at, reopened_at or run.started_at) + timedelta(seconds=monitor.max_runtime_seconds)
+    began, most = max(run.started_at, reopened_at or run.started_at), timedelta(seconds=monitor.max_runtime_seconds)
+    return began + most if began <= _LAST - most else None  # its caller may have told any time
 
 
 def _miss(monitor: MonitorRow, moment: datetime) -> MonitorRow:

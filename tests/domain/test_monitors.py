@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 
 from app.domain.monitors import FOLLOWED_MOST, OVERLAP, SETTLE, WatchedRun, begin_watch, slot_after, watch
 from app.domain.records import MonitorRow
+from milepost.schemas.monitors import MonitorState
 from milepost.schemas.workflow_runs import RunStatus
 
 START = datetime(2026, 1, 31, tzinfo=UTC)
@@ -247,3 +248,9 @@ class TestAnyLives:
         for verb in verbs(look(new_monitor(), lives, *sorted(moments), 1500)):
             assert (verb not in off) if verb != "recovered" else off
             off = set() if verb == "recovered" else off | {verb}
+
+
+def test_start_at_the_end_of_time_is_never_too_long_ago() -> None:
+    run = Life(5).seen_at(6)._replace(started_at=datetime.max.replace(tzinfo=UTC))
+    (kept,) = watch(new_monitor(max_runtime_seconds=60.0, now=START)._replace(now=at(6)), [run], at(6))
+    assert (kept.state, kept.consecutive_failures) == (MonitorState.running, 0)
