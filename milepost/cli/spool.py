@@ -2,6 +2,7 @@
 
 import typer
 
+from milepost.cli.calls import DEFAULT_URL, Url
 from milepost.cli.exits import ExitCode, leave
 
 app = typer.Typer(no_args_is_help=True, help="What `exec` could not tell yet.")
@@ -13,13 +14,13 @@ def _do_nothing() -> None:
 
 
 @app.command("flush")
-def flush_spool() -> None:
-    """Send what `exec` could not, once, each to the service that it was meant for."""
+def flush_spool(url: Url = DEFAULT_URL) -> None:
+    """Send what `exec` could not, once, each to the service that it was meant for; the API key goes to --url alone."""
     from milepost.cli.jobs.spool import REFUSED, Spool  # noqa: PLC0415 - help needs none of it
 
     spool = Spool()
     try:
-        flushed = spool.flush(waits=True)
+        flushed = spool.flush(url, waits=True)
     except OSError as error:
         leave(ExitCode.CANNOT_START, f"{spool.directory} cannot be used: {error}")
     typer.echo(f"{flushed.sent} sent, {flushed.away} kept")

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import threading
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from milepost.cli.exits import ExitCode
+from milepost.cli.jobs.spool import Spool
+from milepost.cli.jobs.story import Story
 from tests.cli.executing import Machine
 from tests.processes import Serving, environment
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -20,6 +23,13 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port
+
+
+def hear_one(listener: socket.socket, heard: list[bytes]) -> None:
+    """Take what one caller sends, and answer nothing."""
+    connection, _ = listener.accept()
+    with connection:
+        heard.append(connection.recv(100_000))
 
 
 class Outage:
@@ -105,6 +115,25 @@ class TestServiceThatIsKilled:
             assert (told["workflow_run_id"], told["error"]["exit_code"]) == (run["workflow_run_id"], 6)
             assert told["completed_at"] < told["updated_at"]
             assert machine.log(told) == [("info", "ready"), ("info", "after")]
+
+
+class TestKey:
+    @pytest.mark.parametrize("of_the_story", [True, False])
+    def test_it_goes_to_the_service_that_it_is_of(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_the_story: bool
+    ) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        monkeypatch.setenv("MILEPOST_API_KEY", "of-the-one")
+        heard: list[bytes] = []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            hearing = threading.Thread(target=hear_one, args=[listener, heard])
+            hearing.start()
+            Spool().keep(Story(url, {"workflow_name": "a", "workflow_version": "1"}))
+            assert Spool().flush(f"{url}/" if of_the_story else "http://127.0.0.1:1", waits=True).away == 1
+            hearing.join(PATIENCE_SECONDS)
+        assert heard[0].startswith(b"POST /v1/workflow-runs ")
+        assert (b"of-the-one" in heard[0]) is of_the_story
 
 
 class TestWhatIsKept:

@@ -66,7 +66,7 @@ class Reporter(threading.Thread):
             time.sleep(AGAIN_SECONDS)
             self.is_told = self._try(self._tell)
         if self.is_told:
-            flush_spool()
+            flush_spool(self._story.url)
         self.over.set()
 
     def _pause(self) -> float:
@@ -143,7 +143,7 @@ class Watcher(threading.Thread):
                 return
 
 
-def flush_spool() -> None:
+def flush_spool(url: str) -> None:
     """Tell what jobs before this one could not."""
     with suppress(OSError):
-        Spool().flush(waits=False)
+        Spool().flush(url, waits=False)

@@ -39,8 +39,8 @@ class Refused(Exception):
 class Service:
     """A service at an address, and a connection to it; belongs to one thread at a time."""
 
-    def __init__(self, url: str) -> None:
-        """Raises ValueError for what is no address."""
+    def __init__(self, url: str, *, has_key: bool = True) -> None:
+        """Without a key where that of the environment is another service's. Raises ValueError for no address."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url} is not the address of a service: it begins with http:// or https://")
@@ -49,7 +49,7 @@ class Service:
         kind = HTTPConnection if parts.scheme == "http" else HTTPSConnection
         self._connection = kind(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
         self._headers = {"Accept": "application/json", "User-Agent": "milepost-exec"}
-        if key := os.environ.get("MILEPOST_API_KEY", "").strip():
+        if has_key and (key := os.environ.get("MILEPOST_API_KEY", "").strip()):
             self._headers["Authorization"] = f"Bearer {key}"
 
     def call(

@@ -58,8 +58,8 @@ class Spool:
             return sorted(entry.name for entry in os.scandir(self.directory) if entry.name.endswith(suffix))
         return []
 
-    def flush(self, *, waits: bool) -> Flushed:
-        """Tell what is kept, each to the service that it was meant for.
+    def flush(self, url: str, *, waits: bool) -> Flushed:
+        """Tell what is kept, each to the service that it was meant for; the key goes to ``url`` alone.
 
         While another does that, this one ``waits``, or has nothing to do. Raises OSError.
         """
@@ -69,7 +69,7 @@ class Spool:
         with self._alone(waits=waits) as is_alone:
             services: dict[str, Service | None] = {}
             for name in self.names() if is_alone else []:
-                self._tell(self.directory / name, services, flushed)
+                self._tell(self.directory / name, url.rstrip("/"), services, flushed)
         return flushed
 
     @contextmanager
@@ -80,11 +80,11 @@ class Spool:
         finally:
             os.close(lock)
 
-    def _tell(self, place: Path, services: dict[str, Service | None], flushed: Flushed) -> None:
+    def _tell(self, place: Path, url: str, services: dict[str, Service | None], flushed: Flushed) -> None:
         """Tell one story, and forget it; a service that was away once is not asked again."""
         try:
             story = Story.from_json(json.loads(place.read_bytes()))
-            service = services.setdefault(story.url, Service(story.url))
+            service = services.setdefault(story.url, Service(story.url, has_key=story.url == url))
         except (ValueError, TypeError, KeyError, AttributeError):
             self._set_aside(place, flushed, f"{place} cannot be read")
             return
