@@ -78,8 +78,17 @@ _Tag = Annotated[str, Field(json_schema_extra={"pattern": ":"})]
 Tags = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=_Tag | list[_Tag] | None)]
 _OneTime = Annotated[list[Time], Field(max_length=1)]
 OneTime = Annotated[_OneTime, BeforeValidator(_as_list, json_schema_input_type=Time | _OneTime | None)]
+
+
+def _check_flag(value: Any) -> Any:
+    """Return what the list's parameter takes, too. Raises ValueError."""
+    if not isinstance(value, bool) and value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value
+
+
 _Said = bool | Literal["true", "false"]
-_OneFlag = Annotated[list[bool], Field(max_length=1)]
+_OneFlag = Annotated[list[Annotated[bool, BeforeValidator(_check_flag)]], Field(max_length=1)]
 OneFlag = Annotated[
     _OneFlag,
     BeforeValidator(_as_list, json_schema_input_type=_Said | Annotated[list[_Said], Field(max_length=1)] | None),

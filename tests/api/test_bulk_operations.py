@@ -146,6 +146,8 @@ class TestFilter:
             ({"tag": 1}, "/filter/tag"),
             ({"late": "perhaps"}, "/filter/late"),
             ({"late": [True, False]}, "/filter/late"),
+            ({"late": [0]}, "/filter/late/0"),
+            ({"late": "1"}, "/filter/late"),
             ({"created_after": "2026-01-31"}, "/filter/created_after"),
             ({"created_after": ["2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z"]}, "/filter/created_after"),
             ({"parent_workflow_run_id": "x"}, "/filter/parent_workflow_run_id"),
