@@ -65,10 +65,8 @@ _holder_id = (
 def _count_ready(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
     """Return how many ready tasks of the same queue there are, counted in the order of their index up to a number."""
     ready = select(_rival.task_id).where(_rival.queue == Task.queue, _rival.ready_at.is_not(None), *conditions)
-    in_line = ready.order_by(
-        _rival.priority.desc(), _rival.sequence
-    )  # else few in a long table are looked for in it all
-    some = in_line.limit(_MOST).correlate(Task).subquery("ready")
+    # in that order, or where there are few of them the whole table would be looked through for more
+    some = ready.order_by(_rival.priority.desc(), _rival.sequence).limit(_MOST).correlate(Task).subquery("ready")
     return cast(select(func.count()).select_from(some).scalar_subquery(), BigInteger)
 
 
